@@ -1,0 +1,52 @@
+"""Days: read from text, listed, and the days of a window."""
+
+import datetime as dt
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadDate
+
+WINDOW_DAYS = 21
+"""Length of a window, the estimated day last (Karimzadeh et al. 2025, section 3)."""
+
+
+def parse_day(text: str) -> dt.date:
+    """Read a day written as YYYY-MM-DD.
+
+    Raises:
+        BadDate: the text is not such a day.
+
+    >>> parse_day("2020-09-12")
+    datetime.date(2020, 9, 12)
+    """
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise BadDate(f"cannot read {text!r} as a day: write it as YYYY-MM-DD, for example 2020-09-12") from error
+
+
+def days_between(start: dt.date, end: dt.date) -> list[dt.date]:
+    """List the days from start to end, both included.
+
+    Raises:
+        BadDate: end lies before start.
+    """
+    if end < start:
+        raise BadDate(f"the period ends on {end}, before it starts on {start}: swap --start and --end")
+    return [start + dt.timedelta(days=i) for i in range((end - start).days + 1)]
+
+
+def window_of(day: dt.date, length: int = WINDOW_DAYS) -> list[dt.date]:
+    """List the days of the window that ends on a day, oldest first."""
+    return days_between(day - dt.timedelta(days=length - 1), day)
+
+
+def to_datetime64(days: list[dt.date]) -> npt.NDArray[np.datetime64]:
+    """Turn days into the time coordinate of a store: midnight, nanoseconds."""
+    return np.array(days, dtype="datetime64[D]").astype("datetime64[ns]")
+
+
+def to_days(times: npt.NDArray[np.datetime64]) -> list[dt.date]:
+    """Turn the time coordinate of a store into days."""
+    return [dt.date.fromisoformat(str(t)) for t in times.astype("datetime64[D]")]

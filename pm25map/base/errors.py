@@ -1,0 +1,61 @@
+"""Every error a user can meet. Each message tells what, where, and what to do next, in one line."""
+
+
+class Pm25mapError(Exception):
+    """Base of all errors that a user can mend; the porch prints it in one line and exits with 1."""
+
+
+class BadDate(Pm25mapError):
+    """A date cannot be read, or a period ends before it starts."""
+
+
+class DayOutsideStore(Pm25mapError):
+    """The predictor store does not reach the day that was asked for."""
+
+
+class MissingDays(Pm25mapError):
+    """The store reaches the day, and lacks at least one day of its window."""
+
+
+class UnknownName(Pm25mapError):
+    """A grid, model, region, encoder or source of that name does not exist."""
+
+
+class BadGrid(Pm25mapError):
+    """A grid cannot be built or read, or two grids that must agree do not."""
+
+
+class BadRegion(Pm25mapError):
+    """A bounding box is upside down or outside of the grid."""
+
+
+class BadMonitors(Pm25mapError):
+    """A file of monitors lacks columns or holds what is not a number."""
+
+
+class BadPredictors(Pm25mapError):
+    """A predictor store or a raw file has a wrong unit, shape, CRS or value."""
+
+
+class BadModel(Pm25mapError):
+    """A model's card and its network, features, grid or encoder do not match, or the file is damaged."""
+
+
+class BadConfig(Pm25mapError):
+    """A configuration file has an unknown key or a value out of range."""
+
+
+class ParityFailed(Pm25mapError):
+    """An exported network does not give what the trained one gives; nothing was written."""
+
+
+class BadOutput(Pm25mapError):
+    """An output cannot be written: folder absent or read-only, disk full, or file already there."""
+
+
+class DeviceUnavailable(Pm25mapError):
+    """The device that was asked for cannot run the model."""
+
+
+class BadInstall(Pm25mapError):
+    """The Python environment lacks a package, or holds two that exclude each other."""

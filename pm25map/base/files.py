@@ -1,0 +1,88 @@
+"""Files that are whole or absent: write beside, then rename; and their checksums."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pm25map.base.errors import BadOutput
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that cannot be written, before any work is done.
+
+    Raises:
+        BadOutput: the folder is absent or read-only, or the file exists and may not be overwritten.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise BadOutput(f"cannot write {path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}")
+    if path.is_dir():
+        raise BadOutput(f"cannot write {path}: it is a folder. Name a file in it")
+    if path.exists() and not overwrite:
+        raise BadOutput(f"{path} exists already. Add --overwrite to replace it, or choose another name")
+    if not os.access(folder, os.W_OK):
+        raise BadOutput(f"cannot write {path}: no permission to write in {folder}. Choose another folder")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside the target to write to; rename it into place when the block ends well.
+
+    What is written may be a file or a folder. When the block raises, what was written is removed and the
+    target stays as it was, so that no reader ever sees half of it.
+
+    Raises:
+        BadOutput: the disk is full, or the place cannot be written.
+    """
+    target = path.absolute()
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _as_bad_output(path, error) from error
+    part = staging / target.name
+    try:
+        yield part
+        _sync(part)
+        if target.is_dir() and not target.is_symlink():
+            # A folder cannot be replaced in one step: the old one steps aside first and is removed last.
+            target.rename(staging / f"{target.name}.old")
+        part.replace(target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+            raise _as_bad_output(path, error) from error
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _as_bad_output(path: Path, error: OSError) -> BadOutput:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BadOutput(f"cannot write {path}: the disk is full. Free some space or choose another folder")
+    return BadOutput(f"cannot write {path}: {error.strerror or error}. Choose another folder")
+
+
+def _sync(part: Path) -> None:
+    """Flush a finished file to the disk, so that a rename never names an empty file after a power cut."""
+    if not part.is_file():
+        return
+    with part.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def sha256_of_file(path: Path) -> str:
+    """Give the SHA-256 of a file as 64 hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_of_bytes(*parts: bytes) -> str:
+    """Give the SHA-256 of some bytes, one part after another, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

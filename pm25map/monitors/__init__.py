@@ -1,0 +1,1 @@
+"""The truth at stations: EPA's daily files as one tidy table."""

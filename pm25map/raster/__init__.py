@@ -1,0 +1,1 @@
+"""From a model and a day to a Cloud-Optimized GeoTIFF that says what it is."""
