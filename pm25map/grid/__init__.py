@@ -1,1 +1,23 @@
-"""Where cells are: the grid, its blocks, its land, and the regions that people name."""
+"""Where the cells of a map are: grids, blocks, the land mask, and named regions. Knows nothing of PM2.5."""
+
+from pm25map.grid.block import Block
+from pm25map.grid.build import DEFINITIONS, build_grid
+from pm25map.grid.grid import Grid
+from pm25map.grid.regions import cells_of, conus_boundary, region, region_names, state_of_cells, states
+from pm25map.grid.store import grid_names, load_grid, save_grid
+
+__all__ = [
+    "DEFINITIONS",
+    "Block",
+    "Grid",
+    "build_grid",
+    "cells_of",
+    "conus_boundary",
+    "grid_names",
+    "load_grid",
+    "region",
+    "region_names",
+    "save_grid",
+    "state_of_cells",
+    "states",
+]

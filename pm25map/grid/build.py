@@ -1,0 +1,147 @@
+"""Building a grid from a CRS, a step and a boundary."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from pm25map.base.errors import BadGrid
+from pm25map.grid.grid import Grid, Transform, read_crs
+from pm25map.grid.inside import LandRule, cells_inside, project
+
+MAX_CELLS = 1_000_000_000
+"""The land mask takes one byte a cell; a step that asks for more is most likely a wrong unit."""
+
+MODIS_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
+"""The CRS of the MODIS land products (MODIS Land, sinusoidal tile grid)."""
+
+MODIS_1KM_M = 2 * np.pi * 6371007.181 / 36 / 1200
+"""926.6254331 m: 36 tiles around the equator, 1200 cells a tile. Tile edges are multiples of it from (0, 0)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A grid over CONUS that one command builds.
+
+    Attributes:
+        crs: coordinate reference system, in metres.
+        step_m: side of a cell; cell edges are multiples of it.
+        about: one line for a list of grids.
+    """
+
+    crs: str
+    step_m: float
+    about: str
+
+
+DEFINITIONS = {
+    "conus-10km": Recipe("EPSG:5070", 10_000.0, "Albers equal area, 10 km, about 78 thousand land cells"),
+    "conus-4km": Recipe("EPSG:5070", 4_000.0, "Albers equal area, 4 km, about 490 thousand land cells"),
+    "conus-1km": Recipe("EPSG:5070", 1_000.0, "Albers equal area, 1 km, about 7.8 million land cells"),
+    "conus-modis-1km": Recipe(
+        MODIS_SINUSOIDAL,
+        MODIS_1KM_M,
+        "MODIS sinusoidal, 926.6 m, aligned with the MODIS tiles, as the reference study",
+    ),
+}
+
+
+def build_grid(
+    name: str,
+    crs: str,
+    step_m: float,
+    boundary: BaseGeometry,
+    block_size: int = 64,
+    land: LandRule = "centre",
+) -> Grid:
+    """Build the smallest grid around a boundary whose cell edges are multiples of the step.
+
+    Args:
+        name: of the grid.
+        crs: projected, in metres: "EPSG:5070", WKT or PROJ.
+        step_m: side of a cell, metres.
+        boundary: polygons in degrees (WGS84, longitude first).
+        block_size: cells along the side of a block.
+        land: "centre": a cell is land when its centre lies in the boundary; "touched": when any part of it does.
+
+    Raises:
+        BadGrid: the CRS is not in metres, the step not positive, or the boundary empty or off the CRS.
+    """
+    _check_metres(crs)
+    if not np.isfinite(step_m) or step_m <= 0:
+        raise BadGrid(
+            f"cannot build grid {name} with cells of {step_m:g} m: give a step above 0, such as 10000"
+        )
+    polygons = [part for part in shapely.get_parts(boundary) if part.geom_type in ("Polygon", "MultiPolygon")]
+    if not polygons or boundary.is_empty or shapely.area(boundary) == 0:
+        raise BadGrid(f"cannot build grid {name}: its boundary is empty. Give a file that holds polygons")
+    west, south, east, north = boundary.bounds
+    if min(west, south + 90) < -180 or max(east, north + 90) > 180:
+        raise BadGrid(
+            f"cannot build grid {name}: its boundary is not in degrees. Give it in longitude and latitude (WGS84)"
+        )
+    outline = project(boundary, crs)
+    transform, shape = _around(outline, step_m)
+    if shape[0] * shape[1] > MAX_CELLS:
+        raise BadGrid(
+            f"grid {name} would have {shape[0]:,} x {shape[1]:,} cells: choose a longer step than {step_m:g} m"
+        )
+    inside = cells_inside(outline, transform, shape, land)
+    if not inside.any():
+        raise BadGrid(
+            f"grid {name} has no land cell: the boundary is smaller than a cell of {step_m:g} m. Shorten the step"
+        )
+    return Grid(name, short_crs(crs), transform, shape, block_size, inside)
+
+
+def short_crs(crs: str) -> str:
+    """Write a CRS as "EPSG:5070" where an authority knows it, else as it was given."""
+    authority = read_crs(crs).to_authority(min_confidence=100)
+    return ":".join(authority) if authority else crs
+
+
+def read_boundary(path: Path) -> BaseGeometry:
+    """Read the polygons of a GeoJSON, GeoPackage or shapefile, joined to one outline in degrees (WGS84).
+
+    Raises:
+        BadGrid: the file is absent, cannot be read, says no CRS, or holds no polygon.
+    """
+    import geopandas  # noqa: PLC0415 - slow to import, and only a build with a file needs it
+
+    try:
+        frame = geopandas.read_file(path)
+    except Exception as error:  # noqa: BLE001 - GDAL's drivers raise many kinds
+        raise BadGrid(
+            f"cannot read the boundary {path}: {error}. Give a GeoJSON, GeoPackage or shapefile"
+        ) from error
+    if frame.crs is None:
+        raise BadGrid(
+            f"the boundary {path} does not say its CRS: write one into it, for example with ogr2ogr -a_srs"
+        )
+    shapes = frame.to_crs("OGC:CRS84").geometry
+    outline: BaseGeometry = shapely.union_all(
+        shapely.make_valid(shapes[shapes.geom_type.str.endswith("Polygon")].values)
+    )
+    if outline.is_empty:
+        raise BadGrid(f"the boundary {path} is empty: give a file that holds polygons")
+    return outline
+
+
+def _check_metres(crs: str) -> None:
+    found = read_crs(crs)
+    if found.is_geographic:
+        raise BadGrid(
+            f"the CRS {crs} is in degrees and the step in metres: choose a projected CRS such as EPSG:5070"
+        )
+    if not found.is_projected or any(axis.unit_name != "metre" for axis in found.axis_info[:2]):
+        raise BadGrid(f"the CRS {crs} is not a map projection in metres: choose one such as EPSG:5070")
+
+
+def _around(outline: BaseGeometry, step_m: float) -> tuple[Transform, tuple[int, int]]:
+    left, bottom, right, top = outline.bounds
+    first_col, last_col = int(np.floor(left / step_m)), int(np.ceil(right / step_m))
+    first_row, last_row = int(np.floor(bottom / step_m)), int(np.ceil(top / step_m))
+    transform = (step_m, 0.0, first_col * step_m, 0.0, -step_m, last_row * step_m)
+    return transform, (last_row - first_row, last_col - first_col)

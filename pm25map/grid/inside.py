@@ -1,0 +1,65 @@
+"""Which cells have their centre inside an outline: computed in strips, so that a fine grid needs little memory."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.transform import Affine
+from pyproj import Transformer
+from shapely.geometry.base import BaseGeometry
+
+from pm25map.base.errors import BadGrid
+from pm25map.grid.grid import LONLAT, Transform, read_crs
+
+EDGE_STEP_DEG = 0.05
+"""A straight edge in degrees is a curve on most grids: it is cut into pieces this long before projecting."""
+
+_STRIP_CELLS = 4_000_000
+
+LandRule = Literal["centre", "touched"]
+"""A cell is inside when its centre is, or when the outline touches any part of it."""
+
+
+def project(outline: BaseGeometry, crs: str) -> BaseGeometry:
+    """Bring an outline from degrees (WGS84) onto a grid's CRS.
+
+    Raises:
+        BadGrid: a part of it has no place in that CRS.
+    """
+    transformer = Transformer.from_crs(read_crs(LONLAT), read_crs(crs), always_xy=True)
+    fine = shapely.segmentize(outline, EDGE_STEP_DEG)
+    projected = shapely.transform(fine, lambda lon, lat: transformer.transform(lon, lat), interleaved=False)
+    if not np.isfinite(shapely.get_coordinates(projected)).all():
+        raise BadGrid(
+            f"the boundary does not fit on {crs}: choose a CRS made for its area, such as EPSG:5070 for CONUS"
+        )
+    return projected
+
+
+def cells_inside(
+    outline: BaseGeometry, transform: Transform, shape: tuple[int, int], rule: LandRule = "centre"
+) -> npt.NDArray[np.bool_]:
+    """Mark the cells inside an outline, bool (y, x).
+
+    Args:
+        outline: polygons in units of the grid's CRS; see `project`.
+        transform: of the grid, in the order of Affine.
+        shape: (rows, columns).
+        rule: what counts as inside.
+    """
+    from rasterio.features import rasterize  # noqa: PLC0415 - reading a grid does not need rasterio's features
+
+    a, b, c, d, e, f = transform
+    rows, cols = shape
+    inside = np.zeros(shape, dtype=np.bool_)
+    height = max(_STRIP_CELLS // cols, 1)
+    for first in range(0, rows, height):
+        strip = inside[first : first + height]
+        rasterize(
+            [(outline, 1)],
+            out=strip.view(np.uint8),
+            transform=Affine(a, b, c, d, e, f + e * first),
+            all_touched=rule == "touched",
+        )
+    return inside

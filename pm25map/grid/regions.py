@@ -1,0 +1,107 @@
+"""Named regions: the outline of CONUS, its states and groups of them."""
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
+from pm25map.base.errors import UnknownName
+from pm25map.grid.grid import Grid
+from pm25map.grid.inside import cells_inside, project
+
+if TYPE_CHECKING:
+    import geopandas
+
+GROUPS = {
+    "west-coast": "CA OR WA",
+    "northwest": "ID OR WA",
+    "west": "CA NV",
+    "northern-rockies": "MT ND NE SD WY",
+    "southwest": "AZ CO NM UT",
+    "upper-midwest": "IA MI MN WI",
+    "midwest": "IA IL IN KS MI MN MO ND NE OH SD WI",
+    "ohio-valley": "IL IN KY MO OH TN WV",
+    "south": "AR KS LA MS OK TX",
+    "southeast": "AL FL GA NC SC VA",
+    "northeast": "CT DC DE MA MD ME NH NJ NY PA RI VT",
+}
+"""NOAA NCEI's nine climate regions (Karl and Koss 1984; DC added to the northeast) and, beside them, the
+west coast and the Census Bureau's Midwest."""
+
+NO_STATE = 255
+
+
+@functools.cache
+def states() -> "geopandas.GeoDataFrame":
+    """Read the 48 states and the District of Columbia, by name: name, postal, geometry (degrees, WGS84).
+
+    Neighbours share the coordinates of their border. The frame is read once: copy it before changing it.
+    """
+    import geopandas  # noqa: PLC0415 - slow to import, and not every command draws or names a state
+
+    frame = geopandas.read_file(Path(__file__).parent / "boundaries" / "us-states.geojson")
+    return frame[["name", "postal", "geometry"]]
+
+
+@functools.cache
+def conus_boundary() -> BaseGeometry:
+    """Join all states to the outline of the contiguous United States, degrees (WGS84)."""
+    outline: BaseGeometry = states().geometry.union_all()
+    return outline
+
+
+def region_names() -> list[str]:
+    """List the names that `region` knows: conus, the groups, then the states in lower case."""
+    return ["conus", *GROUPS, *(str(name).lower() for name in states()["name"])]
+
+
+def region(name: str) -> BaseGeometry:
+    """Give the outline of a region in degrees (WGS84).
+
+    Args:
+        name: "conus", a group such as "west-coast", or a state by name or postal code; capitals do not matter,
+            and a hyphen or underscore may stand for a space.
+
+    Raises:
+        UnknownName: there is no such region; suggests the closest.
+    """
+    wanted = " ".join(name.replace("-", " ").replace("_", " ").lower().split())
+    if wanted == "conus":
+        return conus_boundary()
+    frame = states()
+    groups = {group.replace("-", " "): postals.split() for group, postals in GROUPS.items()}
+    chosen = frame["postal"].isin(groups.get(wanted, []))
+    chosen |= (frame["name"].str.lower() == wanted) | (frame["postal"].str.lower() == wanted)
+    if not chosen.any():
+        raise UnknownName(_unknown(name, wanted))
+    outline: BaseGeometry = frame[chosen].geometry.union_all()
+    return outline
+
+
+def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:
+    """Mark the land cells of a grid whose centre lies in an outline: bool (y, x).
+
+    Args:
+        grid: the grid.
+        outline: polygons in degrees (WGS84), for example of `region`.
+    """
+    return cells_inside(project(outline, grid.crs), grid.transform, grid.shape) & grid.land
+
+
+def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
+    """Tell the state of every land cell: its row in `states()`, uint8 (y, x), 255 off land and outside of all."""
+    index = np.full(grid.shape, NO_STATE, dtype=np.uint8)
+    for number, outline in enumerate(states().geometry):
+        index[cells_of(grid, outline)] = number
+    return index
+
+
+def _unknown(name: str, wanted: str) -> str:
+    from pm25map.grid.store import did_you_mean  # noqa: PLC0415 - only an error needs it
+
+    known = region_names()
+    hint = did_you_mean(wanted, [*known, *(k.replace("-", " ") for k in GROUPS)])
+    return f"unknown region {name!r}{hint} Known are conus, {', '.join(GROUPS)}, and the 48 states and DC by name"

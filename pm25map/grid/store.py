@@ -1,0 +1,118 @@
+"""A grid on disk: grids/NAME/grid.json and land.tif."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+
+from pm25map.base.errors import BadGrid, BadOutput, UnknownName
+from pm25map.base.files import check_output, replacing
+from pm25map.base.shipped import find_folder, shipped_names
+from pm25map.grid.build import DEFINITIONS
+from pm25map.grid.grid import Grid
+
+MARKER = "grid.json"
+
+
+def grid_names() -> list[str]:
+    """List the grids that come with the package."""
+    return shipped_names("grids", MARKER)
+
+
+def load_grid(name_or_path: str | Path) -> Grid:
+    """Open a grid by its shipped name or by the path of its folder.
+
+    Raises:
+        UnknownName: there is no such grid; says which exist, and which command builds a defined one.
+        BadGrid: its files are damaged or do not belong together.
+    """
+    name = str(name_or_path)
+    try:
+        folder = find_folder("grids", name, MARKER)
+    except UnknownName as error:
+        if name in DEFINITIONS:
+            raise UnknownName(
+                f"grid {name!r} is not built yet. Build it first: pm25map grid build {name}"
+            ) from error
+        raise UnknownName(f"{error}{did_you_mean(name, [*grid_names(), *DEFINITIONS])}") from error
+    return _read(folder)
+
+
+def save_grid(grid: Grid, folder: Path, *, overwrite: bool = False) -> Path:
+    """Write a grid to a folder, made where absent; whatever else lies in it stays.
+
+    Raises:
+        BadOutput: the folder cannot be written, or holds a grid already and may not be overwritten.
+    """
+    if not folder.exists():
+        check_output(folder, overwrite=False)
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise BadOutput(
+                f"cannot make the folder {folder}: {error.strerror}. Choose another folder"
+            ) from error
+    check_output(folder / MARKER, overwrite=overwrite)
+    # The mask first: a grid.json whose checksum disagrees with its mask is refused, so a crash between is seen.
+    with replacing(folder / "land.tif") as part:
+        _write_land(grid, part)
+    entry = {**grid.definition(), "land_cells": grid.cell_count, "checksum": grid.checksum}
+    with replacing(folder / MARKER) as part:
+        part.write_text(json.dumps(entry, indent=2) + "\n")
+    return folder
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """Suggest the closest known names: " - did you mean oregon?", or nothing."""
+    close = difflib.get_close_matches(name.lower(), dict.fromkeys(known), n=3)
+    return f". Did you mean {' or '.join(close)}?" if close else ""
+
+
+def _read(folder: Path) -> Grid:
+    path = folder / MARKER
+    try:
+        entry: dict[str, Any] = json.loads(path.read_text())
+        a, b, c, d, e, f = (float(number) for number in entry["transform"])
+        rows, cols = (int(number) for number in entry["shape"])
+        name, crs, block_size = str(entry["name"]), str(entry["crs"]), int(entry["block_size"])
+        checksum = str(entry["checksum"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadGrid(f"cannot read {path}: {error!r}. Build the grid again: pm25map grid build") from error
+    try:
+        with rasterio.open(folder / "land.tif") as raster:
+            land = raster.read(1).astype(np.bool_)
+    except RasterioError as error:
+        raise BadGrid(
+            f"cannot read {folder / 'land.tif'}: {error}. Build the grid again: pm25map grid build"
+        ) from error
+    grid = Grid(name, crs, (a, b, c, d, e, f), (rows, cols), block_size, land)
+    if grid.checksum != checksum:
+        raise BadGrid(
+            f"{path} and its land.tif do not belong together (checksums differ): build the grid again"
+        )
+    return grid
+
+
+def _write_land(grid: Grid, path: Path) -> None:
+    rows, cols = grid.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=rows,
+        width=cols,
+        count=1,
+        dtype="uint8",
+        crs=rasterio.crs.CRS.from_user_input(grid.crs),
+        transform=grid.affine,
+        tiled=True,
+        blockxsize=256,
+        blockysize=256,
+        compress="deflate",
+    ) as raster:
+        raster.write(grid.land.view(np.uint8), 1)
+        raster.set_band_description(1, "land: 1 where the cell is inside the boundary")
