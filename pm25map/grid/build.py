@@ -1,5 +1,6 @@
 """Building a grid from a CRS, a step and a boundary."""
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from pm25map.base.errors import BadGrid
+from pm25map.base.errors import BadGrid, UnknownName
 from pm25map.grid.grid import Grid, Transform, read_crs
 from pm25map.grid.inside import LandRule, cells_inside, project
 
@@ -18,7 +19,7 @@ MODIS_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +n
 """The CRS of the MODIS land products (MODIS Land, sinusoidal tile grid)."""
 
 MODIS_1KM_M = 2 * np.pi * 6371007.181 / 36 / 1200
-"""926.6254331 m: 36 tiles around the equator, 1200 cells a tile. Tile edges are multiples of it from (0, 0)."""
+"""926.6254331 m: 1200 cells a tile, 36 tiles around the equator; tile edges are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def build_grid(
     step_m: float,
     boundary: BaseGeometry,
     block_size: int = 64,
+    *,
     land: LandRule = "centre",
 ) -> Grid:
     """Build the smallest grid around a boundary whose cell edges are multiples of the step.
@@ -64,7 +66,7 @@ def build_grid(
         step_m: side of a cell, metres.
         boundary: polygons in degrees (WGS84, longitude first).
         block_size: cells along the side of a block.
-        land: "centre": a cell is land when its centre lies in the boundary; "touched": when any part of it does.
+        land: a cell is land when its "centre" lies in the boundary, or when the boundary "touched" it.
 
     Raises:
         BadGrid: the CRS is not in metres, the step not positive, or the boundary empty or off the CRS.
@@ -80,20 +82,38 @@ def build_grid(
     west, south, east, north = boundary.bounds
     if min(west, south + 90) < -180 or max(east, north + 90) > 180:
         raise BadGrid(
-            f"cannot build grid {name}: its boundary is not in degrees. Give it in longitude and latitude (WGS84)"
+            f"cannot build grid {name}: its boundary is not in degrees. Give longitude and latitude (WGS84)"
         )
     outline = project(boundary, crs)
     transform, shape = _around(outline, step_m)
     if shape[0] * shape[1] > MAX_CELLS:
         raise BadGrid(
-            f"grid {name} would have {shape[0]:,} x {shape[1]:,} cells: choose a longer step than {step_m:g} m"
+            f"grid {name} would have {shape[0]:,} x {shape[1]:,} cells: choose a step above {step_m:g} m"
         )
     inside = cells_inside(outline, transform, shape, land)
     if not inside.any():
         raise BadGrid(
-            f"grid {name} has no land cell: the boundary is smaller than a cell of {step_m:g} m. Shorten the step"
+            f"grid {name} has no land cell: the boundary is smaller than {step_m:g} m. Shorten the step"
         )
     return Grid(name, short_crs(crs), transform, shape, block_size, inside)
+
+
+def recipe(name: str, crs: str | None, step_m: float | None) -> Recipe:
+    """Complete a CRS and a step by those of a defined grid.
+
+    Raises:
+        UnknownName: one of them is not given, and no grid of that name is defined.
+    """
+    defined = DEFINITIONS.get(name)
+    if crs is not None and step_m is not None:
+        return Recipe(crs, step_m, name)
+    if defined is None:
+        close = difflib.get_close_matches(name.lower(), DEFINITIONS, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UnknownName(
+            f"no grid {name!r} is defined{hint}: give --crs and --step, or one of {', '.join(DEFINITIONS)}"
+        )
+    return Recipe(crs or defined.crs, defined.step_m if step_m is None else step_m, defined.about)
 
 
 def short_crs(crs: str) -> str:
@@ -112,7 +132,7 @@ def read_boundary(path: Path) -> BaseGeometry:
 
     try:
         frame = geopandas.read_file(path)
-    except Exception as error:  # noqa: BLE001 - GDAL's drivers raise many kinds
+    except Exception as error:  # GDAL's drivers raise many kinds
         raise BadGrid(
             f"cannot read the boundary {path}: {error}. Give a GeoJSON, GeoPackage or shapefile"
         ) from error

@@ -7,9 +7,9 @@ from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.transform import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
+from rasterio.transform import Affine
 
 from pm25map.base.errors import BadGrid, BadRegion
 from pm25map.base.files import sha256_of_bytes
@@ -64,9 +64,7 @@ class Grid:
         if not self.land.any():
             raise BadGrid(f"grid {self.name} has no land cell: check its boundary, CRS and step")
         if self.block_size < 1:
-            raise BadGrid(
-                f"grid {self.name}: a block of {self.block_size} cells is too small; use 1 or more, such as 64"
-            )
+            raise BadGrid(f"grid {self.name}: a block of {self.block_size} cells is too small; use 1 or more")
         read_crs(self.crs)
         self.land.setflags(write=False)
 
@@ -82,7 +80,7 @@ class Grid:
 
     @functools.cached_property
     def checksum(self) -> str:
-        """SHA-256 of what decides where the cells are: CRS, transform, shape and land; not name or block size."""
+        """SHA-256 of what says where the cells are: CRS, transform, shape and land, not the name."""
         place = json.dumps([self.crs, list(self.transform), list(self.shape)])
         return sha256_of_bytes(place.encode(), np.packbits(self.land).tobytes())
 
@@ -122,7 +120,7 @@ class Grid:
         """List the blocks that hold land, row by row; together they hold every land cell exactly once.
 
         Args:
-            size: cells along a side; the grid's own where None. Blocks at the southern and eastern edge are cut.
+            size: cells along a side, the grid's own where None; blocks at the far edges are cut.
         """
         size = self.block_size if size is None else size
         if size < 1:
@@ -139,7 +137,9 @@ class Grid:
         """Give the cell centres in units of the CRS: x (column,) growing east, y (row,) falling south."""
         a, _, c, _, e, f = self.transform
         rows, cols = self.shape
-        return c + a * (np.arange(cols) + 0.5), f + e * (np.arange(rows) + 0.5)
+        x = c + a * (np.arange(cols, dtype=np.float64) + 0.5)
+        y = f + e * (np.arange(rows, dtype=np.float64) + 0.5)
+        return x, y
 
     def lonlat(self, block: Block | None = None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Give the centres of the land cells in degrees (WGS84): lon (cell,), lat (cell,), row by row.
@@ -159,10 +159,11 @@ class Grid:
         """Find the cells that hold some points.
 
         Args:
-            lon, lat: degrees (WGS84), the same shape.
+            lon: degrees (WGS84), west negative.
+            lat: degrees (WGS84), the same shape.
 
         Returns:
-            row and column of each point, on land or not; both -1 outside of the grid and where a point is NaN.
+            row and column of each point, on land or not; both -1 outside of the grid or where NaN.
         """
         x, y = _transformer(LONLAT, self.crs).transform(
             np.asarray(lon, np.float64), np.asarray(lat, np.float64)

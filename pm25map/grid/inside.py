@@ -1,12 +1,12 @@
-"""Which cells have their centre inside an outline: computed in strips, so that a fine grid needs little memory."""
+"""Which cells have their centre inside an outline: strip by strip, so that fine grids need little memory."""
 
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio.transform import Affine
 from pyproj import Transformer
+from rasterio.transform import Affine
 from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.errors import BadGrid
@@ -29,7 +29,7 @@ def project(outline: BaseGeometry, crs: str) -> BaseGeometry:
     """
     transformer = Transformer.from_crs(read_crs(LONLAT), read_crs(crs), always_xy=True)
     fine = shapely.segmentize(outline, EDGE_STEP_DEG)
-    projected = shapely.transform(fine, lambda lon, lat: transformer.transform(lon, lat), interleaved=False)
+    projected = shapely.transform(fine, lambda points: np.column_stack(transformer.transform(*points.T)))
     if not np.isfinite(shapely.get_coordinates(projected)).all():
         raise BadGrid(
             f"the boundary does not fit on {crs}: choose a CRS made for its area, such as EPSG:5070 for CONUS"

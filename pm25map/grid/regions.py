@@ -62,8 +62,8 @@ def region(name: str) -> BaseGeometry:
     """Give the outline of a region in degrees (WGS84).
 
     Args:
-        name: "conus", a group such as "west-coast", or a state by name or postal code; capitals do not matter,
-            and a hyphen or underscore may stand for a space.
+        name: "conus", a group such as "west-coast", or a state by name or postal code; capitals do not
+            matter, and a hyphen or underscore may stand for a space.
 
     Raises:
         UnknownName: there is no such region; suggests the closest.
@@ -92,7 +92,7 @@ def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:
 
 
 def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
-    """Tell the state of every land cell: its row in `states()`, uint8 (y, x), 255 off land and outside of all."""
+    """Tell the state of every land cell: its row in `states()`, uint8 (y, x); 255 where there is none."""
     index = np.full(grid.shape, NO_STATE, dtype=np.uint8)
     for number, outline in enumerate(states().geometry):
         index[cells_of(grid, outline)] = number
@@ -104,4 +104,5 @@ def _unknown(name: str, wanted: str) -> str:
 
     known = region_names()
     hint = did_you_mean(wanted, [*known, *(k.replace("-", " ") for k in GROUPS)])
-    return f"unknown region {name!r}{hint} Known are conus, {', '.join(GROUPS)}, and the 48 states and DC by name"
+    groups = ", ".join(GROUPS)
+    return f"unknown region {name!r}: known are conus, {groups}, and the 48 states and DC by name{hint}"

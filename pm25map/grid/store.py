@@ -48,22 +48,27 @@ def save_grid(grid: Grid, folder: Path, *, overwrite: bool = False) -> Path:
     Raises:
         BadOutput: the folder cannot be written, or holds a grid already and may not be overwritten.
     """
-    if not folder.exists():
-        check_output(folder, overwrite=False)
-        try:
-            folder.mkdir()
-        except OSError as error:
-            raise BadOutput(
-                f"cannot make the folder {folder}: {error.strerror}. Choose another folder"
-            ) from error
-    check_output(folder / MARKER, overwrite=overwrite)
-    # The mask first: a grid.json whose checksum disagrees with its mask is refused, so a crash between is seen.
+    check_folder(folder, overwrite=overwrite)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BadOutput(f"cannot make the folder {folder}: {error.strerror}. Choose another") from error
+    # The mask first: a grid.json that disagrees with its mask is refused, so a crash between is seen.
     with replacing(folder / "land.tif") as part:
         _write_land(grid, part)
     entry = {**grid.definition(), "land_cells": grid.cell_count, "checksum": grid.checksum}
     with replacing(folder / MARKER) as part:
         part.write_text(json.dumps(entry, indent=2) + "\n")
     return folder
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that `save_grid` cannot write, before the grid is built.
+
+    Raises:
+        BadOutput: its parent is absent or read-only, or a grid is there and may not be overwritten.
+    """
+    check_output(folder / MARKER if folder.is_dir() else folder, overwrite=overwrite and folder.is_dir())
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon, mapping, shape
+from shapely.geometry import MultiPolygon, Polygon, mapping, shape
 
 from pm25map.base.files import replacing, sha256_of_file
 
-POSTAL = dict(
-    pair.split(":")
-    for pair in (
-        "01:AL 04:AZ 05:AR 06:CA 08:CO 09:CT 10:DE 11:DC 12:FL 13:GA 16:ID 17:IL 18:IN 19:IA 20:KS 21:KY 22:LA "
-        "23:ME 24:MD 25:MA 26:MI 27:MN 28:MS 29:MO 30:MT 31:NE 32:NV 33:NH 34:NJ 35:NM 36:NY 37:NC 38:ND 39:OH "
-        "40:OK 41:OR 42:PA 44:RI 45:SC 46:SD 47:TN 48:TX 49:UT 50:VT 51:VA 53:WA 54:WV 55:WI 56:WY"
-    ).split()
-)
+_FIPS_POSTAL = """
+01:AL 04:AZ 05:AR 06:CA 08:CO 09:CT 10:DE 11:DC 12:FL 13:GA 16:ID 17:IL 18:IN 19:IA 20:KS 21:KY 22:LA
+23:ME 24:MD 25:MA 26:MI 27:MN 28:MS 29:MO 30:MT 31:NE 32:NV 33:NH 34:NJ 35:NM 36:NY 37:NC 38:ND 39:OH
+40:OK 41:OR 42:PA 44:RI 45:SC 46:SD 47:TN 48:TX 49:UT 50:VT 51:VA 53:WA 54:WV 55:WI 56:WY
+"""
+POSTAL = {pair[:2]: pair[3:] for pair in _FIPS_POSTAL.split()}
 """FIPS code to postal code (ANSI INCITS 38) of the 48 states and the District of Columbia."""
 
 Ring = list[list[float]]
@@ -51,10 +49,10 @@ def _feature(state: dict[str, Any], arcs: list[Ring]) -> dict[str, Any]:
     rings = [[_ring(numbers, arcs) for numbers in polygon] for polygon in polygons]
     outline = shape({"type": "MultiPolygon", "coordinates": [p for p in rings if len(p[0]) > 3]})
     if not outline.is_valid:
-        # Quantising folds a few slivers flat (in us-atlas 3: one in Oregon, one in Delaware). "structure" drops
-        # them and moves no other vertex, so that neighbours still share theirs.
+        # Quantising folds slivers flat (in us-atlas 3: in Oregon and Delaware). "structure" drops them
+        # and moves no other vertex, so that neighbours still share theirs.
         outline = shapely.make_valid(outline, method="structure", keep_collapsed=False)
-    if outline.geom_type == "Polygon":
+    if isinstance(outline, Polygon):
         outline = MultiPolygon([outline])
     return {
         "type": "Feature",
