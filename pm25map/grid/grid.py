@@ -55,6 +55,9 @@ class Grid:
     land: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
+        # 10000 and 10000.0 are one grid and must give one checksum.
+        object.__setattr__(self, "transform", tuple(float(number) for number in self.transform))
+        object.__setattr__(self, "shape", tuple(int(number) for number in self.shape))
         a, b, _, d, e, _ = self.transform
         if not np.isfinite(self.transform).all() or b or d or a <= 0 or e >= 0:
             raise BadGrid(f"grid {self.name}: its transform {self.transform} is not north up and west left")

@@ -43,7 +43,7 @@ EVENTS = {
 """Event Type as EPA has written it over the years."""
 
 DURATIONS = ("24 HOUR", "24-HR BLK AVG", "1 HOUR")
-"""Sample Duration, best first: a 24-hour sample, EPA's mean of the day's hours, the bare mean of the hours."""
+"""Sample Duration, best first: a 24-hour sample, EPA's mean of the day, the bare mean of the hours."""
 
 CHUNK_ROWS = 200_000
 
@@ -67,6 +67,7 @@ def read_rows(handle: IO[bytes], name: str, parameters: tuple[int, ...]) -> Iter
         chunks = pd.read_csv(
             handle,
             dtype=str,
+            index_col=False,
             keep_default_na=False,
             skip_blank_lines=False,
             usecols=lambda column: _official(column) in (*COLUMNS, *OPTIONAL),
@@ -91,7 +92,7 @@ def _checked(chunk: pd.DataFrame, name: str, parameters: tuple[int, ...]) -> pd.
     missing = [column for column in COLUMNS if column not in chunk]
     if missing:
         raise BadMonitors(
-            f"{name} lacks the columns {', '.join(missing)}: give one of EPA's daily files, with its header in line 1"
+            f"{name} lacks the columns {', '.join(missing)}: give one of EPA's daily files with its header"
         )
     chunk = chunk.fillna("").apply(lambda column: column.str.strip())
     chunk = chunk[(chunk != "").any(axis=1)]
@@ -130,16 +131,10 @@ def _numbers(
     chunk: pd.DataFrame, column: str, name: str, low: float = -np.inf, high: float = np.inf
 ) -> pd.Series:
     values = pd.to_numeric(chunk[column], errors="coerce").astype("float64")
-    bad = ~(np.isfinite(values) & (values >= low) & (values <= high))
+    bad = ~(values.between(low, high) & (values.abs() < np.inf))
     if bad.any():
-        wanted = (
-            "a number"
-            if np.isinf(low)
-            else f"a number from {low:g} up"
-            if np.isinf(high)
-            else f"{low:g} to {high:g}"
-        )
-        raise _bad_field(chunk, column, name, bad, wanted)
+        span = f" from {low:g} to {high:g}" if np.isfinite(high) else f" from {low:g} up"
+        raise _bad_field(chunk, column, name, bad, "a number" + (span if np.isfinite(low) else ""))
     return values
 
 
@@ -159,11 +154,11 @@ def _known(chunk: pd.DataFrame, column: str, name: str, meaning: dict[str, Any])
 
 
 def _site_ids(chunk: pd.DataFrame, name: str) -> pd.Series:
-    """Join state, county and site to nine characters; leading zeros come back where a spreadsheet ate them."""
+    """Join state, county and site to nine characters; leading zeros that a spreadsheet ate come back."""
     parts = []
     for column, length in (("State Code", 2), ("County Code", 3), ("Site Num", 4)):
         # The state of a Canadian site is CC.
-        bad = ~chunk[column].str.fullmatch(rf"\d{{1,{length}}}|{'CC' if length == 2 else chr(92) + 'd'}")
+        bad = ~chunk[column].str.fullmatch(rf"\d{{1,{length}}}" + ("|CC" if column == "State Code" else ""))
         if bad.any():
             raise _bad_field(chunk, column, name, bad, f"a code of {length} digits")
         parts.append(chunk[column].str.zfill(length))
@@ -171,7 +166,9 @@ def _site_ids(chunk: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _bad_field(chunk: pd.DataFrame, column: str, name: str, bad: pd.Series, wanted: str) -> BadMonitors:
-    first = bad.idxmax()
-    text = re.sub(r"\s+", " ", str(chunk.loc[first, column]))[:40]
+    first = int(np.argmax(bad))
+    text = re.sub(r"\s+", " ", str(chunk[column].iloc[first]))[:40]
     # The index counts data rows over all chunks from 0; the header is line 1.
-    return BadMonitors(f"{name}, line {int(str(first)) + 2}: {column} is {text!r}, and must be {wanted}")
+    return BadMonitors(
+        f"{name}, line {int(chunk.index[first]) + 2}: {column} is {text!r}, and must be {wanted}"
+    )

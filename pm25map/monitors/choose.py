@@ -1,17 +1,17 @@
 """From the rows of EPA's files to one value a site and day: which rows count, and how they are joined.
 
-EPA lists a monitor's day several times: once for each duration, standard and treatment of exceptional events. The
-rules, in this order:
+EPA lists a monitor's day several times: once for each duration, standard and treatment of exceptional
+events. The rules, in this order:
 
 1. Rows that repeat another row exactly are dropped.
-2. events="include" takes rows without an event and those that include it; "exclude" takes rows without an event
-   and those that leave it out, so a day that is all event has no value.
-3. One row a monitor (POC) and day: a 24-hour sample before EPA's block average before the bare mean of the hours,
-   then the newest standard, then the latest change.
-4. A monitor's day counts when at least `minimum_percent` of its observations are there. The lowest percentage of
-   its repeated rows decides, for EPA writes 100 beside every block average.
-5. Negative values, which are what is left of instrument noise in clean air, are kept, dropped or set to zero.
-6. The POCs of a site and parameter are averaged; of the parameters the first listed that has a value is taken.
+2. events="include" takes rows without an event and those that include it; "exclude" takes rows without an
+   event and those that leave it out, so a day that is all event has no value.
+3. One row a monitor (POC) and day: a 24-hour sample before EPA's block average before the bare mean of the
+   hours, then the newest standard, then the latest change.
+4. A monitor's day counts when at least `minimum_percent` of its observations are there. The lowest
+   percentage of its repeated rows decides, for EPA writes 100 beside every block average.
+5. Negative values, which are what is left of instrument noise in clean air, are kept, dropped or made zero.
+6. The POCs of a site and parameter are averaged; of the parameters, the first listed with a value is taken.
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ Negatives = Literal["keep", "drop", "zero"]
 
 _COUNTED_EVENTS: dict[Events, list[str]] = {
     "include": ["none", "included"],
-    # EPA may leave out every flagged hour, or only those it concurred with: the first is the fuller exclusion.
+    # EPA leaves out every flagged hour, or only those it concurred with: the first excludes more.
     "exclude": ["none", "excluded", "concurred"],
 }
 _MONITOR_DAY = ["site_id", "parameter_code", "poc", "date"]
@@ -72,9 +72,8 @@ def choose(
         rows = rows[~below]
     elif negatives == "zero":
         rows = rows.assign(pm25_ugm3=rows["pm25_ugm3"].clip(lower=0))
-    means = rows.groupby(["site_id", "date", "parameter_code"], as_index=False, observed=True)[
-        "pm25_ugm3"
-    ].mean()
+    groups = rows.groupby(["site_id", "date", "parameter_code"], observed=True)
+    means = pd.DataFrame({"pm25_ugm3": groups["pm25_ugm3"].mean()}).reset_index()
     means = kept(rows, means, "values averaged into another of the same site (POC)")
     return kept(means, prefer(means, parameters), "values where a preferred parameter has one"), counts
 

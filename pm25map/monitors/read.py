@@ -18,7 +18,7 @@ OBSERVATIONS_FILE = "pm25_daily.parquet"
 SITES_FILE = "sites.parquet"
 
 PARAMETERS = (88101, 88502)
-"""PM2.5 by the reference method or an equal of it, then PM2.5 that is acceptable for the AQI and speciation."""
+"""PM2.5 by the reference method or its equal, then PM2.5 that is acceptable for the AQI."""
 
 MAX_MEMBER_BYTES = 8 * 2**30
 """No year of EPA's daily files is a tenth of this; a member that says more is not one."""
@@ -35,11 +35,11 @@ def read_monitors(
     """Read daily PM2.5 to one row a site and day; `choose` says by which rules.
 
     Args:
-        path: one of EPA's daily files (.csv, or .zip, which is read without unpacking it to disk), a folder of
-            them, or a folder with pm25_daily.parquet and sites.parquet.
-        events: "include" keeps exceptional events such as wildfire smoke. The parquet tables keep them always.
-        minimum_percent: of the observations a day should have, 0 to 100. EPA's files only: the parquet tables hold
-            days that were chosen already.
+        path: one of EPA's daily files (.csv, or .zip, which is never unpacked to disk), a folder of them, or
+            a folder with pm25_daily.parquet and sites.parquet.
+        events: "include" keeps exceptional events such as wildfire smoke; the parquet tables always do.
+        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's files only: the parquet
+            tables hold days that were chosen already.
         negatives: keep, drop or set to zero the values below zero.
         parameters: AQS codes, the preferred first; one row a site and day stays.
 
@@ -66,7 +66,7 @@ def read_monitors(
     chosen, more = choose(
         placed, events=events, minimum_percent=minimum_percent, negatives=negatives, parameters=parameters
     )
-    sites = sites[sites["site_id"].isin(chosen["site_id"])]
+    sites = sites[sites["site_id"].isin(chosen["site_id"].unique())]
     return Monitors(sites, chosen, Reading({**counts, **more, "values of a site and day": len(chosen)}))
 
 
@@ -133,7 +133,7 @@ def _read_parquet(
         chosen = chosen.assign(pm25_ugm3=chosen["pm25_ugm3"].clip(lower=0))
     values = prefer(chosen, parameters)
     counts["values where a preferred parameter has one"] = len(chosen) - len(values)
-    sites = sites[sites["site_id"].astype("str").isin(values["site_id"])]
+    sites = sites[sites["site_id"].astype("str").isin(values["site_id"].unique())]
     return Monitors(sites, values, Reading({**counts, "values of a site and day": len(values)}))
 
 

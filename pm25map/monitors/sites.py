@@ -9,8 +9,8 @@ from pm25map.base.errors import BadMonitors
 MOVED_M = 100.0
 """A site whose coordinates change by more is another place; smaller changes are better surveying."""
 
-# EPSG 1173, NAD27 to WGS84 for CONUS as a whole (5 to 10 m), written out: PROJ's own choice would depend on which
-# correction grids a machine has. Elsewhere (Alaska) it is good to some 50 m.
+# EPSG 1173, NAD27 to WGS84 for CONUS as a whole (5 to 10 m), written out: PROJ's own choice would depend on
+# which correction grids a machine has. Elsewhere (Alaska) it is good to some 50 m.
 _NAD27 = (
     "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=push +v_3 "
     "+step +proj=cart +ellps=clrk66 +step +proj=helmert +x=-8 +y=160 +z=176 "
@@ -37,25 +37,25 @@ def to_wgs84(rows: pd.DataFrame) -> pd.DataFrame:
     if strange.any():
         row = rows[strange].iloc[0]
         raise BadMonitors(
-            f"site {row['site_id']} is given in the datum {row['datum']!r}, and must be in NAD27, NAD83 or WGS84"
+            f"site {row['site_id']} is in the datum {row['datum']!r}, and must be in NAD27, NAD83 or WGS84"
         )
     old = (datum == "NAD27").to_numpy()
     if not old.any():
         return rows
-    longitude, latitude = Transformer.from_pipeline(_NAD27).transform(
+    lon, lat = Transformer.from_pipeline(_NAD27).transform(
         rows["longitude"].to_numpy()[old], rows["latitude"].to_numpy()[old]
     )
     rows = rows.copy()
-    rows.loc[old, "longitude"] = longitude
-    rows.loc[old, "latitude"] = latitude
+    rows.loc[old, "longitude"] = lon
+    rows.loc[old, "latitude"] = lat
     return rows
 
 
 def tell_places_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give every place of a site an id of its own.
 
-    Places are numbered by the first day they were used: "060010001", "060010001@2". Positions within 100 m of the
-    place's first are the same place; it stands where most of its rows say.
+    Places are numbered by the first day they were used: "060010001", "060010001@2". Positions within 100 m
+    of the place's first are the same place; it stands where most of its rows say.
 
     Args:
         rows: with site_id, latitude, longitude (WGS84) and date.

@@ -1,0 +1,132 @@
+"""The shipped outline: whole, valid, without slivers, and named."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+
+import pm25map.grid
+from pm25map.base.errors import UnknownName
+from pm25map.grid import cells_of, conus_boundary, load_grid, region, region_names, state_of_cells, states
+from pm25map.grid.regions import GROUPS
+from pm25map.grid.topojson import states_of_topology
+
+BOUNDARIES = Path(pm25map.grid.__file__).parent / "boundaries"
+
+
+def test_the_outline_holds_48_states_and_the_district():
+    frame = states()
+    assert len(frame) == 49
+    assert frame["postal"].is_unique
+    assert not {"AK", "HI", "PR"} & set(frame["postal"])
+    assert frame.geometry.is_valid.all()
+
+
+def test_neighbours_share_their_border_without_slivers():
+    shapes = states().geometry
+    union = conus_boundary()
+    assert union.area == pytest.approx(sum(s.area for s in shapes), rel=1e-9)
+    assert sum(len(part.interiors) for part in shapely.get_parts(union)) == 0
+    oregon, california = region("oregon"), region("california")
+    assert oregon.intersection(california).area == 0
+    assert oregon.intersection(california).length > 3
+
+
+def test_every_land_cell_has_exactly_one_state():
+    grid = load_grid("conus-10km")
+    state = state_of_cells(grid)
+    assert (state[~grid.land] == 255).all()
+    assert (state[grid.land] < 49).all()
+    counted = sum(int(cells_of(grid, outline).sum()) for outline in states().geometry)
+    assert counted == grid.cell_count
+    postal = states()["postal"].to_numpy()
+    row, col = grid.cells_at([-123.0, -105.0, -84.4], [44.0, 39.5, 33.7])
+    assert list(postal[state[row, col]]) == ["OR", "CO", "GA"]
+
+
+def test_oregon_has_its_area():
+    # 98,379 square miles with its waters (Census State Area Measurements), less three miles of sea.
+    cells = cells_of(load_grid("conus-10km"), region("Oregon")).sum()
+    assert cells * 100 == pytest.approx(251_500, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("OREGON", "oregon"),
+        ("or", "oregon"),
+        ("new-york", "New York"),
+        ("West Coast", "west-coast"),
+        ("ID", "idaho"),
+    ],
+)
+def test_a_region_answers_to_its_names(name, same):
+    assert region(name).equals(region(same))
+
+
+def test_groups_join_their_states():
+    west = region("west-coast")
+    assert west.area == pytest.approx(sum(region(s).area for s in ("oregon", "washington", "california")))
+    assert region("conus").equals(conus_boundary())
+    assert all(not region(name).is_empty for name in region_names())
+    postals = set(states()["postal"])
+    assert all(set(members.split()) <= postals for members in GROUPS.values())
+    climate = set(GROUPS) - {"west-coast", "midwest"}
+    assert sorted(p for name in climate for p in GROUPS[name].split()) == sorted(postals)
+
+
+def test_an_unknown_region_suggests_the_closest():
+    with pytest.raises(UnknownName, match=r"unknown region 'oregn'.*west-coast.*Did you mean oregon"):
+        region("oregn")
+    with pytest.raises(UnknownName, match=r"Known|known are conus"):
+        region("atlantis-on-sea")
+
+
+def test_the_outline_is_the_one_its_readme_describes():
+    text = (BOUNDARIES / "README.md").read_text()
+    collection = (BOUNDARIES / "us-states.geojson").read_bytes()
+    source, ours = re.findall(r"`([0-9a-f]{64})`", text)
+    assert hashlib.sha256(collection).hexdigest() == ours
+    assert json.loads(collection)["source_sha256"] == source
+
+
+def test_arcs_become_rings_with_shared_coordinates():
+    # Two squares beside each other; the border (arc 0) runs south in one and north in the other.
+    topology = {
+        "transform": {"scale": [1.0, 1.0], "translate": [-100.0, 40.0]},
+        "arcs": [[[1, 1], [0, -1]], [[1, 0], [-1, 0], [0, 1], [1, 0]], [[1, 0], [1, 0], [0, 1], [-1, 0]]],
+        "objects": {
+            "states": {
+                "geometries": [
+                    {"type": "Polygon", "id": "41", "arcs": [[0, 1]], "properties": {"name": "Oregon"}},
+                    {
+                        "type": "MultiPolygon",
+                        "id": "16",
+                        "arcs": [[[-1, 2][::-1]]],
+                        "properties": {"name": "Idaho"},
+                    },
+                    {"type": "Polygon", "id": "02", "arcs": [[0, 1]], "properties": {"name": "Alaska"}},
+                ]
+            }
+        },
+    }
+    idaho, oregon = states_of_topology(topology)
+    assert [idaho["properties"]["postal"], oregon["properties"]["postal"]] == ["ID", "OR"]
+    west, east = shapely.geometry.shape(oregon["geometry"]), shapely.geometry.shape(idaho["geometry"])
+    assert west.bounds == (-100, 40, -99, 41)
+    assert east.bounds == (-99, 40, -98, 41)
+    assert west.union(east).area == 2
+    assert np.isclose(west.intersection(east).length, 1)
+
+
+@pytest.mark.shared
+def test_the_outline_is_made_from_us_atlas(shared_data):
+    source = shared_data / "static" / "states-10m.json"
+    shipped = json.loads((BOUNDARIES / "us-states.geojson").read_text())
+    made = states_of_topology(json.loads(source.read_text()))
+    assert json.loads(json.dumps(made)) == shipped["features"]
+    assert hashlib.sha256(source.read_bytes()).hexdigest() == shipped["source_sha256"]
