@@ -67,15 +67,18 @@ def read_rows(handle: IO[bytes], name: str, parameters: tuple[int, ...]) -> Iter
         chunks = pd.read_csv(
             handle,
             dtype=str,
-            index_col=False,
             keep_default_na=False,
             skip_blank_lines=False,
-            usecols=lambda column: _official(column) in (*COLUMNS, *OPTIONAL),
             chunksize=CHUNK_ROWS,
             encoding="utf-8-sig",
             encoding_errors="replace",
         )
         for chunk in chunks:
+            if not isinstance(chunk.index, pd.RangeIndex):
+                # pandas takes the first column for an index when every row is one field longer than the header.
+                raise BadMonitors(
+                    f"{name}: its rows have more fields than its header. Get the file again from EPA"
+                )
             yield _checked(chunk.rename(columns=_official), name, parameters)
     except pd.errors.EmptyDataError as error:
         raise BadMonitors(f"{name} is empty: get the file again from EPA") from error
@@ -94,6 +97,8 @@ def _checked(chunk: pd.DataFrame, name: str, parameters: tuple[int, ...]) -> pd.
         raise BadMonitors(
             f"{name} lacks the columns {', '.join(missing)}: give one of EPA's daily files with its header"
         )
+    # All columns were parsed so that a row with too many fields is an error; only these are kept.
+    chunk = chunk[[column for column in (*COLUMNS, *OPTIONAL) if column in chunk]]
     chunk = chunk.fillna("").apply(lambda column: column.str.strip())
     chunk = chunk[(chunk != "").any(axis=1)]
     rows_read = len(chunk)
