@@ -75,7 +75,7 @@ def read_rows(handle: IO[bytes], name: str, parameters: tuple[int, ...]) -> Iter
         )
         for chunk in chunks:
             if not isinstance(chunk.index, pd.RangeIndex):
-                # pandas takes the first column for an index when every row is one field longer than the header.
+                # Rows one field longer than the header: pandas took the first column for an index.
                 raise BadMonitors(
                     f"{name}: its rows have more fields than its header. Get the file again from EPA"
                 )
