@@ -1,0 +1,132 @@
+"""Ingest: bring sources to the grid and into a store, in batches that can stop and go on."""
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadPredictors
+from pm25map.grid import Grid
+from pm25map.predictors.layout import shard_days
+from pm25map.predictors.sources import DailySource
+from pm25map.predictors.store import (
+    add_variables,
+    create_store,
+    extend_store,
+    open_predictors,
+    write_days,
+    write_layer,
+)
+
+Progress = Callable[[int, int], None]
+"""Told how many days or layers are done, and of how many."""
+
+BATCH_VALUES = 100_000_000
+"""Values of one batch at most: 400 MB of float32."""
+
+
+def plan_ingest(
+    wanted: list[dt.date], whole: Collection[dt.date], first: dt.date, shard: int, most: int
+) -> list[list[dt.date]]:
+    """Part the days that are not whole yet into batches without gaps, none across the days of two shards.
+
+    Args:
+        wanted: days to have, oldest first.
+        whole: days that the store has.
+        first: day of the store, where its first shard begins.
+        shard: days of a shard.
+        most: days that a batch may have.
+
+    >>> days = [dt.date(2020, 9, d) for d in (1, 2, 3, 4)]
+    >>> [[day.day for day in batch] for batch in plan_ingest(days, {dt.date(2020, 9, 2)}, days[0], 3, 9)]
+    [[1], [3], [4]]
+    """
+    batches: list[list[dt.date]] = []
+    for day in sorted(set(wanted) - set(whole)):
+        batch = batches[-1] if batches else []
+        follows = bool(batch) and day == batch[-1] + dt.timedelta(days=1)
+        begins_shard = (day - first).days % shard == 0
+        if follows and not begins_shard and len(batch) < most:
+            batch.append(day)
+        else:
+            batches.append([day])
+    return batches
+
+
+def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> None:
+    """Make a store where there is none, and let it reach from start to end.
+
+    Raises:
+        BadPredictors: the store that is there lies on another grid.
+        BadOutput: the store cannot be written.
+    """
+    if not path.exists():
+        create_store(path, grid, (), start, end, history=f"ingested on grid {grid.name}")
+        return
+    store = open_predictors(path)
+    store.check(grid, (), [])
+    extend_store(path, start, end)
+
+
+def ingest_daily(
+    path: Path, source: DailySource, days: list[dt.date], progress: Progress | None = None
+) -> int:
+    """Fill the days of a source that the store does not have whole; gives how many were written.
+
+    A batch is written whole or not at all, so an ingest that was stopped goes on where it was.
+
+    Args:
+        path: of a store that reaches these days.
+        source: of the days.
+        days: to have, oldest first.
+        progress: told of days.
+
+    Raises:
+        BadPredictors: the source gives what the variable table does not allow.
+        BadOutput: the store cannot be written.
+    """
+    add_variables(path, source.variables)
+    store = open_predictors(path)
+    most = max(1, BATCH_VALUES // (int(np.prod(store.grid.shape)) * max(1, len(source.variables))))
+    batches = plan_ingest(days, store.days_of(source.variables), store.span[0], shard_days(store.grid), most)
+    total, done = sum(map(len, batches)), 0
+    for batch in batches:
+        fields = source.fields(store.grid, batch)
+        if set(fields) != set(source.variables):
+            raise BadPredictors(
+                f"source {source.name} gave {sorted(fields)}, and promises {sorted(source.variables)}"
+            )
+        write_days(path, batch, fields)
+        done += len(batch)
+        if progress is not None:
+            progress(done, total)
+    return total
+
+
+def ingest_layers(
+    path: Path,
+    layers: Iterator[tuple[str, npt.NDArray[np.float32]]],
+    total: int,
+    progress: Progress | None = None,
+) -> int:
+    """Write layers into a store, replacing those it has; gives how many were written.
+
+    Args:
+        path: of the store.
+        layers: name, and (y, x) or (month, y, x).
+        total: how many there will be, for the progress.
+        progress: told of layers.
+
+    Raises:
+        BadPredictors: a layer is not what the variable table allows.
+        BadOutput: the store cannot be written.
+    """
+    done = 0
+    for name, values in layers:
+        write_layer(path, name, values)
+        done += 1
+        if progress is not None:
+            progress(done, total)
+    return done

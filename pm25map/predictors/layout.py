@@ -1,0 +1,212 @@
+"""How a predictor store is laid out on disk: names, axes, chunks, shards, codecs and CF attributes."""
+
+import datetime as dt
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from pyproj import CRS
+from zarr.codecs import BloscCodec
+
+import pm25map
+from pm25map.base.files import sha256_of_bytes
+from pm25map.grid import Grid
+from pm25map.predictors.variables import MISSING_PACKED, Variable, packing
+
+Group = Any
+"""A zarr.Group. Zarr types whatever a group holds as array or group or number, which helps no reader."""
+
+CONVENTIONS = "CF-1.11"
+EPOCH = dt.date(1970, 1, 1)
+FINGERPRINT = "fingerprint"
+"""Of every day and daily variable: 0 until the day is whole, then a part of the SHA-256 of its values."""
+
+CHUNK_DAYS = 8
+"""Days that are decoded together: a window of 21 days touches three or four such chunks."""
+SHARD_DAYS = 32
+"""Days in one file: a year of a block is twelve files, and one day of CONUS is a few."""
+SHARD_BLOCKS = 4
+"""Blocks along the side of a shard."""
+WIDE_GRID_CELLS = 2_000_000
+"""Above this a shard holds one chunk of days, so that filling a store needs little memory."""
+
+_MONTHS = 12
+_AXIS_CHUNK = 4096
+
+
+def open_group(path: Path, mode: Literal["r", "r+", "w"]) -> Group:
+    """Open the group of a store: a folder, or a zip file, which is read only."""
+    if path.suffix == ".zip":
+        return zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r", zarr_format=3)
+    return zarr.open_group(path, mode=mode, zarr_format=3)
+
+
+def shard_days(grid: Grid) -> int:
+    """Give the days of one shard on a grid."""
+    return SHARD_DAYS if math.prod(grid.shape) <= WIDE_GRID_CELLS else CHUNK_DAYS
+
+
+def add_frame(group: Group, grid: Grid, start: dt.date, end: dt.date, history: str) -> None:
+    """Write what frames the variables: attributes, axes, land mask, CRS and the marker of whole days."""
+    group.attrs.update(
+        {
+            "Conventions": CONVENTIONS,
+            "title": "Daily predictors of surface PM2.5",
+            "history": f"pm25map {pm25map.__version__}: {history}",
+            "grid": grid.name,
+            "grid_checksum": grid.checksum,
+            "grid_definition": json.dumps(grid.definition()),
+            # How xarray marks a coordinate that is no axis: rioxarray then finds the CRS by itself.
+            "coordinates": "spatial_ref land",
+        }
+    )
+    x, y = grid.xy()
+    units = str(CRS.from_user_input(grid.crs).axis_info[0].unit_name).replace("metre", "m")
+    for name, values in (("x", x), ("y", y)):
+        about = {"standard_name": f"projection_{name}_coordinate", "units": units, "axis": name.upper()}
+        _axis(group, name, values, about)
+    _axis(group, "month", np.arange(1, _MONTHS + 1, dtype=np.int32), {"long_name": "Month of the year"})
+    length = (end - start).days + 1
+    first = (start - EPOCH).days
+    about = {"standard_name": "time", "axis": "T", "calendar": "proleptic_gregorian"}
+    days = np.arange(first, first + length, dtype=np.int32)
+    _axis(group, "time", days, {**about, "units": f"days since {EPOCH}"})
+    crs = CRS.from_user_input(grid.crs)
+    a, b, c, d, e, f = grid.transform
+    mapping = {**crs.to_cf(), "GeoTransform": f"{c} {a} {b} {f} {d} {e}"}
+    group.create_array("spatial_ref", shape=(), dtype="int32", attributes=mapping)
+    land = {"long_name": "Land cells of the grid", "grid_mapping": "spatial_ref", "units": "1"}
+    array = group.create_array(
+        "land", shape=grid.shape, chunks=grid.shape, dtype="int8", dimension_names=("y", "x"), attributes=land
+    )
+    array[:] = grid.land.astype(np.int8)
+    group.create_array(
+        FINGERPRINT,
+        shape=(length, 0),
+        chunks=(_AXIS_CHUNK, 64),
+        dtype="int64",
+        fill_value=0,
+        dimension_names=("time", "daily_variable"),
+        attributes={"long_name": "0 until a day is whole, then a part of its checksum", "variables": []},
+    )
+
+
+def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: float | None) -> None:
+    """Make the array (time, y, x) of a daily variable, empty.
+
+    Args:
+        group: of the store.
+        grid: that it lies on.
+        row: the variable.
+        length: days of the time axis.
+        precision: step of int16 values, in units; None keeps float32.
+    """
+    chunk, shard = _space(grid)
+    marker = group[FINGERPRINT]
+    names = [*marker.attrs["variables"], row.name]
+    group.create_array(
+        row.name,
+        shape=(length, *grid.shape),
+        chunks=(CHUNK_DAYS, *chunk),
+        shards=(shard_days(grid), *shard),
+        dimension_names=("time", "y", "x"),
+        overwrite=True,
+        **_held_as(row, precision),
+    )
+    marker.resize((marker.shape[0], len(names)))
+    marker.attrs["variables"] = names
+
+
+def add_layer(
+    group: Group,
+    grid: Grid,
+    row: Variable,
+    values: npt.NDArray[np.float32],
+    precision: float | None = None,
+) -> None:
+    """Write a static variable (y, x) or a climatology (month, y, x); its fingerprint comes last."""
+    chunk, shard = _space(grid)
+    monthly = row.kind == "climatology"
+    lead = (_MONTHS,) if monthly else ()
+    array = group.create_array(
+        row.name,
+        shape=(*lead, *grid.shape),
+        chunks=(*lead, *chunk),
+        shards=(*lead, *shard),
+        dimension_names=(("month",) if monthly else ()) + ("y", "x"),
+        overwrite=True,
+        **_held_as(row, precision),
+    )
+    encoded = encode(values, dict(array.attrs))
+    array[...] = encoded
+    array.attrs[FINGERPRINT] = sha256_of_bytes(encoded.tobytes())
+
+
+def _held_as(row: Variable, precision: float | None) -> dict[str, Any]:
+    """Say how values are held: float32, or int16 in steps and squeezed harder, as it is to be shipped."""
+    attributes = {**row.attributes(), "grid_mapping": "spatial_ref"}
+    if precision is None:
+        codec = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
+        return {"dtype": "float32", "fill_value": np.nan, "compressors": codec, "attributes": attributes}
+    scale, offset = packing(row, precision)
+    packed = {"scale_factor": scale, "add_offset": offset, "_FillValue": MISSING_PACKED}
+    codec = BloscCodec(cname="zstd", clevel=9, shuffle="bitshuffle")
+    return {
+        "dtype": "int16",
+        "fill_value": MISSING_PACKED,
+        "compressors": codec,
+        "attributes": {**attributes, **packed},
+    }
+
+
+def encode(values: npt.NDArray[np.float32], attributes: dict[str, Any]) -> npt.NDArray[Any]:
+    """Turn physical values into those of an array: themselves, or int16 where its attributes say so."""
+    if "scale_factor" not in attributes:
+        return values
+    scale, offset = float(attributes["scale_factor"]), float(attributes["add_offset"])
+    steps = np.rint((values.astype(np.float64) - offset) / scale)
+    return np.where(np.isnan(values), MISSING_PACKED, steps).astype(np.int16)
+
+
+def decode(stored: npt.NDArray[Any], attributes: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Turn the values of an array into physical ones, NaN where missing; undoes `encode` to the precision."""
+    if "scale_factor" not in attributes:
+        return np.asarray(stored, dtype=np.float32)
+    scale, offset = float(attributes["scale_factor"]), float(attributes["add_offset"])
+    # The offset is a multiple of the step: whole numbers below 2**24 add up exactly in float32.
+    values: npt.NDArray[np.float32] = (stored.astype(np.float32) + np.float32(offset / scale)) * np.float32(
+        scale
+    )
+    values[stored == int(attributes["_FillValue"])] = np.nan
+    return values
+
+
+def fingerprint(encoded: npt.NDArray[Any]) -> int:
+    """Give eight bytes of the SHA-256 of a day's values as they are stored, never 0."""
+    number = int(sha256_of_bytes(np.ascontiguousarray(encoded).tobytes())[:16], 16) >> 1
+    return number or 1
+
+
+def _axis(group: Group, name: str, values: npt.NDArray[Any], attributes: dict[str, Any]) -> None:
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        chunks=(max(len(values), _AXIS_CHUNK),),
+        dtype=values.dtype,
+        dimension_names=(name,),
+        attributes=attributes,
+    )
+    array[:] = values
+
+
+def _space(grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Give the rows and columns of a chunk, which is a block, and of a shard, which is whole chunks."""
+    chunk = min(grid.block_size, grid.shape[0]), min(grid.block_size, grid.shape[1])
+    sides = [
+        step * min(SHARD_BLOCKS, math.ceil(size / step)) for step, size in zip(chunk, grid.shape, strict=True)
+    ]
+    return chunk, (sides[0], sides[1])

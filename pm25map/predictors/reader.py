@@ -1,0 +1,280 @@
+"""The predictor store, read: opened and checked once, then windows of blocks by name, day and place."""
+
+import datetime as dt
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+import zarr
+
+from pm25map.base.errors import BadPredictors
+from pm25map.base.files import sha256_of_bytes
+from pm25map.grid import Block, Grid
+from pm25map.predictors import layout
+from pm25map.predictors.cache import ArrayCache
+from pm25map.predictors.checks import (
+    check_days,
+    check_features,
+    open_checked,
+    read_grid,
+    read_rows,
+)
+from pm25map.predictors.computed import compute
+from pm25map.predictors.sources.calendar import at_days
+from pm25map.predictors.variables import check_range, variable
+
+CACHE_BYTES = 128 * 2**20
+"""Decoded values kept for the next read: the windows of neighbouring days share most of theirs."""
+
+_POINT_DAYS = 64
+"""Days of a block that are read at once when points are sampled."""
+
+
+class Predictors:
+    """An open store. Any number of threads may read from it; each process opens its own.
+
+    Attributes:
+        path: folder *.zarr or file *.zarr.zip.
+        grid: that the store lies on, made again from what it says of it.
+        daily: names of the daily variables.
+        layers: names of the static variables and climatologies that are filled.
+        history: what made the store.
+    """
+
+    def __init__(self, path: Path, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
+        self.path = path
+        self.grid: Grid = read_grid(path, group)
+        rows = read_rows(path, group, self.grid)
+        self.daily = tuple(name for name, row in rows.items() if row.kind == "daily")
+        self.layers = tuple(name for name, row in rows.items() if row.kind != "daily")
+        self._arrays = {name: group[name] for name in rows}
+        self._attributes: dict[str, dict[str, Any]] = {
+            name: dict(a.attrs) for name, a in self._arrays.items()
+        }
+        self.history = str(group.attrs.get("history", ""))
+        times = group["time"][:]
+        self._first = layout.EPOCH + dt.timedelta(days=int(times[0]))
+        self._length = len(times)
+        marker = group[layout.FINGERPRINT]
+        columns = list(marker.attrs["variables"])
+        table = marker[: self._length]
+        self._prints = {name: table[:, columns.index(name)] for name in self.daily}
+        self._whole = {
+            name: frozenset(self._first + dt.timedelta(days=int(i)) for i in np.nonzero(prints)[0])
+            for name, prints in self._prints.items()
+        }
+        self._cache = ArrayCache(cache_bytes)
+
+    @property
+    def grid_checksum(self) -> str:
+        """Give the checksum of the grid that the store lies on."""
+        return self.grid.checksum
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Name what the store holds, daily variables first; calendar variables need no store."""
+        return self.daily + self.layers
+
+    @property
+    def span(self) -> tuple[dt.date, dt.date]:
+        """Give the first and last day that the store has room for."""
+        return self._first, self._first + dt.timedelta(days=self._length - 1)
+
+    @functools.cached_property
+    def days(self) -> list[dt.date]:
+        """List the days on which every daily variable is whole, oldest first."""
+        return self.days_of(self.daily)
+
+    def days_of(self, names: tuple[str, ...]) -> list[dt.date]:
+        """List the days on which some daily variables of the store are whole, oldest first."""
+        sets = [self._whole[name] for name in names]
+        return sorted(frozenset.intersection(*sets)) if sets else []
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """SHA-256 over the grid and all values, by their fingerprints: the same in a folder and in a zip."""
+        parts = [self.grid.checksum.encode()]
+        for name in sorted(self.layers):
+            parts.append(f"{name} {self._attributes[name][layout.FINGERPRINT]}".encode())
+        for name in sorted(self.daily):
+            whole = np.nonzero(self._prints[name])[0]
+            numbers = whole + (self._first - layout.EPOCH).days
+            parts += [
+                name.encode(),
+                numbers.astype("<i8").tobytes(),
+                self._prints[name][whole].astype("<i8").tobytes(),
+            ]
+        return sha256_of_bytes(*parts)
+
+    def precision(self, name: str) -> float | None:
+        """Give the step of a packed variable, in its units; None where it is float32."""
+        step = self._attributes[name].get("scale_factor")
+        return None if step is None else float(step)
+
+    def layer(self, name: str) -> npt.NDArray[np.float32]:
+        """Read a whole static variable (y, x), or all months of a climatology (month, y, x)."""
+        return layout.decode(self._arrays[name][...], self._attributes[name])
+
+    @functools.cached_property
+    def dataset(self) -> xr.Dataset:
+        """Open the store as xarray does: lazily, decoded, with its coordinates."""
+        store: Any = zarr.storage.ZipStore(self.path, mode="r") if self.path.suffix == ".zip" else self.path
+        dataset: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
+        return dataset
+
+    def check(self, grid: Grid, features: tuple[str, ...], days: list[dt.date]) -> None:
+        """Refuse a window that the store cannot give, before anything is read.
+
+        Args:
+            grid: of the map.
+            features: that the model wants.
+            days: of the window, oldest first; the last is the estimated day.
+
+        Raises:
+            BadPredictors: the store lies on another grid, or lacks a variable.
+            UnknownName: the table lacks a variable.
+            DayOutsideStore: the store does not reach the day or the begin of its window.
+            MissingDays: days inside are missing; says which and how to get them.
+        """
+        if grid.checksum != self.grid.checksum:
+            raise BadPredictors(
+                f"{self.path} lies on grid {self.grid.name} ({self.grid.crs}, {self.grid.shape[0]} x "
+                f"{self.grid.shape[1]}, checksum {self.grid.checksum[:12]}), not on {grid.name} ({grid.crs}, "
+                f"{grid.shape[0]} x {grid.shape[1]}, checksum {grid.checksum[:12]}). Make one for that grid: "
+                f"pm25map data ingest --grid {grid.name} --store OTHER.zarr"
+            )
+        check_features(self.path, self.variables, features)
+        check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, days)
+
+    def read(self, features: tuple[str, ...], days: list[dt.date], block: Block) -> npt.NDArray[np.float32]:
+        """Read some variables on some days over a block.
+
+        Args:
+            features: names from the table; the second axis follows them.
+            days: the first axis follows them.
+            block: of the store's grid.
+
+        Returns:
+            float32 (day, feature, y, x) in the table's units; NaN where missing and off land. Layers are
+            repeated, climatologies evaluated on each day, calendar variables worked out.
+
+        Raises:
+            BadPredictors: the store lacks a variable, a value is out of range, or the block leaves the grid.
+            DayOutsideStore, MissingDays: the store lacks a day of a daily variable.
+        """
+        rows, cols = self.grid.shape
+        if block.row + block.height > rows or block.col + block.width > cols:
+            raise BadPredictors(
+                f"{block} leaves grid {self.grid.name} of {rows} x {cols} cells: use its own blocks"
+            )
+        check_features(self.path, self.variables, features)
+        check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, days)
+        values = np.empty((len(days), len(features), block.height, block.width), dtype=np.float32)
+        land = self.grid.land[block.slices]
+        for i, name in enumerate(features):
+            kind = variable(name).kind
+            if kind == "daily":
+                values[:, i] = self._read_daily(name, days, block)
+            elif kind == "static":
+                values[:, i] = self._layer(name, block)
+            elif kind == "climatology":
+                values[:, i] = at_days(self._layer(name, block), days)
+            else:
+                computed = compute(name, days, self._latitude(block), lambda n: self._layer(n, block))
+                values[:, i] = np.where(land, computed, np.float32(np.nan))
+        return values
+
+    def at(
+        self, features: tuple[str, ...], days: list[dt.date], rows: npt.ArrayLike, cols: npt.ArrayLike
+    ) -> npt.NDArray[np.float32]:
+        """Sample some cells, such as those that hold monitors; the values are those that `read` gives.
+
+        Args:
+            features: names from the table.
+            days: the second axis follows them.
+            rows: of the cells (point,), as Grid.cells_at finds them.
+            cols: of the cells (point,).
+
+        Returns:
+            float32 (point, day, feature); NaN where missing and off land.
+
+        Raises:
+            BadPredictors: a cell lies outside of the grid. Else as `read`.
+        """
+        row, col = np.asarray(rows, dtype=np.intp), np.asarray(cols, dtype=np.intp)
+        height, width = self.grid.shape
+        outside = (row < 0) | (row >= height) | (col < 0) | (col >= width)
+        if outside.any():
+            raise BadPredictors(
+                f"{int(outside.sum())} points lie outside of grid {self.grid.name} (first: number "
+                f"{int(np.argmax(outside))}): leave them out"
+            )
+        values = np.full((len(row), len(days), len(features)), np.nan, dtype=np.float32)
+        size = self.grid.block_size
+        for block in self.grid.blocks():
+            inside = np.nonzero((row // size == block.row // size) & (col // size == block.col // size))[0]
+            for first in range(0, len(days) if len(inside) else 0, _POINT_DAYS):
+                span = slice(first, first + _POINT_DAYS)
+                read = self.read(features, days[span], block)
+                picked = read[:, :, row[inside] - block.row, col[inside] - block.col]
+                values[inside, span] = picked.transpose(2, 0, 1)
+        return values
+
+    def _read_daily(self, name: str, days: list[dt.date], block: Block) -> npt.NDArray[np.float32]:
+        """Read a daily variable by whole chunks of days, each decoded and checked once: (day, y, x)."""
+        index = np.array([(day - self._first).days for day in days])
+        chunks = np.unique(index // layout.CHUNK_DAYS)
+        known = {int(c): self._cache.get((name, int(c), block)) for c in chunks}
+        absent = [c for c, values in known.items() if values is None]
+        if absent:
+            begin = absent[0] * layout.CHUNK_DAYS
+            end = min((absent[-1] + 1) * layout.CHUNK_DAYS, self._length)
+            stored = self._arrays[name][begin:end, *block.slices]
+            values = layout.decode(stored, self._attributes[name])
+            labels = [self._first + dt.timedelta(days=i) for i in range(begin, end)]
+            check_range(variable(name), values, str(self.path), labels)
+            for c in absent:
+                part = values[c * layout.CHUNK_DAYS - begin :][: layout.CHUNK_DAYS].copy()
+                known[c] = part
+                self._cache.put((name, c, block), part)
+        out = np.empty((len(days), block.height, block.width), dtype=np.float32)
+        for i, number in enumerate(index):
+            chunk = known[int(number) // layout.CHUNK_DAYS]
+            assert chunk is not None  # noqa: S101 - every chunk was found or read above
+            out[i] = chunk[number % layout.CHUNK_DAYS]
+        return out
+
+    def _layer(self, name: str, block: Block) -> npt.NDArray[np.float32]:
+        """Read a layer (y, x) or (month, y, x), checked once."""
+        known = self._cache.get((name, 0, block))
+        if known is None:
+            known = layout.decode(self._arrays[name][..., *block.slices], self._attributes[name])
+            check_range(variable(name), known, str(self.path))
+            self._cache.put((name, 0, block), known)
+        return known
+
+    def _latitude(self, block: Block) -> npt.NDArray[np.float64]:
+        """Give the latitude of the land cells of a block, NaN off land: (y, x)."""
+        known = self._cache.get(("latitude", 0, block))
+        if known is None:
+            known = np.full((block.height, block.width), np.nan)
+            known[self.grid.land[block.slices]] = self.grid.lonlat(block)[1]
+            self._cache.put(("latitude", 0, block), known)
+        return known
+
+
+def open_predictors(path: Path, *, cache_bytes: int = CACHE_BYTES) -> Predictors:
+    """Open a store and check it: grid, axes, units and shapes of every variable that the table knows.
+
+    Args:
+        path: folder *.zarr, or file *.zarr.zip.
+        cache_bytes: of decoded values to keep for the next read.
+
+    Raises:
+        BadPredictors: there is no store, or it is damaged, or a unit, shape or CRS is wrong.
+    """
+    path = Path(path)
+    return Predictors(path, open_checked(path), cache_bytes)

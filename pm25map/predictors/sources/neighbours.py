@@ -1,0 +1,85 @@
+"""Daily fields of PM2.5 around every cell, from the monitors. Every monitor counts: this is for maps."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from pm25map.base.days import days_between
+from pm25map.base.errors import BadMonitors
+from pm25map.grid import Grid
+from pm25map.monitors import Monitors
+from pm25map.predictors.neighbours import FIELDS, MEMORY_DAYS, Stations, fields_at
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The neighbours source.
+
+    Attributes:
+        monitors: that the fields are computed from.
+        elevation: m (y, x) of the grid's cells, NaN off land: the static layer of the store.
+    """
+
+    monitors: Monitors
+    elevation: npt.NDArray[np.float32]
+
+    @property
+    def name(self) -> str:
+        """Name the source as --source does."""
+        return "neighbours"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Name the fields it gives."""
+        return tuple(FIELDS)
+
+    def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
+        """Compute the fields of some days at the cell centres: (day, y, x) by name, NaN off land.
+
+        Raises:
+            BadMonitors: no monitor measured on one of the days.
+        """
+        # The days before only feed the first ones: a monitor that rests today speaks through yesterday.
+        fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
+        values = self.monitors.matrix(fed)
+        silent = [day for day in days if np.isnan(values[fed.index(day)]).all()]
+        if silent:
+            held = self.monitors.days
+            reach = f"they have the days {held[0]} to {held[-1]}" if held else "they hold no day"
+            raise BadMonitors(
+                f"no monitor measured on {silent[0]} ({len(silent)} such days): {reach}. "
+                f"Get EPA's daily files of that year and name their folder with --monitors"
+            )
+        lon, lat = grid.lonlat()
+        at_cells = fields_at(
+            values,
+            self.monitors.codes(fed),
+            stations_on(grid, self.elevation, self.monitors),
+            lat,
+            lon,
+            self.elevation[grid.land],
+        )
+        fields = {}
+        for name in self.variables:
+            fields[name] = np.full((len(days), *grid.shape), np.nan, dtype=np.float32)
+            fields[name][:, grid.land] = at_cells[name]
+        return fields
+
+
+def stations_on(grid: Grid, elevation: npt.NDArray[np.float32], monitors: Monitors) -> Stations:
+    """Say where the monitors are, with the elevation of the land cell that holds each or is nearest to it.
+
+    Args:
+        grid: of the elevation.
+        elevation: m (y, x), NaN off land.
+        monitors: in the order of their sites. Outside of the grid they get 0 m: they are too far to matter.
+    """
+    lat = monitors.sites["latitude"].to_numpy(np.float64)
+    lon = monitors.sites["longitude"].to_numpy(np.float64)
+    row, col = grid.cells_at(lon, lat)
+    nearest = ndimage.distance_transform_edt(np.isnan(elevation), return_distances=False, return_indices=True)
+    heights = elevation[nearest[0], nearest[1]][row, col].astype(np.float64)
+    return Stations(lat, lon, np.where(row < 0, 0.0, heights))

@@ -1,0 +1,224 @@
+"""The predictor store, written: made empty, grown, and filled a whole day or a whole layer at a time.
+
+A store is a Zarr v3 group: daily variables (time, y, x), climatologies (month, y, x), static layers (y, x),
+NaN where missing and off land. A day of a variable counts only once its fingerprint is written, which happens
+after its values: an ingest that stops half-way leaves no half day. One process writes a store at a time.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.days import days_between
+from pm25map.base.errors import BadOutput, BadPredictors
+from pm25map.base.files import check_output, replacing
+from pm25map.grid import Grid
+from pm25map.predictors import layout
+from pm25map.predictors.reader import Predictors, open_predictors
+from pm25map.predictors.variables import Variable, check_range, variable
+
+__all__ = [
+    "Predictors",
+    "add_variables",
+    "create_store",
+    "extend_store",
+    "open_predictors",
+    "write_day",
+    "write_days",
+    "write_layer",
+]
+
+
+def create_store(
+    path: Path,
+    grid: Grid,
+    variables: Iterable[str],
+    start: dt.date,
+    end: dt.date,
+    *,
+    precision: Mapping[str, float] | None = None,
+    history: str = "created",
+    overwrite: bool = False,
+) -> Path:
+    """Make a store with room for some daily variables and days, and with none of their values.
+
+    Static layers and climatologies come in with `write_layer`; calendar variables are never stored.
+
+    Args:
+        path: folder to write, named *.zarr. Written beside and renamed.
+        grid: that the variables lie on.
+        variables: names from the table.
+        start: first day.
+        end: last day, included; a store can grow later.
+        precision: step of the daily variables that shall be packed to int16, in their units.
+        history: what made the store, for its attribute.
+        overwrite: replace a store that is there.
+
+    Raises:
+        BadOutput: the store cannot be written, or exists.
+        UnknownName: the table lacks a variable.
+    """
+    path = Path(path)
+    rows = [variable(name) for name in variables]
+    if path.suffix != ".zarr":
+        raise BadOutput(f"cannot make a store at {path}: name it *.zarr")
+    if path.exists() and not overwrite:
+        raise BadOutput(f"{path} exists already. Ingest into it, or choose another name")
+    if not path.exists():
+        check_output(path, overwrite=overwrite)
+    length = len(days_between(start, end))
+    with replacing(path) as part:
+        group = layout.open_group(part, "w")
+        layout.add_frame(group, grid, start, end, history)
+        for row in rows:
+            if row.kind == "daily":
+                layout.add_daily(group, grid, row, length, (precision or {}).get(row.name))
+    return path
+
+
+def add_variables(path: Path, variables: Iterable[str]) -> None:
+    """Make room in a store for daily variables that it does not hold yet.
+
+    Raises:
+        BadPredictors: there is no such store.
+        UnknownName: the table lacks a variable.
+    """
+    store = open_predictors(path)
+    group = _writable(path)
+    for row in map(variable, variables):
+        if row.kind == "daily" and row.name not in store.variables:
+            layout.add_daily(group, store.grid, row, group["time"].shape[0], None)
+
+
+def extend_store(path: Path, start: dt.date, end: dt.date) -> None:
+    """Let a store reach from start to end at least; what it holds stays.
+
+    At its end a store grows in place. At its start it is copied to a longer one beside and renamed.
+
+    Raises:
+        BadPredictors: there is no such store.
+        BadOutput: the store cannot be written.
+    """
+    store = open_predictors(path)
+    first, last = store.span
+    group = _writable(path)
+    if start < first:
+        from pm25map.predictors.pack import copy_store  # noqa: PLC0415 - pack writes stores and so imports this file
+
+        with replacing(path) as part:
+            copy_store(store, part, start, max(last, end))
+        return
+    if end > last:
+        length = (end - first).days + 1
+        # The time axis last: until it is longer, the store reads as it did.
+        for name in (*store.daily, layout.FINGERPRINT):
+            array = group[name]
+            array.resize((length, *array.shape[1:]))
+        group["time"].resize((length,))
+        begin = (first - layout.EPOCH).days
+        group["time"][:] = np.arange(begin, begin + length, dtype=np.int32)
+
+
+def write_day(path: Path, day: dt.date, values: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    """Write one day of some daily variables: arrays (y, x). As `write_days`."""
+    write_days(path, [day], {name: array[np.newaxis] for name, array in values.items()})
+
+
+def write_days(path: Path, days: list[dt.date], values: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    """Write some days of some daily variables, all checked before the first is written.
+
+    Args:
+        path: of the store, which grows where a day lies outside of it.
+        days: without gaps, oldest first. Days that fill whole shards (see layout) are written fastest.
+        values: arrays (day, y, x) by name, in the table's units; off land they are ignored.
+
+    Raises:
+        BadPredictors: a wrong shape, a value outside of the valid range, a gap where the table allows none,
+            or a variable that the store does not hold.
+        BadOutput: the store cannot be written.
+    """
+    if days != days_between(days[0], days[-1]):
+        raise BadPredictors(f"days to write must follow each other: {days[0]} to {days[-1]} has gaps")
+    store = open_predictors(path)
+    checked = {name: _checked_days(store, variable(name), days, array) for name, array in values.items()}
+    if days[0] < store.span[0] or days[-1] > store.span[1]:
+        extend_store(path, days[0], days[-1])
+        store = open_predictors(path)
+    group = _writable(path)
+    first = (days[0] - store.span[0]).days
+    slots = slice(first, first + len(days))
+    marker = group[layout.FINGERPRINT]
+    columns = [marker.attrs["variables"].index(name) for name in checked]
+    for column in columns:
+        marker[slots, column] = 0
+    prints = []
+    for name, array in checked.items():
+        encoded = layout.encode(array, dict(group[name].attrs))
+        group[name][slots] = encoded
+        prints.append([layout.fingerprint(day) for day in encoded])
+    for column, numbers in zip(columns, prints, strict=True):
+        marker[slots, column] = np.array(numbers, dtype=np.int64)
+
+
+def write_layer(path: Path, name: str, values: npt.NDArray[np.float32]) -> None:
+    """Write a static variable (y, x) or a climatology (month, y, x), or replace it.
+
+    Raises:
+        BadPredictors: a wrong shape or kind, a value outside of the valid range, or a gap on land.
+        BadOutput: the store cannot be written.
+    """
+    store = open_predictors(path)
+    row = variable(name)
+    if row.kind not in ("static", "climatology"):
+        raise BadPredictors(f"{name} is {row.kind}, not a layer: a source of days writes it, or none")
+    lead = (12,) if row.kind == "climatology" else ()
+    layer = _checked(
+        store, row, values, (*lead, *store.grid.shape), [f"month {m}" for m in range(1, 13)][: sum(lead)]
+    )
+    layout.add_layer(_writable(path), store.grid, row, layer)
+
+
+def _checked_days(
+    store: Predictors, row: Variable, days: list[dt.date], values: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    if row.name not in store.daily:
+        raise BadPredictors(f"{store.path} has no daily variable {row.name}: add it with add_variables")
+    return _checked(store, row, values, (len(days), *store.grid.shape), days)
+
+
+def _checked(
+    store: Predictors,
+    row: Variable,
+    values: npt.NDArray[np.float32],
+    shape: tuple[int, ...],
+    labels: list[Any],
+) -> npt.NDArray[np.float32]:
+    """Refuse what must not enter a store; give the values with NaN off land."""
+    if values.shape != shape:
+        raise BadPredictors(
+            f"{row.name} has shape {values.shape}, and grid {store.grid.name} needs {shape}: "
+            f"bring it to the grid first"
+        )
+    on_land = np.where(store.grid.land, values, np.float32(np.nan)).astype(np.float32)
+    if np.isinf(on_land).any():
+        raise BadPredictors(f"{row.name} is infinite at places: write a missing value as NaN")
+    check_range(row, on_land, f"the values for {store.path.name}", labels)
+    if row.filling in ("stop", "nearest"):
+        gaps = np.isnan(on_land[..., store.grid.land])
+        if gaps.any():
+            where = f" on {labels[int(np.argwhere(gaps)[0][0])]}" if labels else ""
+            raise BadPredictors(
+                f"{row.name} is missing at {int(gaps.sum())} land cells{where}, and may not be: "
+                f"check its source"
+            )
+    return on_land
+
+
+def _writable(path: Path) -> layout.Group:
+    if Path(path).suffix == ".zip":
+        raise BadOutput(f"cannot write into {path}: a zipped store is read only. Ingest into a folder *.zarr")
+    return layout.open_group(Path(path), "r+")
