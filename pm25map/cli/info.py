@@ -1,0 +1,67 @@
+"""`pm25map info`: what a map is, from the file alone."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pm25map.raster.info import MapDescription
+
+
+@click.command()
+@click.argument("cog", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(cog: Path, as_json: bool) -> None:
+    """Say what the map COG is, which model, data and code made it, and which command makes it again.
+
+    Everything comes from the file itself. Values are in ug/m3.
+
+    \b
+    Try: pm25map info cog.tif
+    """  # noqa: D301 - click reads \b
+    from pm25map.raster.info import describe
+
+    found = describe(cog)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=2))
+        return
+    for name, text in _lines(found):
+        click.echo(f"{name:<12} {text}")
+
+
+def _lines(found: "MapDescription") -> list[tuple[str, str]]:
+    p, s = found.provenance, found.statistics
+    rows, cols = found.shape
+    crs = found.crs if found.crs.startswith("EPSG") else found.crs.split('"')[1]
+    kind = f"overviews {', '.join(f'1:{n}' for n in found.overviews)}" if found.overviews else "no overviews"
+    step = f"{found.transform[0]:.10g} x {-found.transform[4]:.10g}"
+    sums = f"card {p.card_checksum[:12]}, network {p.network_checksum[:12]}"
+    place = f"{p.encoder} (weights {p.encoder_checksum[:12]}, store {p.places_checksum[:12]})"
+    lines = [
+        ("map", f"{found.title}"),
+        ("day", f"{p.day.isoformat()} ({p.day_definition})"),
+        ("value", f"PM2.5, 24-hour mean, {found.unit}; {found.dtype}, no data is {found.nodata}"),
+        ("grid", f"{p.grid_name} (checksum {p.grid_checksum[:12]}), part: {p.region}"),
+        (
+            "cells",
+            f"{rows} x {cols} of {step} on {crs}, {kind}",
+        ),
+        ("coverage", f"{s.coverage_percent:.2f} % of the land cells asked for ({s.cell_count:,} cells)"),
+        ("statistics", f"minimum {s.minimum:.1f}, mean {s.mean:.1f}, maximum {s.maximum:.1f} ug/m3"),
+        (
+            "model",
+            f"{p.model_name} {p.model_version} ({sums})",
+        ),
+        ("places", place if p.encoder_checksum else p.encoder),
+        ("predictors", f"{p.predictors_name} (checksum {p.predictors_checksum[:12]})"),
+        ("software", f"pm25map {p.software_version}, product version {p.product_version}"),
+        ("index", p.aqi_edition),
+        ("licence", p.licence),
+        ("again", p.command),
+    ]
+    if p.predictor_coverage_percent is not None:
+        share = f"{p.predictor_coverage_percent:.2f} % of the values in the windows were there"
+        lines.insert(10, ("", share))
+    return lines

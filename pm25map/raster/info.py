@@ -1,0 +1,125 @@
+"""What a map says of itself, read from the file alone."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from pyproj import CRS
+from rasterio.io import DatasetReader
+
+from pm25map.base.errors import BadMap
+from pm25map.raster.cog import GDAL_ERRORS, STANDARD_NAME, Statistics
+from pm25map.raster.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class MapDescription:
+    """One map, as its file describes it.
+
+    Attributes:
+        path: the file.
+        title: the product and the day.
+        provenance: what made it.
+        statistics: what the cells hold together.
+        crs: "EPSG:5070", or WKT where no authority knows the system.
+        transform: (a, b, c, d, e, f) in the order of Affine, at cell corners.
+        shape: (rows, columns).
+        bounds: left, bottom, right, top in units of the CRS.
+        unit: of the values.
+        dtype: of the values.
+        nodata: as declared in the file, "nan".
+        overviews: how many times coarser each overview is; empty for a map of one tile.
+        size_bytes: of the file.
+    """
+
+    path: Path
+    title: str
+    provenance: Provenance
+    statistics: Statistics
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+    shape: tuple[int, int]
+    bounds: tuple[float, float, float, float]
+    unit: str
+    dtype: str
+    nodata: str
+    overviews: tuple[int, ...]
+    size_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Say everything in values that JSON can hold."""
+        found = dataclasses.asdict(self)
+        found["path"] = self.path.name
+        found["provenance"]["day"] = self.provenance.day.isoformat()
+        return found
+
+
+def describe(path: Path) -> MapDescription:
+    """Read what a map is, which model, data and code made it, and that all of its cells can be read.
+
+    Raises:
+        BadMap: there is no such file, it is cut short or damaged, or another program made it.
+    """
+    if not path.is_file():
+        raise BadMap(f"there is no map {path}: check the name, or make it with pm25map predict --out {path}")
+    try:
+        with rasterio.open(path) as source:
+            tags, band = source.tags(), source.tags(1)
+            if "PM25MAP_DAY" not in tags or band.get("standard_name") != STANDARD_NAME:
+                raise BadMap(
+                    f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
+                    "writes. Describe it with rio info or gdalinfo"
+                )
+            # The cells lie behind the tags: a file that was cut short still opens.
+            for _, window in source.block_windows(1):
+                source.read(1, window=window)
+            return _describe(path, source, tags, band)
+    except GDAL_ERRORS as error:
+        raise BadMap(
+            f"cannot read {path}: it is no GeoTIFF, or it was cut short or damaged "
+            f"({str(error.__cause__ or error).rstrip('.')}). Copy it again, or make it again with pm25map "
+            "predict"
+        ) from error
+
+
+def _describe(
+    path: Path, source: DatasetReader, tags: dict[str, str], band: dict[str, str]
+) -> MapDescription:
+    try:
+        provenance = Provenance.from_tags(tags)
+        statistics = Statistics(
+            minimum=float(band["STATISTICS_MINIMUM"]),
+            maximum=float(band["STATISTICS_MAXIMUM"]),
+            mean=float(band["STATISTICS_MEAN"]),
+            stddev=float(band["STATISTICS_STDDEV"]),
+            valid_percent=float(band["STATISTICS_VALID_PERCENT"]),
+            coverage_percent=float(tags["PM25MAP_COVERAGE_PERCENT"]),
+            cell_count=int(tags["PM25MAP_CELL_COUNT"]),
+        )
+    except (BadMap, KeyError, ValueError) as error:
+        raise BadMap(
+            f"the tags of {path} are not whole ({error}). Make it again with pm25map predict"
+        ) from error
+    return MapDescription(
+        path=path,
+        title=tags.get("title", ""),
+        provenance=provenance,
+        statistics=statistics,
+        crs=_name_of(source),
+        transform=tuple(float(v) for v in source.transform[:6]),  # type: ignore[arg-type]
+        shape=(int(source.height), int(source.width)),
+        bounds=tuple(float(v) for v in source.bounds),  # type: ignore[arg-type]
+        unit=source.units[0] or band.get("units", ""),
+        dtype=str(source.dtypes[0]),
+        nodata="nan" if source.nodata is not None and np.isnan(source.nodata) else str(source.nodata),
+        overviews=tuple(source.overviews(1)),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def _name_of(source: DatasetReader) -> str:
+    authority = source.crs.to_authority()
+    return ":".join(authority) if authority else str(CRS.from_user_input(source.crs).to_wkt())

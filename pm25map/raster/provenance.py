@@ -1,0 +1,123 @@
+"""Where a map comes from: all that must be known to trust it and to make it again, kept in its tags."""
+
+import dataclasses
+import datetime as dt
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pm25map import __version__
+from pm25map.base.days import parse_day
+from pm25map.base.errors import BadDate, BadMap
+
+PRODUCT = "Daily mean surface PM2.5"
+PRODUCT_VERSION = "1"
+"""Raised when maps of one day and model mean something else than before."""
+
+DAY_DEFINITION = "AQS day, local standard time"
+AQI_EDITION = "EPA-454/B-24-002, in force since 2024-05-06"
+
+REFERENCE_DOI = "10.1080/15481603.2025.2594797"
+REFERENCE_CITATION = (
+    "Karimzadeh, Wang & Crooks (2025): Performance and generalizability impacts of incorporating location "
+    "encoders into deep learning for dynamic PM2.5 estimation. GIScience & Remote Sensing 62(1)"
+)
+
+_PREFIX = "PM25MAP_"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made one map. Holds no clock time: the same inputs give the same bytes.
+
+    Attributes:
+        day: the day that the map estimates, in the sense of day_definition.
+        model_name, model_version: as in the model's card.
+        card_checksum, network_checksum: SHA-256 of card.json and of model.onnx.
+        grid_name, grid_checksum: the grid that the map lies on, whole or in part.
+        predictors_name: name of the predictor store, without its folder.
+        predictors_checksum: SHA-256 that the store gives of itself.
+        command: the line to type to make the map again; without folders of this machine.
+        licence: SPDX name or text, of the map.
+        encoder: name of the location encoder, or none.
+        encoder_checksum, places_checksum: SHA-256 of its weights and of the store of place vectors; empty
+            where the model takes no place.
+        predictor_coverage_percent: share of the values in the windows that were there and did not have to be
+            filled; None where nobody counted.
+        region: the named region or box that was asked for; "all" for the whole grid.
+        software_version, product_version, day_definition, aqi_edition: what the map was made with and means.
+    """
+
+    day: dt.date
+    model_name: str
+    model_version: str
+    card_checksum: str
+    network_checksum: str
+    grid_name: str
+    grid_checksum: str
+    predictors_name: str
+    predictors_checksum: str
+    command: str
+    licence: str
+    encoder: str = "none"
+    encoder_checksum: str = ""
+    places_checksum: str = ""
+    predictor_coverage_percent: float | None = None
+    region: str = "all"
+    software_version: str = __version__
+    product_version: str = PRODUCT_VERSION
+    day_definition: str = DAY_DEFINITION
+    aqi_edition: str = AQI_EDITION
+
+    @property
+    def title(self) -> str:
+        """Name the map: product, day, grid and part of it."""
+        part = "" if self.region == "all" else f" ({self.region})"
+        return f"{PRODUCT}, {self.day.isoformat()}, {self.grid_name}{part}"
+
+    def to_tags(self) -> dict[str, str]:
+        """Write every field as one tag, PM25MAP_DAY and so on."""
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {_PREFIX + name.upper(): "" if value is None else str(value) for name, value in found.items()}
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "Provenance":
+        """Read what `to_tags` wrote.
+
+        Raises:
+            BadMap: a tag is absent, or does not hold what it should.
+        """
+        # GDAL keeps no empty tag, so that an absent one may be an empty text.
+        may_be_empty = {"encoder_checksum", "places_checksum", "predictor_coverage_percent"}
+        names = [field.name for field in dataclasses.fields(cls)]
+        text = {name: tags.get(_PREFIX + name.upper(), "") for name in names}
+        absent = [_PREFIX + name.upper() for name in names if not text[name] and name not in may_be_empty]
+        if absent:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            raise BadMap(f"it lacks the tag {absent[0]}{more}")
+        day, coverage = text.pop("day"), text.pop("predictor_coverage_percent")
+        try:
+            return cls(
+                day=parse_day(day),
+                predictor_coverage_percent=float(coverage) if coverage else None,
+                **text,
+            )
+        except (BadDate, ValueError) as error:
+            raise BadMap(f"one of its tags is damaged: {error}") from error
+
+
+def time_bounds(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
+    """Give the instants (UTC) between which a day of local standard time falls somewhere in CONUS.
+
+    It begins at midnight of Eastern Standard Time and ends at midnight of Pacific Standard Time.
+    """
+    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return midnight + dt.timedelta(hours=5), midnight + dt.timedelta(days=1, hours=8)
+
+
+def created_time() -> dt.datetime:
+    """Tell when a map is made: SOURCE_DATE_EPOCH where it is set, else the clock. For commands only."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdigit():
+        return dt.datetime.fromtimestamp(int(epoch), dt.UTC)
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)

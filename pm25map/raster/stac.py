@@ -1,0 +1,247 @@
+"""The STAC 1.1 item beside a map: what a catalogue needs to find it, check it and draw it."""
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pystac
+from pyproj import CRS
+from rasterio.warp import transform_geom
+
+from pm25map.base.aqi import CATEGORIES, class_index
+from pm25map.base.files import check_output, replacing, sha256_of_file
+from pm25map.grid.grid import LONLAT
+from pm25map.raster.cog import LONG_NAME, STANDARD_NAME
+from pm25map.raster.info import MapDescription, describe
+from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
+
+EXTENSIONS: Final = tuple(
+    f"https://stac-extensions.github.io/{name}/schema.json"
+    for name in (
+        "file/v2.1.0",
+        "processing/v1.2.0",
+        "projection/v2.0.0",
+        "raster/v2.0.0",
+        "render/v2.0.0",
+        "scientific/v1.0.0",
+    )
+)
+
+_MULTIHASH_SHA256 = "1220"
+"""What stands before a SHA-256 in a multihash: the algorithm, and 32 bytes."""
+
+_RENDER_FROM, _RENDER_TO = 0.5, 255.5
+"""ug m-3: colour i of 0 to 254 covers i + 0.5 to i + 1.5, so that all ends of classes but 9.0 fall between
+two colours; 9.0 is drawn as 9.5. From 225.5 on all is Hazardous, so that nothing above is lost."""
+
+
+def item_path(cog_path: Path) -> Path:
+    """Name the item of a map: the same name with .json."""
+    return cog_path.with_suffix(".json")
+
+
+def write_stac_item(
+    cog_path: Path,
+    *,
+    created: dt.datetime,
+    model_card: Path,
+    predictors: Path,
+    preview: Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write the item of a finished map beside it. Everything but these arguments is read from the map.
+
+    Args:
+        cog_path: the map.
+        created: when the map was made (see provenance.created_time).
+        model_card: what the map derives from; the link to it is relative.
+        predictors: the store that the map derives from; the link to it is relative.
+        preview: the PNG of the map, None where there is none.
+        overwrite: replace an item that is there.
+
+    Returns:
+        The path of the item.
+
+    Raises:
+        BadMap: the map cannot be read.
+        BadOutput: the item cannot be written.
+    """
+    target = item_path(cog_path)
+    check_output(target, overwrite=overwrite)
+    found = describe(cog_path)
+    item = stac_item(found, sha256_of_file(cog_path), created)
+    folder = cog_path.absolute().parent
+    if preview is not None:
+        item.add_asset("preview", _preview_asset(preview, folder))
+    p = found.provenance
+    for path, title, checksum in (
+        (model_card, f"Card of the model {p.model_name} {p.model_version}", p.card_checksum),
+        (predictors, f"Predictors {p.predictors_name}", None),
+    ):
+        # Only a single file has the checksum of a file; that of a store is in the properties.
+        extra = {"file:checksum": _MULTIHASH_SHA256 + checksum} if checksum else {}
+        item.add_link(pystac.Link("derived_from", _relative(path, folder), title=title, extra_fields=extra))
+    text = json.dumps(
+        item.to_dict(include_self_link=False, transform_hrefs=False), indent=2, ensure_ascii=False
+    )
+    with replacing(target) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+    return target
+
+
+def stac_item(found: MapDescription, checksum: str, created: dt.datetime) -> pystac.Item:
+    """Describe a map as a STAC item.
+
+    Args:
+        found: the map.
+        checksum: SHA-256 of its file, hexadecimal.
+        created: when it was made, UTC.
+    """
+    p = found.provenance
+    begin, end = time_bounds(p.day)
+    geometry, bbox = _footprint(found)
+    item = pystac.Item(
+        id=f"pm25-{p.day.isoformat()}-{p.grid_name}-{p.model_name}",
+        geometry=geometry,
+        bbox=bbox,
+        # The middle: its UTC date is the day of the map, which tools that group by date rely on.
+        datetime=begin + (end - begin) / 2,
+        start_datetime=begin,
+        end_datetime=end,
+        stac_extensions=list(EXTENSIONS),
+        properties=_properties(found, created),
+    )
+    item.add_asset("map", _map_asset(found, checksum))
+    return item
+
+
+def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
+    p = found.provenance
+    return {
+        "title": found.title,
+        "description": f"{found.title}. The day is the {p.day_definition}. Estimates, not measurements.",
+        "created": created.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "license": p.licence,
+        **_crs(found.crs),
+        "proj:bbox": list(found.bounds),
+        "proj:shape": list(found.shape),
+        "proj:transform": list(found.transform),
+        "processing:level": "L4",
+        "processing:lineage": f"Model {p.model_name} {p.model_version} on predictors {p.predictors_name}",
+        "processing:software": {"pm25map": p.software_version},
+        "processing:version": p.product_version,
+        "processing:datetime": created.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "processing:expression": {"format": "shell", "expression": p.command},
+        "sci:publications": [{"doi": REFERENCE_DOI, "citation": REFERENCE_CITATION}],
+        "renders": {"aqi": _render(p.aqi_edition)},
+        "pm25map:day": p.day.isoformat(),
+        "pm25map:day_definition": p.day_definition,
+        "pm25map:standard_name": STANDARD_NAME,
+        "pm25map:coverage_percent": found.statistics.coverage_percent,
+        "pm25map:predictor_coverage_percent": p.predictor_coverage_percent,
+        "pm25map:region": p.region,
+        "pm25map:model": {
+            "name": p.model_name,
+            "version": p.model_version,
+            "card_sha256": p.card_checksum,
+            "network_sha256": p.network_checksum,
+            "encoder": p.encoder,
+            "encoder_sha256": p.encoder_checksum or None,
+            "places_sha256": p.places_checksum or None,
+        },
+        "pm25map:grid": {"name": p.grid_name, "sha256": p.grid_checksum},
+        "pm25map:predictors": {"name": p.predictors_name, "sha256": p.predictors_checksum},
+        "pm25map:aqi_edition": p.aqi_edition,
+    }
+
+
+def _crs(crs: str) -> dict[str, str | None]:
+    authority = CRS.from_user_input(crs).to_authority()
+    return {"proj:code": ":".join(authority)} if authority else {"proj:code": None, "proj:wkt2": crs}
+
+
+def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
+    s = found.statistics
+    band: dict[str, Any] = {
+        "name": "pm25",
+        "description": LONG_NAME,
+        "data_type": found.dtype,
+        "nodata": found.nodata,
+        "unit": found.unit,
+        "statistics": {
+            "minimum": s.minimum,
+            "maximum": s.maximum,
+            "mean": s.mean,
+            "stddev": s.stddev,
+            "valid_percent": s.valid_percent,
+        },
+        "raster:sampling": "area",
+    }
+    known = CRS.from_user_input(found.crs)
+    if known.is_projected:
+        band["raster:spatial_resolution"] = found.transform[0] * known.axis_info[0].unit_conversion_factor
+    return pystac.Asset(
+        f"./{found.path.name}",
+        title=LONG_NAME,
+        media_type=pystac.MediaType.COG,
+        roles=["data"],
+        extra_fields={
+            "bands": [band],
+            "file:size": found.size_bytes,
+            "file:checksum": _MULTIHASH_SHA256 + checksum,
+        },
+    )
+
+
+def _preview_asset(preview: Path, folder: Path) -> pystac.Asset:
+    return pystac.Asset(
+        _relative(preview, folder),
+        title="Map in the colours of the Air Quality Index",
+        media_type=pystac.MediaType.PNG,
+        roles=["overview", "thumbnail"],
+        extra_fields={
+            "file:size": preview.stat().st_size,
+            "file:checksum": _MULTIHASH_SHA256 + sha256_of_file(preview),
+        },
+    )
+
+
+def _render(edition: str) -> dict[str, Any]:
+    """Tell a tile server how to draw the classes of the index."""
+    values = np.arange(255) + 1.0
+    colours = [CATEGORIES[i].colour for i in class_index(values)]
+    return {
+        "title": f"Air Quality Index classes, to 1 ug m-3 ({edition})",
+        "assets": ["map"],
+        "rescale": [[_RENDER_FROM, _RENDER_TO]],
+        "nodata": "nan",
+        "resampling": "average",
+        "colormap": {str(i): colour for i, colour in enumerate([*colours, colours[-1]])},
+    }
+
+
+def _footprint(found: MapDescription) -> tuple[dict[str, Any], list[float]]:
+    """Give the outline of the raster in degrees, and its bounding box; edges follow the projection."""
+    left, bottom, right, top = found.bounds
+    steps = [i / 16 for i in range(16)]
+    ring = [
+        *((left + (right - left) * t, bottom) for t in steps),
+        *((right, bottom + (top - bottom) * t) for t in steps),
+        *((right - (right - left) * t, top) for t in steps),
+        *((left, top - (top - bottom) * t) for t in steps),
+        (left, bottom),
+    ]
+    outline = {"type": "Polygon", "coordinates": [ring]}
+    geometry: dict[str, Any] = transform_geom(found.crs, LONLAT, outline, precision=5)
+    points = geometry["coordinates"][0]
+    geometry["coordinates"] = [[[float(x), float(y)] for x, y in points]]
+    lon, lat = [x for x, _ in points], [y for _, y in points]
+    return geometry, [min(lon), min(lat), max(lon), max(lat)]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    relative = Path(os.path.relpath(path.absolute(), folder)).as_posix()
+    return relative if relative.startswith("..") else f"./{relative}"

@@ -1,0 +1,93 @@
+"""What a map says in two lines: the state that suffers most, and where its highest value lies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.warp import transform
+
+from pm25map.base.aqi import category_of
+from pm25map.grid import Block, Grid, state_of_cells, states
+from pm25map.grid.grid import LONLAT
+
+MINIMUM_CELLS = 20
+"""Fewer cells do not speak for a state: the edge of one in a small map, or the District of Columbia."""
+
+WHOLE_MAP = "The map's"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The state with the highest median, and the highest value.
+
+    Attributes:
+        state: its name; "The map's" where no state has enough cells in view.
+        median: ug m-3, over the state's land cells in view that hold an estimate.
+        maximum: ug m-3, of the map.
+        maximum_state: the state at or nearest to the highest value.
+        maximum_lon, maximum_lat: degrees (WGS84), its cell centre.
+    """
+
+    state: str
+    median: float
+    maximum: float
+    maximum_state: str
+    maximum_lon: float
+    maximum_lat: float
+
+    @property
+    def text(self) -> str:
+        """Say it as a newspaper would: Oregon median 312 ug/m3, Hazardous."""
+        return f"{self.state} median {_number(self.median)} ug/m3, {category_of(self.median).name}"
+
+    @property
+    def maximum_text(self) -> str:
+        """Say how high it gets, and where: Maximum 812 ug/m3 in Oregon (44.12 N, 122.30 W), Hazardous."""
+        north = f"{abs(self.maximum_lat):.2f} {'N' if self.maximum_lat >= 0 else 'S'}"
+        west = f"{abs(self.maximum_lon):.2f} {'W' if self.maximum_lon < 0 else 'E'}"
+        what = f"{_number(self.maximum)} ug/m3 in {self.maximum_state} ({north}, {west})"
+        return f"Maximum {what}, {category_of(self.maximum).name}"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def headline(pm25: npt.NDArray[np.float32], grid: Grid, block: Block | None = None) -> Headline:
+    """Find the state with the highest median and the highest value of a map.
+
+    Args:
+        pm25: (y, x), ug m-3, NaN where there is no estimate; at least one is there.
+        grid: the grid of the map.
+        block: the part of the grid that pm25 covers, the whole where None.
+    """
+    block = block or Block(0, 0, *grid.shape)
+    names = [str(name) for name in states()["name"]]
+    owner = state_of_cells(grid)[block.slices]
+    medians = {}
+    for number, name in enumerate(names):
+        values = pm25[(owner == number) & np.isfinite(pm25)]
+        if values.size >= MINIMUM_CELLS:
+            medians[name] = float(np.median(values))
+    state = max(medians, key=lambda name: medians[name]) if medians else WHOLE_MAP
+    row, col = np.unravel_index(int(np.nanargmax(pm25)), pm25.shape)
+    x, y = grid.xy()
+    lon, lat = transform(grid.crs, LONLAT, [x[block.col + col]], [y[block.row + row]])
+    return Headline(
+        state=state,
+        median=medians[state] if medians else float(np.nanmedian(pm25)),
+        maximum=float(pm25[row, col]),
+        maximum_state=nearest_state(lon[0], lat[0]),
+        maximum_lon=float(lon[0]),
+        maximum_lat=float(lat[0]),
+    )
+
+
+def nearest_state(lon: float, lat: float) -> str:
+    """Name the state at a point or, off its shore, the nearest one."""
+    frame = states()
+    return str(frame["name"].iloc[int(frame.geometry.distance(shapely.Point(lon, lat)).argmin())])
+
+
+def _number(pm25: float) -> str:
+    return f"{pm25:.0f}" if pm25 >= 10 else f"{pm25:.1f}"
