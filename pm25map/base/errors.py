@@ -53,6 +53,10 @@ class BadOutput(Pm25mapError):
     """An output cannot be written: folder absent or read-only, disk full, or file already there."""
 
 
+class BadMap(Pm25mapError):
+    """A file is not a map of this package, or is damaged."""
+
+
 class DeviceUnavailable(Pm25mapError):
     """The device that was asked for cannot run the model."""
 
