@@ -67,14 +67,17 @@ def describe(path: Path) -> MapDescription:
         raise BadMap(f"there is no map {path}: check the name, or make it with pm25map predict --out {path}")
     try:
         with rasterio.open(path) as source:
+            # The cells lie behind the tags: a file that was cut short still opens. The last goes first, since
+            # tags may be lost as well, and a damaged map is no map of another program.
+            windows = [window for _, window in source.block_windows(1)]
+            source.read(1, window=windows[-1])
             tags, band = source.tags(), source.tags(1)
             if "PM25MAP_DAY" not in tags or band.get("standard_name") != STANDARD_NAME:
                 raise BadMap(
                     f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
                     "writes. Describe it with rio info or gdalinfo"
                 )
-            # The cells lie behind the tags: a file that was cut short still opens.
-            for _, window in source.block_windows(1):
+            for window in windows[:-1]:
                 source.read(1, window=window)
             return _describe(path, source, tags, band)
     except GDAL_ERRORS as error:

@@ -25,6 +25,9 @@ REFERENCE_CITATION = (
 
 _PREFIX = "PM25MAP_"
 
+_MAY_BE_EMPTY = {"encoder_checksum", "places_checksum", "predictor_coverage_percent"}
+"""GDAL keeps no empty tag: where one of these is absent, it was empty."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -69,6 +72,11 @@ class Provenance:
     day_definition: str = DAY_DEFINITION
     aqi_edition: str = AQI_EDITION
 
+    def __post_init__(self) -> None:
+        empty = [name for name, value in vars(self).items() if value == "" and name not in _MAY_BE_EMPTY]
+        if empty:
+            raise ValueError(f"a map must say its {empty[0]}")
+
     @property
     def title(self) -> str:
         """Name the map: product, day, grid and part of it."""
@@ -87,11 +95,9 @@ class Provenance:
         Raises:
             BadMap: a tag is absent, or does not hold what it should.
         """
-        # GDAL keeps no empty tag, so that an absent one may be an empty text.
-        may_be_empty = {"encoder_checksum", "places_checksum", "predictor_coverage_percent"}
         names = [field.name for field in dataclasses.fields(cls)]
         text = {name: tags.get(_PREFIX + name.upper(), "") for name in names}
-        absent = [_PREFIX + name.upper() for name in names if not text[name] and name not in may_be_empty]
+        absent = [_PREFIX + name.upper() for name in names if not text[name] and name not in _MAY_BE_EMPTY]
         if absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise BadMap(f"it lacks the tag {absent[0]}{more}")

@@ -11,17 +11,18 @@ from matplotlib import rc_context, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as MplPath
 from matplotlib.patheffects import withStroke
 from pyproj import CRS
+from rasterio.enums import Resampling
 
-from pm25map.base.aqi import CATEGORIES, UPPER_ENDS, Category, truncate
+from pm25map.base.aqi import CATEGORIES, Category, truncate
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import states
 from pm25map.raster.info import MapDescription, describe
+from pm25map.view.colours import colours, shades_of
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -29,30 +30,17 @@ if TYPE_CHECKING:
 DPI = 160
 WIDTH_IN = 11.4
 """Inches: 1,824 pixels."""
+_PIXELS = 1_800
 
-_MARGIN_IN, _HEAD_IN, _FOOT_IN = 0.25, 0.85, 1.35
+_MARGIN_IN, _HEAD_IN, _FOOT_IN = 0.25, 0.85, 1.45
 _HEIGHTS_IN = (4.0, 9.0)
 """The map itself is at least and at most this high; a map of another form is centred."""
 
 _PAD = 0.015
 """Share of the map's width that is left free around it."""
 
-SHADES = 24
-"""Steps of colour within a class."""
-
-_SHADING = {
-    "Good": (0.62, 0.30),
-    "Moderate": (0.55, 0.10),
-    "Unhealthy for Sensitive Groups": (0.35, 0.0),
-    "Unhealthy": (0.30, -0.12),
-    "Very Unhealthy": (0.12, -0.18),
-    "Hazardous": (0.0, -0.75),
-}
-"""Share of white (above zero) or black (below) in EPA's colour, at the low and the high end of each class.
-Clean air is paler, so that the eye goes to the smoke."""
-
-_HAZARDOUS_END = 500.0
-"""ug m-3: where the darkest shade of the last class is reached."""
+_LEGEND_GAP = 0.03
+"""Between two classes in the legend, in widths of a class."""
 
 _WATER, _NO_ESTIMATE, _INK = "#EEF2F5", "#D5D8DB", "#22272B"
 
@@ -73,40 +61,19 @@ def draw_preview(cog_path: Path, png_path: Path, *, overwrite: bool = False) -> 
     found = describe(cog_path)
     with rasterio.open(cog_path) as source:
         pm25 = source.read(1)
+        # A map of more cells than the picture has pixels is averaged, and not left to chance.
+        coarser = max(1, source.width // _PIXELS, source.height // _PIXELS)
+        size = -(-source.height // coarser), -(-source.width // coarser)
+        shown = pm25 if coarser == 1 else source.read(1, out_shape=size, resampling=Resampling.average)
     # A user's own matplotlibrc must not change the picture.
     with rc_context(dict(rcParamsDefault) | {"font.family": "DejaVu Sans", "text.color": _INK}):
-        figure = _figure(pm25, found)
+        figure = _figure(pm25, shown, found)
         with replacing(png_path) as part:
             # No name and version of matplotlib: the same map always gives the same bytes.
             figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def colours() -> tuple[ListedColormap, BoundaryNorm]:
-    """Give the colours of the index: within each class they darken from its low end to its high end.
-
-    The class of a value is exact: the ends of classes are ends of colours.
-    """
-    ends = [0.0, *(end + 0.1 for end in UPPER_ENDS), _HAZARDOUS_END]
-    edges: list[float] = []
-    shades: list[npt.NDArray[np.float64]] = []
-    for category, low, high in zip(CATEGORIES, ends[:-1], ends[1:], strict=True):
-        edges.extend(np.linspace(low, high, SHADES, endpoint=False))
-        shades.extend(_shades(category))
-    colormap = ListedColormap(shades)
-    colormap.set_over(tuple(shades[-1]))
-    colormap.set_under(tuple(shades[0]))
-    colormap.set_bad((0, 0, 0, 0))
-    return colormap, BoundaryNorm([*edges, _HAZARDOUS_END], colormap.N)
-
-
-def _shades(category: Category) -> list[npt.NDArray[np.float64]]:
-    """Blend EPA's colour of a class with white, then with black: list of RGB, 0 to 1."""
-    own = np.array(to_rgb(category.colour))
-    shifts = np.linspace(*_SHADING[category.name], SHADES)
-    return [own + (1 - own) * shift if shift > 0 else own * (1 + shift) for shift in shifts]
-
-
-def _figure(pm25: npt.NDArray[np.float32], found: MapDescription) -> Figure:
+def _figure(pm25: npt.NDArray[np.float32], shown: npt.NDArray[np.float32], found: MapDescription) -> Figure:
     left, bottom, right, top = found.bounds
     pad = 2 * _PAD * (right - left)
     ratio = (top - bottom + pad) / (right - left + pad)
@@ -116,7 +83,7 @@ def _figure(pm25: npt.NDArray[np.float32], found: MapDescription) -> Figure:
     FigureCanvasAgg(figure)
     wide = 1 - 2 * _MARGIN_IN / WIDTH_IN
     axes = figure.add_axes((_MARGIN_IN / WIDTH_IN, _FOOT_IN / total, wide, height / total))
-    _draw_map(axes, pm25, found)
+    _draw_map(axes, pm25, shown, found)
     _draw_title(figure, found, total)
     legend = figure.add_axes((_MARGIN_IN / WIDTH_IN, 0.40 / total, wide, 0.92 / total))
     _draw_legend(legend)
@@ -126,7 +93,9 @@ def _figure(pm25: npt.NDArray[np.float32], found: MapDescription) -> Figure:
     return figure
 
 
-def _draw_map(axes: Axes, pm25: npt.NDArray[np.float32], found: MapDescription) -> None:
+def _draw_map(
+    axes: Axes, pm25: npt.NDArray[np.float32], shown: npt.NDArray[np.float32], found: MapDescription
+) -> None:
     left, bottom, right, top = found.bounds
     axes.set_facecolor(_WATER)
     axes.set_xticks([])
@@ -136,7 +105,7 @@ def _draw_map(axes: Axes, pm25: npt.NDArray[np.float32], found: MapDescription) 
         side.set_linewidth(0.6)
     colormap, norm = colours()
     # The index is of concentrations cut to 0.1 ug m-3: 9.09 is Good.
-    values = np.ma.masked_invalid(np.floor(pm25.astype(np.float64) * 10 + 1e-6) / 10 + 0.05)
+    values = np.ma.masked_invalid(np.floor(shown.astype(np.float64) * 10 + 1e-6) / 10 + 0.05)
     image = axes.imshow(
         values, cmap=colormap, norm=norm, extent=(left, right, bottom, top), interpolation="nearest", zorder=2
     )
@@ -147,6 +116,8 @@ def _draw_map(axes: Axes, pm25: npt.NDArray[np.float32], found: MapDescription) 
         if _holds(land, found, pm25):
             image.set_clip_path(_path(land), axes.transData)
         lines = [ring for outline in outlines for ring in _rings(outline)]
+        # A pale rim keeps the lines in sight on the darkest smoke.
+        axes.add_collection(LineCollection(lines, colors="white", linewidths=1.3, alpha=0.3, zorder=3))
         axes.add_collection(LineCollection(lines, colors=_INK, linewidths=0.45, alpha=0.75, zorder=3))
     pad = _PAD * (right - left)
     axes.set_xlim(left - pad, right + pad)
@@ -243,20 +214,21 @@ def _draw_title(figure: Figure, found: MapDescription, total: float) -> None:
 
 
 def _draw_legend(axes: Axes) -> None:
-    axes.set_xlim(0, len(CATEGORIES))
+    axes.set_xlim(0, len(CATEGORIES) - _LEGEND_GAP)
     axes.set_ylim(0, 1)
     axes.axis("off")
-    gap = 0.03
     for number, category in enumerate(CATEGORIES):
-        shades = _shades(category)
-        width = (1 - gap) / len(shades)
+        shades = shades_of(category)
+        width = (1 - _LEGEND_GAP) / len(shades)
         for step, shade in enumerate(shades):
             # A hair wider than its place: no white seams between shades.
             axes.add_patch(
                 Rectangle((number + step * width, 0.32), width * 1.04, 0.28, color=tuple(shade), lw=0)
             )
-        axes.add_patch(Rectangle((number, 0.32), 1 - gap, 0.28, fill=False, edgecolor=_INK, linewidth=0.5))
-        middle = number + (1 - gap) / 2
+        axes.add_patch(
+            Rectangle((number, 0.32), 1 - _LEGEND_GAP, 0.28, fill=False, edgecolor=_INK, linewidth=0.5)
+        )
+        middle = number + (1 - _LEGEND_GAP) / 2
         axes.text(middle, 0.68, _name(category), ha="center", va="bottom", fontsize=8.5, fontweight="bold")
         axes.text(middle, 0.22, _range(category), ha="center", va="top", fontsize=8.5)
 

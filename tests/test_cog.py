@@ -1,0 +1,221 @@
+"""The COG: bit for bit what was predicted, valid, tagged, and whole or absent."""
+
+import hashlib
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rioxarray
+from maps import address_grid, address_map, provenance
+from rasterio.errors import RasterioIOError
+from rio_cogeo import cog_validate
+
+from pm25map.base.errors import BadOutput
+from pm25map.grid import Block, Grid, load_grid
+from pm25map.raster import cog
+from pm25map.raster.cog import STANDARD_NAME, statistics_of, write_cog
+
+
+@pytest.fixture
+def grid() -> Grid:
+    return address_grid()
+
+
+def written(folder: Path, grid: Grid, **options) -> Path:
+    path = folder / "cog.tif"
+    write_cog(path, address_map(grid), grid, provenance(grid), **options)
+    return path
+
+
+def test_what_is_read_back_is_what_was_written_bit_for_bit(tmp_path, grid):
+    with rasterio.open(written(tmp_path, grid)) as source:
+        np.testing.assert_array_equal(source.read(1).view("uint32"), address_map(grid).view("uint32"))
+        assert source.crs == rasterio.CRS.from_epsg(5070)
+        assert tuple(source.transform[:6]) == grid.transform
+        assert source.dtypes == ("float32",)
+
+
+def test_a_part_of_the_grid_lies_where_it_belongs(tmp_path, grid):
+    block = Block(7, 11, 13, 17)
+    path = tmp_path / "part.tif"
+    write_cog(path, address_map(grid)[block.slices], grid, provenance(grid), block=block)
+    x, y = grid.xy()
+    with rasterio.open(path) as source:
+        assert source.shape == (13, 17)
+        value = next(source.sample([(x[20], y[15])]))[0]
+    assert value == np.float32(15.020)
+
+
+def test_nodata_is_declared_as_nan(tmp_path, grid):
+    with rasterio.open(written(tmp_path, grid)) as source:
+        assert np.isnan(source.nodata)
+        assert np.array_equal(source.read_masks(1) > 0, grid.land)
+
+
+def test_the_tags_say_what_the_values_are(tmp_path, grid):
+    with rasterio.open(written(tmp_path, grid)) as source:
+        tags, band = source.tags(), source.tags(1)
+        assert source.units == ("ug m-3",)
+        assert source.descriptions == ("PM2.5 at the surface, 24-hour mean",)
+    assert tags["AREA_OR_POINT"] == "Area"
+    assert tags["Conventions"] == "CF-1.11"
+    assert tags["OVERVIEW_RESAMPLING"] == "AVERAGE"
+    assert {"title", "source", "history", "references", "license", "time_bnds"} <= set(tags)
+    assert band["standard_name"] == STANDARD_NAME
+    assert band["units"] == "ug m-3"
+    assert band["cell_methods"] == "time: mean"
+    assert band["grid_mapping_name"] == "albers_conical_equal_area"
+
+
+def test_the_statistics_in_the_file_are_those_of_its_values(tmp_path, grid):
+    values = address_map(grid)
+    with rasterio.open(written(tmp_path, grid)) as source:
+        band = source.tags(1)
+    assert float(band["STATISTICS_MINIMUM"]) == np.nanmin(values)
+    assert float(band["STATISTICS_MAXIMUM"]) == np.nanmax(values)
+    assert float(band["STATISTICS_MEAN"]) == pytest.approx(np.nanmean(values.astype("f8")), rel=1e-12)
+    assert float(band["STATISTICS_STDDEV"]) == pytest.approx(np.nanstd(values.astype("f8")), rel=1e-12)
+    assert float(band["STATISTICS_VALID_PERCENT"]) == pytest.approx(100 * (1 - 15 / 2400))
+
+
+def test_coverage_counts_the_land_cells_that_were_asked_for():
+    pm25 = np.array([[1.0, np.nan], [3.0, np.nan]], dtype=np.float32)
+    asked = np.array([[True, True], [False, False]])
+    found = statistics_of(pm25, asked)
+    assert (found.coverage_percent, found.valid_percent, found.cell_count) == (50.0, 50.0, 2)
+
+
+def test_nothing_is_left_beside_the_map(tmp_path, grid):
+    written(tmp_path, grid)
+    assert [path.name for path in tmp_path.iterdir()] == ["cog.tif"]
+
+
+def test_a_small_map_is_valid_without_warnings(tmp_path):
+    grid = load_grid("conus-10km")
+    path = tmp_path / "conus.tif"
+    write_cog(path, np.where(grid.land, np.float32(8), np.float32(np.nan)), grid, provenance(grid))
+    assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
+
+
+def test_a_large_map_is_valid_and_its_overviews_are_averages(tmp_path):
+    grid = address_grid(1100, 1300)
+    path = written(tmp_path, grid)
+    assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
+    with rasterio.open(path) as source:
+        assert source.overviews(1) == [2, 4]
+        assert source.block_shapes == [(512, 512)]
+        assert source.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"] == "DEFLATE"
+        assert source.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "3"
+    with rasterio.open(path, OVERVIEW_LEVEL=0) as overview:
+        seen = overview.read(1)
+    mean = address_map(grid).reshape(550, 2, 650, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(seen[10:], mean[10:], rtol=1e-6)
+
+
+def test_the_same_map_gives_the_same_bytes(tmp_path, grid):
+    first = hashlib.sha256(written(tmp_path, grid).read_bytes()).digest()
+    again = hashlib.sha256(written(tmp_path, grid, overwrite=True).read_bytes()).digest()
+    assert first == again
+
+
+def test_rioxarray_opens_it_with_its_crs(tmp_path, grid):
+    with rioxarray.open_rasterio(written(tmp_path, grid), masked=True) as opened:
+        assert opened.rio.crs.to_epsg() == 5070
+        assert opened.attrs["units"] == "ug m-3"
+        assert float(opened.isel(band=0, y=20, x=30)) == pytest.approx(20.030)
+
+
+def test_an_existing_map_is_not_replaced_unasked(tmp_path, grid):
+    before = written(tmp_path, grid).read_bytes()
+    with pytest.raises(BadOutput, match="--overwrite"):
+        write_cog(tmp_path / "cog.tif", address_map(grid) + 1, grid, provenance(grid))
+    assert (tmp_path / "cog.tif").read_bytes() == before
+
+
+def test_an_absent_folder_is_named(tmp_path, grid):
+    with pytest.raises(BadOutput, match="mkdir"):
+        write_cog(tmp_path / "none" / "cog.tif", address_map(grid), grid, provenance(grid))
+
+
+def test_a_full_disk_leaves_the_old_map(tmp_path, grid, monkeypatch):
+    before = written(tmp_path, grid).read_bytes()
+
+    def full(*_args, **_options):
+        raise RasterioIOError("No space left on device")
+
+    monkeypatch.setattr(cog, "gdal_copy", full)
+    with pytest.raises(BadOutput, match=r"full disk .*No space left"):
+        write_cog(tmp_path / "cog.tif", address_map(grid) + 1, grid, provenance(grid), overwrite=True)
+    assert (tmp_path / "cog.tif").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["cog.tif"]
+
+
+def test_bytes_that_gdal_lost_without_a_word_are_noticed(tmp_path, grid, monkeypatch):
+    copy = cog.gdal_copy
+
+    def lossy(source, part, **options):
+        copy(source, part, **options)
+        part.write_bytes(part.read_bytes()[:-200])
+
+    monkeypatch.setattr(cog, "gdal_copy", lossy)
+    with pytest.raises(BadOutput, match="Free some space"):
+        written(tmp_path, grid)
+    assert list(tmp_path.iterdir()) == []
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from maps import address_grid, provenance
+from pm25map.base.errors import BadOutput
+from pm25map.raster.cog import write_cog
+grid = address_grid(600, 600)
+noise = np.random.default_rng(1).random(grid.shape, dtype=np.float32)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    pm25 = np.where(grid.land, noise, np.float32(np.nan))
+    write_cog(Path(sys.argv[1]), pm25, grid, provenance(grid), overwrite=True)
+except BadOutput as error:
+    print(error)
+    sys.exit(1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit on the size of files here")
+def test_a_file_that_truly_cannot_grow_leaves_the_old_map(tmp_path):
+    target = tmp_path / "cog.tif"
+    target.write_bytes(b"the old map")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(target)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith(f"cannot write {target}")
+    assert target.read_bytes() == b"the old map"
+    assert [path.name for path in tmp_path.iterdir()] == ["cog.tif"]
+
+
+def test_a_map_without_any_estimate_is_not_written(tmp_path, grid):
+    with pytest.raises(BadOutput, match="no land cell"):
+        write_cog(tmp_path / "cog.tif", np.full(grid.shape, np.nan, np.float32), grid, provenance(grid))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2), np.float32), np.zeros((40, 60), np.float64)])
+def test_our_own_mistakes_are_not_written(tmp_path, grid, wrong):
+    with pytest.raises(ValueError, match="float32"):
+        write_cog(tmp_path / "cog.tif", wrong, grid, provenance(grid))
+
+
+def test_a_value_at_sea_is_not_written(tmp_path, grid):
+    with pytest.raises(ValueError, match="NaN off land"):
+        write_cog(tmp_path / "cog.tif", np.zeros(grid.shape, np.float32), grid, provenance(grid))
