@@ -1,5 +1,6 @@
 """The STAC item: valid, true to the file, and free of this machine's folders."""
 
+import datetime as dt
 import hashlib
 import json
 
@@ -12,7 +13,9 @@ from referencing import Registry, Resource
 
 from pm25map.base.errors import BadOutput
 from pm25map.grid import Grid
+from pm25map.model.card import Model, ModelCard, write_card
 from pm25map.raster.cog import write_cog
+from pm25map.raster.model_item import write_model_item
 from pm25map.raster.stac import write_stac_item
 
 
@@ -21,6 +24,9 @@ def folder(tmp_path):
     grid = address_grid()
     write_cog(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
     (tmp_path / "cog.png").write_bytes(b"a picture")
+    card = tmp_path / "models" / "conus-open" / "card.json"
+    card.parent.mkdir(parents=True)
+    card.write_text("{}")
     return tmp_path
 
 
@@ -39,12 +45,17 @@ def item_of(folder, **options):
 
 def test_the_item_is_valid_stac(folder):
     item = item_of(folder)
+    check_with_the_schema_of_stac(item)
+    assert item["stac_version"] == "1.1.0"
+    assert pystac.Item.from_file(str(folder / "cog.json")).assets["map"].media_type == pystac.MediaType.COG
+
+
+def check_with_the_schema_of_stac(item):
+    """Use the schemas that pystac ships: nothing is fetched."""
     schemas = get_local_schema_cache()
     registry = Registry().with_resources([(k, Resource.from_contents(v)) for k, v in schemas.items()])
     schema = next(v for k, v in schemas.items() if k.endswith("/item-spec/json-schema/item.json"))
     jsonschema.Draft7Validator(schema, registry=registry).validate(item)
-    assert item["stac_version"] == "1.1.0"
-    assert pystac.Item.from_file(str(folder / "cog.json")).assets["map"].media_type == pystac.MediaType.COG
 
 
 def test_every_extension_that_is_used_is_named(folder):
@@ -113,6 +124,7 @@ def test_the_item_says_how_the_map_was_made(folder):
 def test_links_are_relative(folder):
     item = item_of(folder)
     derived = [link["href"] for link in item["links"] if link["rel"] == "derived_from"]
+    assert item["links"][0]["file:checksum"] == "1220" + hashlib.sha256(b"{}").hexdigest()
     assert derived == ["./models/conus-open/card.json", "../sample.zarr.zip"]
     assert [item["assets"][name]["href"] for name in ("map", "preview")] == ["./cog.tif", "./cog.png"]
     assert str(folder) not in (folder / "cog.json").read_text()
@@ -151,3 +163,65 @@ def test_an_item_that_is_there_is_kept(folder):
     item_of(folder)
     with pytest.raises(BadOutput, match="--overwrite"):
         item_of(folder)
+
+
+def a_model(folder) -> Model:
+    """A model whose network is not one: only its card and checksums matter to a catalogue."""
+    (folder / "model.onnx").write_bytes(b"a network")
+    card = ModelCard.model_validate(
+        {
+            "name": "conus-open",
+            "version": "1.0",
+            "description": "An invented model.",
+            "window_days": 21,
+            "scaler": {
+                "scales": {"elevation": {"transform": "linear", "center": 300.0, "scale": 200.0}},
+                "indicators": ["elevation"],
+            },
+            "units": {"elevation": "m"},
+            "place": {"encoder": "geoclip", "dimension": 512, "checksum": "ec" * 32},
+            "network": {},
+            "target_scale": 1.0,
+            "grid": "address",
+            "grid_checksum": address_grid().checksum,
+            "opset": 20,
+            "network_checksum": hashlib.sha256(b"a network").hexdigest(),
+            "training": {
+                "start": dt.date(2018, 1, 1),
+                "end": dt.date(2021, 12, 31),
+                "stations": 9,
+                "targets": 99,
+                "monitors_checksum": "aa" * 32,
+                "predictors_checksum": "bb" * 32,
+                "holdout_fraction": 0.1,
+                "holdout_seed": 7,
+                "config": {},
+                "epochs": 1,
+                "command": "pm25map train",
+                "provenance": "invented",
+            },
+            "parity": {"windows": 10_000, "worst_scaled": 1e-6, "worst_ugm3": 1e-5},
+        }
+    )
+    write_card(card, folder / "card.json")
+    return Model(card, folder / "model.onnx")
+
+
+def test_the_item_of_a_model_says_how_to_run_it(tmp_path):
+    path = write_model_item(a_model(tmp_path), address_grid(), created=CREATED)
+    item = json.loads(path.read_text())
+    check_with_the_schema_of_stac(item)
+    properties = item["properties"]
+    assert any("/mlm/v1.4.0/" in extension for extension in item["stac_extensions"])
+    assert properties["mlm:name"] == "conus-open"
+    assert [one["name"] for one in properties["mlm:input"]] == ["window", "place"]
+    assert properties["mlm:input"][0]["input"]["shape"] == [-1, 21, 2]
+    assert properties["mlm:hyperparameters"]["inputs"] == ["elevation", "elevation_missing"]
+    network = item["assets"]["network"]
+    assert "mlm:model" in network["roles"]
+    assert network["mlm:artifact_type"] == "onnx"
+    assert network["file:checksum"] == "1220" + hashlib.sha256(b"a network").hexdigest()
+    assert (properties["start_datetime"][:10], properties["end_datetime"][:10]) == (
+        "2018-01-01",
+        "2022-01-01",
+    )

@@ -36,7 +36,8 @@ class Provenance:
     Attributes:
         day: the day that the map estimates, in the sense of day_definition.
         model_name, model_version: as in the model's card.
-        card_checksum, network_checksum: SHA-256 of card.json and of model.onnx.
+        card_checksum: as the card gives it of what decides a prediction (ModelCard.checksum).
+        network_checksum: SHA-256 of model.onnx.
         grid_name, grid_checksum: the grid that the map lies on, whole or in part.
         predictors_name: name of the predictor store, without its folder.
         predictors_checksum: SHA-256 that the store gives of itself.

@@ -30,7 +30,7 @@ EXTENSIONS: Final = tuple(
     )
 )
 
-_MULTIHASH_SHA256 = "1220"
+MULTIHASH_SHA256 = "1220"
 """What stands before a SHA-256 in a multihash: the algorithm, and 32 bytes."""
 
 _RENDER_FROM, _RENDER_TO = 0.5, 255.5
@@ -77,12 +77,12 @@ def write_stac_item(
     if preview is not None:
         item.add_asset("preview", _preview_asset(preview, folder))
     p = found.provenance
-    for path, title, checksum in (
-        (model_card, f"Card of the model {p.model_name} {p.model_version}", p.card_checksum),
-        (predictors, f"Predictors {p.predictors_name}", None),
+    for path, title in (
+        (model_card, f"Card of the model {p.model_name} {p.model_version}"),
+        (predictors, f"Predictors {p.predictors_name}"),
     ):
-        # Only a single file has the checksum of a file; that of a store is in the properties.
-        extra = {"file:checksum": _MULTIHASH_SHA256 + checksum} if checksum else {}
+        # A store in a folder has no checksum of a file; its own is in the properties.
+        extra = {"file:checksum": MULTIHASH_SHA256 + sha256_of_file(path)} if path.is_file() else {}
         item.add_link(pystac.Link("derived_from", _relative(path, folder), title=title, extra_fields=extra))
     text = json.dumps(
         item.to_dict(include_self_link=False, transform_hrefs=False), indent=2, ensure_ascii=False
@@ -191,7 +191,7 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
         extra_fields={
             "bands": [band],
             "file:size": found.size_bytes,
-            "file:checksum": _MULTIHASH_SHA256 + checksum,
+            "file:checksum": MULTIHASH_SHA256 + checksum,
         },
     )
 
@@ -204,7 +204,7 @@ def _preview_asset(preview: Path, folder: Path) -> pystac.Asset:
         roles=["overview", "thumbnail"],
         extra_fields={
             "file:size": preview.stat().st_size,
-            "file:checksum": _MULTIHASH_SHA256 + sha256_of_file(preview),
+            "file:checksum": MULTIHASH_SHA256 + sha256_of_file(preview),
         },
     )
 
