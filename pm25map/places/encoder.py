@@ -1,0 +1,121 @@
+"""Location encoders: what turns the latitude and longitude of a place into the numbers a network gets."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadGrid, UnknownName
+from pm25map.base.files import sha256_of_bytes
+
+ENCODERS = ("latlon", "sincos", "geoclip")
+"""Names that `encoder` knows."""
+
+Degrees = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.float32]
+
+
+class LocationEncoder(Protocol):
+    """Turns places into vectors; every encoder takes latitude first.
+
+    Attributes:
+        name: one of ENCODERS.
+        dimension: length of a vector.
+        checksum: SHA-256 of what decides the vectors, in hexadecimal digits.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def dimension(self) -> int: ...  # noqa: D102
+
+    @property
+    def checksum(self) -> str: ...  # noqa: D102
+
+    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
+        """Give the vectors of some places.
+
+        Args:
+            lat: degrees north (place,).
+            lon: degrees east (place,), west negative.
+
+        Returns:
+            float32 (place, dimension). A place's vector does not depend on the places beside it.
+
+        Raises:
+            BadGrid: a coordinate is out of range or not a number.
+        """
+        ...
+
+
+class Latlon:
+    """Latitude and longitude themselves, scaled to [-1, 1]."""
+
+    name = "latlon"
+    dimension = 2
+    checksum = sha256_of_bytes(b"lat/90, lon/180")
+
+    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
+        """Give (lat/90, lon/180); see LocationEncoder.encode."""
+        north, east = checked(lat, lon)
+        return np.stack([north / 90, east / 180], axis=1).astype(np.float32)
+
+
+class Sincos:
+    """Sine and cosine of latitude and of longitude, so that 180 W and 180 E are one."""
+
+    name = "sincos"
+    dimension = 4
+    checksum = sha256_of_bytes(b"sin lat, cos lat, sin lon, cos lon")
+
+    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
+        """Give (sin lat, cos lat, sin lon, cos lon); see LocationEncoder.encode."""
+        north, east = (np.deg2rad(degrees) for degrees in checked(lat, lon))
+        return np.stack([np.sin(north), np.cos(north), np.sin(east), np.cos(east)], axis=1).astype(np.float32)
+
+
+def encoder(name: str, threads: int = 1) -> LocationEncoder:
+    """Make an encoder ready.
+
+    Args:
+        name: one of ENCODERS.
+        threads: that GeoCLIP may use; the others need none.
+
+    Raises:
+        UnknownName: no encoder has that name.
+        BadModel: GeoCLIP's network is damaged.
+        BadInstall: GeoCLIP is asked for without ONNX Runtime.
+    """
+    if name == "latlon":
+        return Latlon()
+    if name == "sincos":
+        return Sincos()
+    if name == "geoclip":
+        # Imports encoder itself, and predicting without GeoCLIP must not need it.
+        from pm25map.places.geoclip import Geoclip  # noqa: PLC0415
+
+        return Geoclip(threads=threads)
+    raise UnknownName(f"unknown encoder {name!r}: there are {', '.join(ENCODERS)}")
+
+
+def checked(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Degrees, Degrees]:
+    """Give coordinates as float64 vectors of one length.
+
+    Raises:
+        BadGrid: they are out of range, not numbers, or of two lengths.
+    """
+    north, east = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
+    if north.ndim != 1 or north.shape != east.shape:
+        raise BadGrid(
+            f"latitudes {north.shape} and longitudes {east.shape} must be two vectors of one length"
+        )
+    # A comparison with NaN is false: what is not a number falls out here too.
+    good = (np.abs(north) <= 90) & (np.abs(east) <= 180)
+    if not good.all():
+        first = int(np.argmin(good))
+        raise BadGrid(
+            f"no place on Earth: latitude {north[first]:g}, longitude {east[first]:g} (number {first}). Give degrees, "
+            "latitude first; latitude and longitude may be swapped"
+        )
+    return north, east
