@@ -1,0 +1,210 @@
+"""The card of a model: all that the network's file does not say, and the checks that keep the two together."""
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pm25map.base.errors import BadModel
+from pm25map.base.files import sha256_of_bytes, sha256_of_file
+from pm25map.base.shipped import find_folder
+from pm25map.windows.scaler import Scaler
+
+CARD_FILE = "card.json"
+NETWORK_FILE = "model.onnx"
+
+Geolocation = Literal["none", "latlon", "sincos", "geoclip"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlaceInput(_Part):
+    """What the network is told of the place.
+
+    Attributes:
+        encoder: location encoder, or none.
+        dimension: numbers a place; 0 for none.
+        checksum: SHA-256 of the encoder's weights; None where it has none.
+    """
+
+    encoder: Geolocation
+    dimension: int
+    checksum: str | None
+
+
+class NetworkShape(_Part):
+    """Widths and choices of the network (reference-study: 256/128/128, attention 256, dense 256).
+
+    Attributes:
+        lstm: units of each direction of the three recurrent layers.
+        attention, dense: units of the attention's output and of the dense layer.
+        dropout: share dropped between layers while training.
+        fusion: how the place joins: Hadamard product or concatenation.
+        head: "plain" estimates from the network's last layer alone; "residual" weighs the neighbours'
+            estimates against each other and corrects them.
+    """
+
+    lstm: tuple[int, int, int] = (256, 128, 128)
+    attention: int = 256
+    dense: int = 256
+    dropout: float = Field(0.2, ge=0, lt=1)
+    fusion: Literal["hadamard", "concatenation"] = "hadamard"
+    head: Literal["plain", "residual"] = "residual"
+
+
+class TrainingRecord(_Part):
+    """What the network learned from.
+
+    Attributes:
+        start, end: days of the targets.
+        stations, targets: how many.
+        monitors_checksum, predictors_checksum: of the data.
+        holdout_fraction, holdout_seed: the stations that nobody saw: see hold_out_stations.
+        config: the training configuration in full.
+        epochs: that were run, the best of them kept.
+        command: that makes the model again.
+        provenance: where the data come from.
+    """
+
+    start: dt.date
+    end: dt.date
+    stations: int
+    targets: int
+    monitors_checksum: str
+    predictors_checksum: str
+    holdout_fraction: float
+    holdout_seed: int
+    config: dict[str, object]
+    epochs: int
+    command: str
+    provenance: str
+
+
+class Parity(_Part):
+    """How the exported network differs from the trained one.
+
+    Attributes:
+        windows: how many real windows were compared, some with values missing, one alone in its batch.
+        worst_scaled: largest difference, in units of the target's standard deviation.
+        worst_ugm3: the same, ug m-3.
+    """
+
+    windows: int
+    worst_scaled: float
+    worst_ugm3: float
+
+
+class ScoreRow(_Part):
+    """One line of the score table: the model and plain interpolation on the same targets."""
+
+    stratum: str
+    n: int
+    r2: float | None
+    rmse: float | None
+    mae: float | None
+    mbe: float | None
+    idw_rmse: float | None
+    idw_mae: float | None
+    rmse_ratio: float | None
+    mae_ratio: float | None
+
+
+class Scores(_Part):
+    """Scores on stations held out, and the command that computes them again."""
+
+    start: dt.date
+    end: dt.date
+    stations: int
+    command: str
+    rows: tuple[ScoreRow, ...]
+
+
+class ModelCard(_Part):
+    """The card, as it stands in card.json and inside of the network's file."""
+
+    name: str
+    version: str
+    description: str
+    window_days: int
+    scaler: Scaler
+    units: dict[str, str]
+    place: PlaceInput
+    network: NetworkShape
+    target_scale: float
+    grid: str
+    grid_checksum: str
+    opset: int
+    network_checksum: str
+    training: TrainingRecord
+    parity: Parity
+    scores: Scores | None = None
+    licence: str = "MIT"
+    citation: str = "Karimzadeh, Wang & Crooks 2025, doi:10.1080/15481603.2025.2594797 (architecture)"
+
+    @model_validator(mode="after")
+    def _units_of_every_feature(self) -> "ModelCard":
+        if tuple(self.units) != self.scaler.features:
+            raise ValueError("units and scaler name different features")
+        return self
+
+    def identity(self) -> str:
+        """Serialize what the network's file repeats: all but its own checksum and the scores."""
+        return self.model_dump_json(exclude={"network_checksum", "scores"})
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of what decides a prediction: the identity and the network."""
+        return sha256_of_bytes(self.identity().encode(), self.network_checksum.encode())
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on disk: its card, and the path of its network, both checked."""
+
+    card: ModelCard
+    network: Path
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card.
+
+    Raises:
+        BadModel: it is not JSON, lacks a part or has one that is unknown.
+    """
+    try:
+        return ModelCard.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadModel(f"{path} is no model card: {where}: {first['msg']}. Export the model again") from error
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write a card, a line a value, as people read it."""
+    path.write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
+
+
+def load_model(name: str) -> Model:
+    """Find a model by its shipped name or its folder, and check its network against its card.
+
+    Raises:
+        UnknownName: there is no such model; says which exist.
+        BadModel: the card is damaged, or the network is absent or not the card's.
+    """
+    folder = find_folder("models", name, CARD_FILE)
+    card = read_card(folder / CARD_FILE)
+    network = folder / NETWORK_FILE
+    if not network.is_file():
+        raise BadModel(f"{folder} has a card and no {NETWORK_FILE}: export or fetch the model again")
+    found = sha256_of_file(network)
+    if found != card.network_checksum:
+        raise BadModel(
+            f"{network} is damaged or belongs to another card: its SHA-256 begins with {found[:12]}, "
+            f"the card says {card.network_checksum[:12]}. Export or fetch the model again"
+        )
+    return Model(card, network)

@@ -1,0 +1,83 @@
+"""The configuration of a training run, as a YAML file."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pm25map.base.errors import BadConfig
+from pm25map.model.card import Geolocation, NetworkShape
+
+
+class TrainConfig(BaseModel):
+    """What decides a trained network: with the same data, machine and threads, the same network.
+
+    Attributes:
+        name, description: of the model.
+        features: names from the variable table, in the order of the inputs.
+        indicators: features with a further input that tells where they are missing.
+        geolocation: what the network is told of the place.
+        network: widths and choices.
+        window_days: length of the window, the estimated day last.
+        start, end: days of the targets.
+        holdout_fraction, holdout_seed: whole stations that nobody sees.
+        validation_fraction: of the other stations, to stop early by.
+        batch: targets a step.
+        epochs: at most; one epoch is a pass over `targets_an_epoch`.
+        targets_an_epoch: drawn anew every epoch; None takes all.
+        patience: epochs without improvement on the validation stations before training stops.
+        learning_rate: at its highest; it warms up over a twentieth of the steps, then falls as a cosine.
+        weight_decay: of AdamW.
+        loss: "sqrt" is the squared error of square roots: a day of smoke must not outweigh a year, and still
+            counts; "huber" is the reference's, in ug m-3.
+        huber_ugm3: errors above this count linearly in the Huber loss.
+        clip_gradient: largest norm of a step's gradient.
+        seed: of weights, order and draws.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    features: tuple[str, ...] = Field(min_length=1)
+    indicators: tuple[str, ...] = ()
+    geolocation: Geolocation = "geoclip"
+    network: NetworkShape = NetworkShape()
+    window_days: int = Field(21, ge=1)
+    start: dt.date
+    end: dt.date
+    holdout_fraction: float = Field(0.1, ge=0, lt=1)
+    holdout_seed: int
+    validation_fraction: float = Field(0.05, gt=0, lt=1)
+    batch: int = Field(256, ge=1)
+    epochs: int = Field(100, ge=1)
+    targets_an_epoch: int | None = Field(None, ge=1)
+    patience: int = Field(40, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-3, ge=0)
+    loss: Literal["sqrt", "huber"] = "sqrt"
+    huber_ugm3: float = Field(5.0, gt=0)
+    clip_gradient: float = Field(1.0, gt=0)
+    seed: int = 0
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a training configuration.
+
+    Raises:
+        BadConfig: it is absent, is not YAML, or has an unknown key or a value out of range.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return TrainConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadConfig(f"{path}: {where}: {first['msg']}") from error

@@ -1,0 +1,105 @@
+"""What training hands to export: a folder with the weights, what they need, and real windows to compare by."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pm25map.base.errors import BadModel
+from pm25map.base.files import replacing
+from pm25map.model.card import ModelCard, Parity, PlaceInput, TrainingRecord
+from pm25map.model.config import TrainConfig
+from pm25map.model.network import Network
+from pm25map.model.train import build_network
+from pm25map.predictors.variables import variable
+from pm25map.windows.scaler import Scaler
+
+WEIGHTS, RUN, WINDOWS = "weights.pt", "run.json", "windows.npz"
+
+
+class Handover(BaseModel):
+    """What the weights of a run need to become a model.
+
+    Attributes:
+        config: that was trained.
+        scaler: fitted on the training stations.
+        target_scale: standard deviation of the truth, ug m-3.
+        place: what the network is told of the place.
+        grid, grid_checksum: where the predictors lay.
+        record: what was learned from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: TrainConfig
+    scaler: Scaler
+    target_scale: float
+    place: PlaceInput
+    grid: str
+    grid_checksum: str
+    record: TrainingRecord
+
+    def draft_card(self, version: str) -> ModelCard:
+        """Make the card; what only the exported file can tell is still empty."""
+        return ModelCard(
+            name=self.config.name,
+            version=version,
+            description=self.config.description,
+            window_days=self.config.window_days,
+            scaler=self.scaler,
+            units={name: variable(name).units for name in self.scaler.features},
+            place=self.place,
+            network=self.config.network,
+            target_scale=self.target_scale,
+            grid=self.grid,
+            grid_checksum=self.grid_checksum,
+            opset=0,
+            network_checksum="",
+            training=self.record,
+            parity=Parity(windows=0, worst_scaled=0, worst_ugm3=0),
+        )
+
+
+def save_handover(
+    folder: Path,
+    handover: Handover,
+    network: Network,
+    windows: npt.NDArray[np.float32],
+    place: npt.NDArray[np.float32] | None,
+) -> None:
+    """Write a trained run into its folder; run.json comes last and says that the others are whole."""
+    with replacing(folder / WEIGHTS) as part:
+        torch.save(network.state_dict(), part)
+    with replacing(folder / WINDOWS) as part, part.open("wb") as handle:
+        np.savez(handle, windows=windows, **({} if place is None else {"place": place}))
+    with replacing(folder / RUN) as part:
+        part.write_text(handover.model_dump_json(indent=1))
+
+
+def load_handover(
+    folder: Path,
+) -> tuple[Handover, Network, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Read a trained run: what it needs, its network, and real windows and places to compare by.
+
+    Raises:
+        BadModel: the folder holds no finished run.
+    """
+    if not (folder / RUN).is_file():
+        raise BadModel(f"{folder} holds no finished training run ({RUN} is absent). Run pm25map train first")
+    try:
+        handover = Handover.model_validate_json((folder / RUN).read_bytes())
+    except ValidationError as error:
+        raise BadModel(f"{folder / RUN} is damaged: {error.errors()[0]['msg']}. Train again") from error
+    network = build_network(
+        handover.config.network,
+        handover.scaler,
+        handover.config.geolocation,
+        handover.place.dimension,
+        handover.target_scale,
+    )
+    network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    network.eval()
+    with np.load(folder / WINDOWS, allow_pickle=False) as held:
+        return handover, network, held["windows"], held["place"] if "place" in held else None

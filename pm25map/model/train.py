@@ -1,0 +1,261 @@
+"""Training: one function for every split, geolocation and width; it goes on where it stopped."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from pm25map.base.errors import BadMonitors
+from pm25map.base.files import replacing, sha256_of_bytes
+from pm25map.model.card import NetworkShape
+from pm25map.model.config import TrainConfig
+from pm25map.model.network import Network, bases_of
+from pm25map.model.splits import hold_out_stations
+from pm25map.predictors.variables import variable
+from pm25map.windows.samples import StationSamples
+from pm25map.windows.scaler import Scaler, fit_scaler
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch reached: mean loss of its steps; loss and errors (ug m-3) on the validation stations."""
+
+    number: int
+    loss: float
+    validation_loss: float
+    validation_rmse: float
+    validation_mae: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and what it learned from."""
+
+    network: Network
+    scaler: Scaler
+    target_scale: float
+    epochs: tuple[Epoch, ...]
+    stations: int
+    targets: int
+
+
+def train(
+    samples: StationSamples,
+    place: npt.NDArray[np.float32] | None,
+    config: TrainConfig,
+    held_out: npt.NDArray[np.bool_],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    on_step: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Train a network on the stations that are not held out.
+
+    Args:
+        samples: predictors and truth at all stations.
+        place: (station, d) of the config's encoder; None for geolocation none.
+        config: what to train.
+        held_out: bool (station,): neither learned from nor used to stop.
+        folder: of the checkpoint, written after every epoch; a run of the same configuration and data goes on.
+        device: of torch.
+        on_step: called with the steps done and the steps in all.
+        on_epoch: called after every epoch.
+
+    Raises:
+        BadMonitors: no target is left to learn from.
+    """
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    validation = hold_out_stations(samples.lat, samples.lon, config.validation_fraction, config.seed + 1)
+    learning = ~held_out & ~validation
+    targets = samples.targets(learning, config.start, config.end, config.window_days)
+    judged = samples.targets(validation & ~held_out, config.start, config.end, config.window_days)
+    if len(targets) == 0 or len(judged) == 0:
+        raise BadMonitors(
+            f"no windows to learn from between {config.start} and {config.end}: {len(targets)} targets, "
+            f"{len(judged)} to validate. Widen the period, or give more monitors"
+        )
+    units = tuple(variable(name).units for name in config.features)
+    scaler = fit_scaler(samples.values[learning], config.features, units, config.indicators)
+    truth = np.maximum(samples.truth, 0.0)
+    target_scale = float(np.nanstd(truth[targets[:, 0], targets[:, 1]]))
+    feed = _Feed(scaler.apply(samples.values), truth, place, config.window_days, device)
+    network = build_network(config.network, scaler, config.geolocation, _width(place), target_scale).to(
+        device
+    )
+    run = _Run(network, config, len(targets), folder / CHECKPOINT, _identity(config, samples))
+    epochs = run.resume()
+    while len(epochs) < config.epochs and not _is_over(epochs, config.patience):
+        epoch = run.epoch(len(epochs), targets, judged, feed, on_step)
+        epochs.append(epoch)
+        run.save(epochs)
+        if on_epoch is not None:
+            on_epoch(epoch)
+    network.load_state_dict(run.best)
+    network.eval()
+    return Trained(network.cpu(), scaler, target_scale, tuple(epochs), int(learning.sum()), len(targets))
+
+
+def build_network(
+    shape: NetworkShape, scaler: Scaler, geolocation: str, place: int, target_scale: float
+) -> Network:
+    """Make the network of a shape, untrained."""
+    return Network(
+        shape,
+        len(scaler.inputs),
+        place,
+        as_predictors=geolocation in ("latlon", "sincos"),
+        bases=bases_of(scaler),
+        target_scale=target_scale,
+    )
+
+
+class _Feed:
+    """Gathers batches of windows from the scaled stack (station, day, input), which is held once."""
+
+    def __init__(
+        self,
+        scaled: npt.NDArray[np.float32],
+        truth: npt.NDArray[np.float32],
+        place: npt.NDArray[np.float32] | None,
+        window_days: int,
+        device: str,
+    ) -> None:
+        self.scaled = torch.from_numpy(scaled).to(device)
+        self.truth = torch.from_numpy(truth).to(device)
+        self.place = None if place is None else torch.from_numpy(place).to(device)
+        self.back = torch.arange(1 - window_days, 1, device=device)
+
+    def batches(
+        self, targets: npt.NDArray[np.int64], size: int
+    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+        """Give windows (cell, day, input), places (cell, d) and truth (cell,), batch by batch."""
+        for part in torch.from_numpy(targets).to(self.scaled.device).split(size):
+            station, day = part[:, 0], part[:, 1]
+            window = self.scaled[station[:, None], day[:, None] + self.back]
+            yield window, None if self.place is None else self.place[station], self.truth[station, day]
+
+
+class _Run:
+    """The state of a run: weights, optimizer, the best weights so far."""
+
+    def __init__(
+        self, network: Network, config: TrainConfig, targets: int, path: Path, identity: str
+    ) -> None:
+        self.network = network
+        self.config = config
+        self.path = path
+        self.identity = identity
+        self.best = {name: value.clone() for name, value in network.state_dict().items()}
+        self.targets = min(config.targets_an_epoch or targets, targets)
+        self.steps = math.ceil(self.targets / config.batch)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def resume(self) -> list[Epoch]:
+        """Take up a checkpoint of the same configuration and data; begin anew where there is none."""
+        if not self.path.is_file():
+            return []
+        state = torch.load(self.path, weights_only=True, map_location="cpu")
+        if state["identity"] != self.identity:
+            return []
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = state["best"]
+        torch.set_rng_state(state["random"])
+        return [Epoch(*values) for values in state["epochs"]]
+
+    def save(self, epochs: list[Epoch]) -> None:
+        """Write the checkpoint, whole or not at all."""
+        if epochs[-1].validation_loss <= min(epoch.validation_loss for epoch in epochs):
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+        with replacing(self.path) as part:
+            torch.save(
+                {
+                    "identity": self.identity,
+                    "network": self.network.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "best": self.best,
+                    "random": torch.get_rng_state(),
+                    "epochs": [list(astuple(epoch)) for epoch in epochs],
+                },
+                part,
+            )
+
+    def epoch(
+        self,
+        number: int,
+        targets: npt.NDArray[np.int64],
+        judged: npt.NDArray[np.int64],
+        feed: _Feed,
+        on_step: Callable[[int, int], None] | None,
+    ) -> Epoch:
+        """Train on one draw of the targets, then judge on the validation stations."""
+        self.network.train()
+        order = np.random.default_rng([self.config.seed, number]).permutation(len(targets))[: self.targets]
+        total = 0.0
+        for i, (window, place, truth) in enumerate(feed.batches(targets[order], self.config.batch)):
+            done = number * self.steps + i
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * _schedule(done / (self.config.epochs * self.steps))
+            loss = self._loss(self.network(window, place), truth)
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_gradient)
+            self.optimizer.step()
+            total += loss.item()
+            if on_step is not None:
+                on_step(done + 1, self.config.epochs * self.steps)
+        return Epoch(number + 1, total / self.steps, *self._judge(judged, feed))
+
+    def _loss(self, estimate: Tensor, truth: Tensor) -> Tensor:
+        if self.config.loss == "huber":
+            return nn.functional.huber_loss(estimate, truth, delta=self.config.huber_ugm3)
+        return (torch.sqrt(estimate + 1.0) - torch.sqrt(truth + 1.0)).square().mean()
+
+    def _judge(self, judged: npt.NDArray[np.int64], feed: _Feed) -> tuple[float, float, float]:
+        """Give loss, RMSE and MAE (ug m-3) on the validation targets."""
+        self.network.eval()
+        estimates, truths = [], []
+        with torch.no_grad():
+            for window, place, truth in feed.batches(judged, 4 * self.config.batch):
+                estimates.append(self.network(window, place))
+                truths.append(truth)
+            estimate, truth = torch.cat(estimates), torch.cat(truths)
+            error = estimate - truth
+            rmse = float(error.square().mean().sqrt())
+            return float(self._loss(estimate, truth)), rmse, float(error.abs().mean())
+
+
+def _schedule(progress: float) -> float:
+    """Share of the highest learning rate: a warm-up over a twentieth of the run, then half a cosine."""
+    warm = 0.05
+    return (
+        progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+    )
+
+
+def _is_over(epochs: list[Epoch], patience: int) -> bool:
+    """Tell whether the validation error has not improved for too long."""
+    errors = [epoch.validation_loss for epoch in epochs]
+    return len(errors) > patience and min(errors[-patience:]) > min(errors)
+
+
+def _width(place: npt.NDArray[np.float32] | None) -> int:
+    return 0 if place is None else place.shape[1]
+
+
+def _identity(config: TrainConfig, samples: StationSamples) -> str:
+    """Checksum of all that decides a run."""
+    return sha256_of_bytes(
+        config.model_dump_json().encode(), samples.values.tobytes(), np.nan_to_num(samples.truth).tobytes()
+    )

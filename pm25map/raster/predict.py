@@ -1,0 +1,162 @@
+"""Predict one day: block by block under Dask, land cells only, one ONNX Runtime session a worker."""
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.days import window_of
+from pm25map.base.errors import BadGrid, BadModel, BadRegion
+from pm25map.grid import Block, Grid, load_grid
+from pm25map.model.card import Model
+from pm25map.model.runtime import Device, Session, open_session
+from pm25map.places.store import PlaceStore
+from pm25map.predictors.reader import Predictors
+from pm25map.windows.window import block_window
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DayMap:
+    """The map of one day.
+
+    Attributes:
+        pm25: float32 (y, x) of `view`, ug m-3, NaN off land and outside of the region.
+        view: the part of the grid that was asked for.
+        cells: how many cells were predicted.
+        provider: what ran the network.
+    """
+
+    pm25: npt.NDArray[np.float32]
+    view: Block
+    cells: int
+    provider: str
+
+
+class _Worker(threading.local):
+    """One session a thread: it is opened by the first block that the thread gets."""
+
+    session: Session | None = None
+
+
+def check_inputs(
+    model: Model, grid: Grid, predictors: Predictors, places: PlaceStore | None, day: dt.date
+) -> None:
+    """Refuse what does not fit together, before anything is computed.
+
+    Raises:
+        BadModel: the place store is not of the card's encoder, or features have other units.
+        BadGrid: the place store is of another grid.
+        BadPredictors, DayOutsideStore, MissingDays: the store cannot give the window.
+    """
+    card = model.card
+    wanted = (card.place.encoder, card.place.checksum)
+    given = ("none", None) if places is None else (places.encoder, places.encoder_checksum)
+    if wanted[0] != given[0] or (places is not None and wanted[1] != given[1]):
+        raise BadModel(
+            f"model {card.name} was trained with encoder {wanted[0]} ({str(wanted[1])[:12]}), the place store is "
+            f"of {given[0]} ({str(given[1])[:12]}). Run: pm25map grid embed --grid {grid.name} --encoder {wanted[0]}"
+        )
+    if places is not None and places.grid_checksum != grid.checksum:
+        raise BadGrid(
+            f"the place store belongs to another grid than {grid.name}. "
+            f"Run: pm25map grid embed --grid {grid.name} --encoder {card.place.encoder}"
+        )
+    predictors.check(grid, card.scaler.features, window_of(day, card.window_days))
+
+
+def predict_day(
+    model: Model,
+    grid: Grid,
+    predictors: Predictors,
+    places: PlaceStore | None,
+    day: dt.date,
+    *,
+    view: Block | None = None,
+    region: npt.NDArray[np.bool_] | None = None,
+    device: Device = "auto",
+    workers: int = 2,
+    block_size: int | None = None,
+    progress: Progress | None = None,
+) -> DayMap:
+    """Predict PM2.5 of one day.
+
+    Args:
+        model: checked by load_model.
+        grid: of the map.
+        predictors: an open store on that grid.
+        places: per-cell store of the model's encoder; None for a model without a place.
+        day: to estimate.
+        view: part of the grid to give; None gives all of it.
+        region: bool (y, x) of the grid: only these land cells.
+        device: auto, cpu or cuda.
+        workers: blocks at the same time, each with a session of one thread.
+        block_size: side of a block in cells; None takes the grid's. It does not change a value.
+        progress: called with the cells done and the cells in all.
+
+    Raises:
+        BadRegion: no land cell is asked for. Else as check_inputs and open_session.
+    """
+    check_inputs(model, grid, predictors, places, day)
+    view = view or Block(0, 0, *grid.shape)
+    asked = np.zeros(grid.shape, dtype=np.bool_)
+    asked[view.slices] = grid.land[view.slices]
+    if region is not None:
+        asked &= region
+    total = int(asked.sum())
+    if total == 0:
+        raise BadRegion(f"no land cell of grid {grid.name} lies in the box and region that were asked for")
+    land_index = grid.land_index()
+    out = np.full(grid.shape, np.nan, dtype=np.float32)
+    # Opened here first: what is wrong with device or file is said once, before any block.
+    worker, lock, done = _Worker(), threading.Lock(), [0]
+    provider = open_session(model, device).provider
+
+    def run_block(block: Block) -> None:
+        cells = asked[block.slices]
+        if worker.session is None:
+            worker.session = open_session(model, device)
+        window = block_window(predictors, model.card.scaler, day, block, cells, model.card.window_days)
+        place = None if places is None else places.read(land_index[block.slices][cells])
+        out[block.slices][cells] = worker.session.run(window, place)
+        with lock:
+            done[0] += int(cells.sum())
+            if progress is not None:
+                progress(done[0], total)
+
+    blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
+    tasks = [dask.delayed(run_block)(block) for block in blocks]
+    dask.compute(*tasks, scheduler="threads", num_workers=workers)
+    return DayMap(out[view.slices], view, total, provider)
+
+
+def open_grid_of(model: Model, name: str | None) -> Grid:
+    """Load the grid of a map: the one that was named, else the model's own.
+
+    A model may draw on any grid; the shipped one must be the very grid that it was trained on.
+
+    Raises:
+        UnknownName: there is no such grid.
+        BadGrid: the grid has the model's grid's name and another checksum.
+    """
+    grid = load_grid(name or model.card.grid)
+    if grid.name == model.card.grid and grid.checksum != model.card.grid_checksum:
+        raise BadGrid(
+            f"grid {grid.name} has checksum {grid.checksum[:12]}, the model {model.card.name} was trained on "
+            f"{model.card.grid_checksum[:12]}. Install the grid that belongs to the model, or give yours a new name"
+        )
+    return grid
+
+
+def sample_of(grid: Grid) -> Path | None:
+    """Find the sample of predictors that is shipped with a grid; None where there is none."""
+    from pm25map.base.shipped import shipped_folder
+
+    path = shipped_folder("grids") / grid.name / "sample.zarr.zip"
+    return path if path.is_file() else None

@@ -1,0 +1,190 @@
+"""Windows at stations, for training and evaluation: predictors of every station on every day, and the truth.
+
+Fields of the neighbours source are left-one-out: no value of a station, nor of a monitor at the same place,
+nor of any station held out, is in them.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.days import days_between
+from pm25map.base.errors import BadMonitors
+from pm25map.base.files import replacing, sha256_of_bytes
+from pm25map.monitors import Monitors
+from pm25map.predictors.neighbours import FIELDS, MEMORY_DAYS, Stations, fields_left_out
+from pm25map.predictors.reader import Predictors
+
+Progress = Callable[[int, int], None]
+
+DAYS_AT_ONCE = 30
+
+
+@dataclass(frozen=True)
+class StationSamples:
+    """Predictors and truth at stations.
+
+    Attributes:
+        site_ids: (station,).
+        lat, lon: degrees (station,).
+        days: oldest first.
+        features: names of the last axis of values.
+        values: float32 (station, day, feature) in the table's units, NaN where missing.
+        truth: float32 (station, day), ug m-3, NaN where not measured.
+    """
+
+    site_ids: tuple[str, ...]
+    lat: npt.NDArray[np.float64]
+    lon: npt.NDArray[np.float64]
+    days: list[dt.date]
+    features: tuple[str, ...]
+    values: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.float32]
+
+    def targets(
+        self, stations: npt.NDArray[np.bool_], start: dt.date, end: dt.date, window_days: int
+    ) -> npt.NDArray[np.int64]:
+        """List what can be learned or scored: (sample, 2) of station and day numbers.
+
+        A target was measured, lies between start and end, and has its whole window inside the days; every
+        day of its window has an estimate from neighbours.
+        """
+        day = np.array([start <= d <= end for d in self.days])
+        day[: window_days - 1] = False
+        fit = np.isfinite(self.truth) & day[None, :] & stations[:, None]
+        if "neighbours_idw9" in self.features:
+            known = np.isfinite(self.values[:, :, self.features.index("neighbours_idw9")])
+            run = np.cumsum(known, axis=1)
+            run[:, window_days:] = run[:, window_days:] - run[:, :-window_days]
+            fit &= run >= window_days
+        return np.argwhere(fit)
+
+
+def gather_samples(
+    monitors: Monitors,
+    predictors: Predictors,
+    features: tuple[str, ...],
+    start: dt.date,
+    end: dt.date,
+    held_out: npt.NDArray[np.bool_],
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> StationSamples:
+    """Gather as `station_samples` does, or take what the same call gathered before from a folder.
+
+    Four years of neighbours take a quarter of an hour on two cores; a second run of the same data takes a second.
+    """
+    if cache is None:
+        return station_samples(monitors, predictors, features, start, end, held_out, progress)
+    key = sha256_of_bytes(
+        f"{monitors.checksum} {predictors.checksum} {features} {start} {end}".encode(), held_out.tobytes()
+    )
+    path = cache / f"samples-{key[:16]}.npz"
+    if not path.is_file():
+        made = station_samples(monitors, predictors, features, start, end, held_out, progress)
+        with replacing(path) as part, part.open("wb") as handle:
+            np.savez(
+                handle,
+                site_ids=np.array(made.site_ids),
+                lat=made.lat,
+                lon=made.lon,
+                values=made.values,
+                truth=made.truth,
+            )
+        return made
+    with np.load(path, allow_pickle=False) as held:
+        return StationSamples(
+            site_ids=tuple(str(name) for name in held["site_ids"]),
+            lat=held["lat"],
+            lon=held["lon"],
+            days=days_between(start, end),
+            features=features,
+            values=held["values"],
+            truth=held["truth"],
+        )
+
+
+def station_samples(
+    monitors: Monitors,
+    predictors: Predictors,
+    features: tuple[str, ...],
+    start: dt.date,
+    end: dt.date,
+    held_out: npt.NDArray[np.bool_],
+    progress: Progress | None = None,
+) -> StationSamples:
+    """Gather the predictors of every station in the grid on every day.
+
+    Args:
+        monitors: the truth; stations outside of the predictors' grid are left out.
+        predictors: a store that holds all features but those of the neighbours source.
+        features: names from the table, in order.
+        start, end: first and last day, window days included.
+        held_out: bool (station,) of `monitors.sites`: stations whose values feed nobody.
+        progress: called with the days done and the days in all.
+
+    Raises:
+        BadMonitors: no station lies in the grid.
+        BadPredictors, MissingDays: the store lacks a feature or a day.
+    """
+    sites = monitors.sites
+    row, col = predictors.grid.cells_at(sites["longitude"].to_numpy(), sites["latitude"].to_numpy())
+    inside = row >= 0
+    inside[inside] = predictors.grid.land[row[inside], col[inside]]
+    if not inside.any():
+        raise BadMonitors(
+            f"no monitor lies on land of grid {predictors.grid.name}: check coordinates and grid"
+        )
+    days = days_between(start, end)
+    values = np.empty((int(inside.sum()), len(days), len(features)), dtype=np.float32)
+    stored = tuple(name for name in features if name not in FIELDS)
+    if stored:
+        at = [features.index(name) for name in stored]
+        values[:, :, at] = predictors.at(stored, days, row[inside], col[inside])
+    if len(stored) < len(features):
+        elevation = predictors.at(("elevation",), days[:1], row[inside], col[inside])[:, 0, 0]
+        stations = Stations(
+            sites["latitude"].to_numpy()[inside],
+            sites["longitude"].to_numpy()[inside],
+            elevation.astype(float),
+        )
+        fields = _fields(monitors, days, inside, held_out[inside], stations, progress)
+        for i, name in enumerate(features):
+            if name in FIELDS:
+                values[:, :, i] = fields[name].T
+    return StationSamples(
+        site_ids=tuple(sites["site_id"][inside]),
+        lat=sites["latitude"].to_numpy()[inside],
+        lon=sites["longitude"].to_numpy()[inside],
+        days=days,
+        features=features,
+        values=values,
+        truth=monitors.matrix(days)[:, inside].T.copy(),
+    )
+
+
+def _fields(
+    monitors: Monitors,
+    days: list[dt.date],
+    inside: npt.NDArray[np.bool_],
+    held_out: npt.NDArray[np.bool_],
+    stations: Stations,
+    progress: Progress | None,
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Estimate the neighbours' fields at the stations, (day, station) by name, a month at a time."""
+    memory = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
+    known = monitors.matrix(memory)[:, inside]
+    codes = monitors.codes(memory)[:, inside]
+    known[:, held_out] = np.nan
+    parts = []
+    for begin in range(0, len(days), DAYS_AT_ONCE):
+        end = min(begin + DAYS_AT_ONCE, len(days))
+        span = slice(begin, end + MEMORY_DAYS)
+        parts.append(fields_left_out(known[span], codes[span], stations))
+        if progress is not None:
+            progress(end, len(days))
+    return {name: np.concatenate([part[name] for part in parts]) for name in FIELDS}
