@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 
-class DayType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+class DayType(click.ParamType):  # type: ignore[type-arg]  # newer click only
     """A day written YYYY-MM-DD."""
 
     name = "YYYY-MM-DD"
@@ -158,7 +158,13 @@ def pack(
 
     precision = dict(_step(text) for text in steps)
     packed = pack_sample(
-        open_predictors(store), out, start, end, names or None, precision, overwrite=overwrite
+        open_predictors(store),
+        out,
+        start,
+        end,
+        variables=names or None,
+        precision=precision,
+        overwrite=overwrite,
     )
     click.echo(f"{packed}: {packed.stat().st_size / 1e6:.1f} MB, {start} to {end}")
 

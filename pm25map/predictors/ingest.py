@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
-from pm25map.predictors.layout import shard_days
+from pm25map.predictors.layout import CHUNK_DAYS
 from pm25map.predictors.sources import DailySource
 from pm25map.predictors.store import (
     add_variables,
@@ -28,28 +28,25 @@ BATCH_VALUES = 100_000_000
 
 
 def plan_ingest(
-    wanted: list[dt.date], whole: Collection[dt.date], first: dt.date, shard: int, most: int
+    wanted: list[dt.date], whole: Collection[dt.date], first: dt.date, most: int
 ) -> list[list[dt.date]]:
-    """Part the days that are not whole yet into batches without gaps, none across the days of two shards.
+    """Part the days that are not whole yet into batches without gaps, aligned to what is written at once.
 
     Args:
-        wanted: days to have, oldest first.
+        wanted: days to have.
         whole: days that the store has.
-        first: day of the store, where its first shard begins.
-        shard: days of a shard.
-        most: days that a batch may have.
+        first: day of the store; a batch ends every so many days after it.
+        most: days of a batch.
 
     >>> days = [dt.date(2020, 9, d) for d in (1, 2, 3, 4)]
-    >>> [[day.day for day in batch] for batch in plan_ingest(days, {dt.date(2020, 9, 2)}, days[0], 3, 9)]
+    >>> [[day.day for day in batch] for batch in plan_ingest(days, {dt.date(2020, 9, 2)}, days[0], 3)]
     [[1], [3], [4]]
     """
     batches: list[list[dt.date]] = []
     for day in sorted(set(wanted) - set(whole)):
-        batch = batches[-1] if batches else []
-        follows = bool(batch) and day == batch[-1] + dt.timedelta(days=1)
-        begins_shard = (day - first).days % shard == 0
-        if follows and not begins_shard and len(batch) < most:
-            batch.append(day)
+        follows = bool(batches) and day == batches[-1][-1] + dt.timedelta(days=1)
+        if follows and (day - first).days % most:
+            batches[-1].append(day)
         else:
             batches.append([day])
     return batches
@@ -89,19 +86,22 @@ def ingest_daily(
     """
     add_variables(path, source.variables)
     store = open_predictors(path)
-    most = max(1, BATCH_VALUES // (int(np.prod(store.grid.shape)) * max(1, len(source.variables))))
-    batches = plan_ingest(days, store.days_of(source.variables), store.span[0], shard_days(store.grid), most)
+    # A chunk of days is written at once, or less on a grid whose chunk is too large for memory.
+    most = max(1, min(CHUNK_DAYS, BATCH_VALUES // (store.grid.land.size * len(source.variables))))
+    batches = plan_ingest(days, store.days_of(source.variables), store.span[0], most)
     total, done = sum(map(len, batches)), 0
     for batch in batches:
-        fields = source.fields(store.grid, batch)
-        if set(fields) != set(source.variables):
-            raise BadPredictors(
-                f"source {source.name} gave {sorted(fields)}, and promises {sorted(source.variables)}"
-            )
-        write_days(path, batch, fields)
-        done += len(batch)
-        if progress is not None:
-            progress(done, total)
+        parts = []
+        for day in batch:
+            parts.append(source.fields(store.grid, [day]))
+            if set(parts[-1]) != set(source.variables):
+                raise BadPredictors(
+                    f"source {source.name} gave {sorted(parts[-1])}, and promises {sorted(source.variables)}"
+                )
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        write_days(path, batch, {name: np.concatenate([p[name] for p in parts]) for name in source.variables})
     return total
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,6 +120,17 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
     )
     marker.resize((marker.shape[0], len(names)))
     marker.attrs["variables"] = names
+
+
+def lengthen(group: Group, daily: Iterable[str], length: int) -> None:
+    """Give the time axis more days at its end. The axis comes last: until then the store reads as it did."""
+    for name in (*daily, FINGERPRINT):
+        array = group[name]
+        array.resize((length, *array.shape[1:]))
+    time = group["time"]
+    first = int(time[0])
+    time.resize((length,))
+    time[:] = np.arange(first, first + length, dtype=np.int32)
 
 
 def add_layer(

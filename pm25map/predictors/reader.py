@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class Predictors:
 
     def layer(self, name: str) -> npt.NDArray[np.float32]:
         """Read a whole static variable (y, x), or all months of a climatology (month, y, x)."""
-        return layout.decode(self._arrays[name][...], self._attributes[name])
+        return self._decoded(name, ...)
 
     @functools.cached_property
     def dataset(self) -> xr.Dataset:
@@ -232,8 +233,7 @@ class Predictors:
         if absent:
             begin = absent[0] * layout.CHUNK_DAYS
             end = min((absent[-1] + 1) * layout.CHUNK_DAYS, self._length)
-            stored = self._arrays[name][begin:end, *block.slices]
-            values = layout.decode(stored, self._attributes[name])
+            values = self._decoded(name, (slice(begin, end), *block.slices))
             labels = [self._first + dt.timedelta(days=i) for i in range(begin, end)]
             check_range(variable(name), values, str(self.path), labels)
             for c in absent:
@@ -251,10 +251,21 @@ class Predictors:
         """Read a layer (y, x) or (month, y, x), checked once."""
         known = self._cache.get((name, 0, block))
         if known is None:
-            known = layout.decode(self._arrays[name][..., *block.slices], self._attributes[name])
+            known = self._decoded(name, (..., *block.slices))
             check_range(variable(name), known, str(self.path))
             self._cache.put((name, 0, block), known)
         return known
+
+    def _decoded(self, name: str, where: Any) -> npt.NDArray[np.float32]:
+        """Read a part of an array in physical values."""
+        try:
+            stored = self._arrays[name][where]
+        except (OSError, ValueError, RuntimeError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            raise BadPredictors(
+                f"cannot read {name} of {self.path}, which is damaged ({type(error).__name__}: {error}). "
+                f"Make the store again with pm25map data ingest"
+            ) from error
+        return layout.decode(stored, self._attributes[name])
 
     def _latitude(self, block: Block) -> npt.NDArray[np.float64]:
         """Give the latitude of the land cells of a block, NaN off land: (y, x)."""

@@ -5,8 +5,10 @@ NaN where missing and off land. A day of a variable counts only once its fingerp
 after its values: an ingest that stops half-way leaves no half day. One process writes a store at a time.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterable, Mapping
+import errno
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +90,10 @@ def add_variables(path: Path, variables: Iterable[str]) -> None:
         UnknownName: the table lacks a variable.
     """
     store = open_predictors(path)
-    group = _writable(path)
-    for row in map(variable, variables):
-        if row.kind == "daily" and row.name not in store.variables:
-            layout.add_daily(group, store.grid, row, group["time"].shape[0], None)
+    with _writing(path) as group:
+        for row in map(variable, variables):
+            if row.kind == "daily" and row.name not in store.daily:
+                layout.add_daily(group, store.grid, row, group["time"].shape[0], None)
 
 
 def extend_store(path: Path, start: dt.date, end: dt.date) -> None:
@@ -105,7 +107,6 @@ def extend_store(path: Path, start: dt.date, end: dt.date) -> None:
     """
     store = open_predictors(path)
     first, last = store.span
-    group = _writable(path)
     if start < first:
         from pm25map.predictors.pack import copy_store  # noqa: PLC0415 - pack writes stores and so imports this file
 
@@ -113,14 +114,8 @@ def extend_store(path: Path, start: dt.date, end: dt.date) -> None:
             copy_store(store, part, start, max(last, end))
         return
     if end > last:
-        length = (end - first).days + 1
-        # The time axis last: until it is longer, the store reads as it did.
-        for name in (*store.daily, layout.FINGERPRINT):
-            array = group[name]
-            array.resize((length, *array.shape[1:]))
-        group["time"].resize((length,))
-        begin = (first - layout.EPOCH).days
-        group["time"][:] = np.arange(begin, begin + length, dtype=np.int32)
+        with _writing(path) as group:
+            layout.lengthen(group, store.daily, (end - first).days + 1)
 
 
 def write_day(path: Path, day: dt.date, values: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -148,9 +143,13 @@ def write_days(path: Path, days: list[dt.date], values: Mapping[str, npt.NDArray
     if days[0] < store.span[0] or days[-1] > store.span[1]:
         extend_store(path, days[0], days[-1])
         store = open_predictors(path)
-    group = _writable(path)
-    first = (days[0] - store.span[0]).days
-    slots = slice(first, first + len(days))
+    with _writing(path) as group:
+        _write_days(group, (days[0] - store.span[0]).days, checked)
+
+
+def _write_days(group: layout.Group, first: int, checked: Mapping[str, npt.NDArray[np.float32]]) -> None:
+    """Write values, then the fingerprints that make their days whole; until then the days are missing."""
+    slots = slice(first, first + len(next(iter(checked.values()))))
     marker = group[layout.FINGERPRINT]
     columns = [marker.attrs["variables"].index(name) for name in checked]
     for column in columns:
@@ -179,7 +178,8 @@ def write_layer(path: Path, name: str, values: npt.NDArray[np.float32]) -> None:
     layer = _checked(
         store, row, values, (*lead, *store.grid.shape), [f"month {m}" for m in range(1, 13)][: sum(lead)]
     )
-    layout.add_layer(_writable(path), store.grid, row, layer)
+    with _writing(path) as group:
+        layout.add_layer(group, store.grid, row, layer)
 
 
 def _checked_days(
@@ -218,7 +218,21 @@ def _checked(
     return on_land
 
 
-def _writable(path: Path) -> layout.Group:
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[layout.Group]:
+    """Open the group of a store for writing; say it in one line where the disk does not let us.
+
+    Raises:
+        BadOutput: the store is a zip file, the disk is full, or the store may not be written.
+    """
     if Path(path).suffix == ".zip":
         raise BadOutput(f"cannot write into {path}: a zipped store is read only. Ingest into a folder *.zarr")
-    return layout.open_group(Path(path), "r+")
+    try:
+        yield layout.open_group(Path(path), "r+")
+    except OSError as error:
+        why = (
+            "the disk is full"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else error.strerror or str(error)
+        )
+        raise BadOutput(f"cannot write into {path}: {why}. Mend it and run the same command again") from error

@@ -11,7 +11,8 @@ from pm25map.base.days import days_between
 from pm25map.base.errors import BadMonitors
 from pm25map.grid import Grid
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import FIELDS, MEMORY_DAYS, Stations, fields_at
+from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.neighbours import FIELDS, Stations, fields_at
 
 
 @dataclass(frozen=True, eq=False)

@@ -181,7 +181,8 @@ def _as_it_is(bands: Bands) -> Bands:
 
 
 def _turbidity(bands: Bands) -> Bands:
-    return (bands / TURBIDITY_SCALE).astype(np.float32)
+    scaled: Bands = bands / np.float32(TURBIDITY_SCALE)
+    return scaled
 
 
 def _relief(bands: Bands) -> Bands:
@@ -189,7 +190,8 @@ def _relief(bands: Bands) -> Bands:
     heights = bands[0].astype(np.float64)
     mean = ndimage.uniform_filter(heights, RELIEF_RASTER_CELLS, mode="nearest")
     square = ndimage.uniform_filter(heights**2, RELIEF_RASTER_CELLS, mode="nearest")
-    return np.sqrt(np.maximum(square - mean**2, 0))[np.newaxis].astype(np.float32)
+    relief: Bands = np.sqrt(np.maximum(square - mean**2, 0))[np.newaxis].astype(np.float32)
+    return relief
 
 
 def _share(classes: tuple[int, ...]) -> Callable[[Bands], Bands]:
