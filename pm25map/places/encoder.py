@@ -115,7 +115,7 @@ def checked(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Degrees, Degrees]:
     if not good.all():
         first = int(np.argmin(good))
         raise BadGrid(
-            f"no place on Earth: latitude {north[first]:g}, longitude {east[first]:g} (number {first}). Give degrees, "
-            "latitude first; latitude and longitude may be swapped"
+            f"no place on Earth: latitude {north[first]:g}, longitude {east[first]:g} (number {first}). "
+            "Give degrees, latitude first; latitude and longitude may be swapped"
         )
     return north, east

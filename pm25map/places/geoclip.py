@@ -17,7 +17,7 @@ from pm25map.places.encoder import Vectors, checked
 CARD = "card.json"
 
 BATCH = 1024
-"""Places a call. Always that many: the order of additions, and so the last bit, must not depend on the batch."""
+"""Places a call, always: the order of additions, and so the last bit, must not depend on the batch."""
 
 
 class Geoclip:
@@ -74,7 +74,7 @@ def _open(network: bytes, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A denormal number takes the processor a hundred times as long as any other.
+    # Some processors take a hundred times as long over a denormal number.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     errors = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     try:

@@ -31,8 +31,9 @@ TOLERANCE = 2e-3
 SOURCE = "https://github.com/VicenteVivan/geo-clip"
 LICENCE = "MIT, Copyright (c) 2024 Vicente Vivanco"
 CITATION = (
-    "Vivanco Cepeda, V., Nayak, G. K., Shah, M. (2023). GeoCLIP: Clip-Inspired Alignment between Locations and "
-    "Images for Effective Worldwide Geo-localization. Advances in Neural Information Processing Systems 36."
+    "Vivanco Cepeda, V., Nayak, G. K., Shah, M. (2023). GeoCLIP: Clip-Inspired Alignment between Locations "
+    "and Images for Effective Worldwide Geo-localization. "
+    "Advances in Neural Information Processing Systems 36."
 )
 
 # Equal Earth projection (Savric, Patterson, Jenny 2018), and GeoCLIP's scale to about [-1, 1].
@@ -168,7 +169,7 @@ def build_network(weights: Weights) -> bytes:
 
 
 def flush(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Set denormal numbers to zero: GeoCLIP has 97 thousand, and they slow a processor threefold."""
+    """Set denormal numbers to zero: GeoCLIP has 97 thousand, and they slow some processors."""
     return np.where(np.abs(values) < np.finfo(np.float32).tiny, np.float32(0), values)
 
 
