@@ -93,13 +93,13 @@ def info(name: str, as_json: bool) -> None:
 @click.option(
     "--land",
     type=click.Choice(["centre", "touched"]),
-    default="centre",
+    default="touched",
     show_default=True,
     help="A cell is land when its centre lies in the boundary, or when the boundary touches it.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the grid. Default: ./NAME.")
 @click.option("--overwrite", is_flag=True, help="Replace a grid that is there.")
-def build(  # noqa: PLR0917 - click passes by name
+def build(
     name: str,
     crs: str | None,
     step_m: float | None,

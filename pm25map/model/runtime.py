@@ -37,7 +37,7 @@ class Session:
         provider: the execution provider that truly runs the network.
     """
 
-    def __init__(self, card: ModelCard, inference: Any) -> None:  # noqa: ANN401 - onnxruntime has no types
+    def __init__(self, card: ModelCard, inference: Any) -> None:
         self.card = card
         self._inference = inference
         self.provider: str = inference.get_providers()[0]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pm25map.base.days import window_of
 from pm25map.base.errors import BadGrid, BadModel, BadRegion
+from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Block, Grid, load_grid
 from pm25map.model.card import Model
 from pm25map.model.runtime import Device, Session, open_session
@@ -156,7 +157,5 @@ def open_grid_of(model: Model, name: str | None) -> Grid:
 
 def sample_of(grid: Grid) -> Path | None:
     """Find the sample of predictors that is shipped with a grid; None where there is none."""
-    from pm25map.base.shipped import shipped_folder
-
     path = shipped_folder("grids") / grid.name / "sample.zarr.zip"
     return path if path.is_file() else None

@@ -5,12 +5,15 @@ nor of any station held out, is in them.
 """
 
 import datetime as dt
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadMonitors
@@ -180,11 +183,18 @@ def _fields(
     known = monitors.matrix(memory)[:, inside]
     codes = monitors.codes(memory)[:, inside]
     known[:, held_out] = np.nan
-    parts = []
-    for begin in range(0, len(days), DAYS_AT_ONCE):
-        end = min(begin + DAYS_AT_ONCE, len(days))
-        span = slice(begin, end + MEMORY_DAYS)
-        parts.append(fields_left_out(known[span], codes[span], stations))
-        if progress is not None:
-            progress(end, len(days))
+    spans = [
+        slice(i, min(i + DAYS_AT_ONCE, len(days)) + MEMORY_DAYS) for i in range(0, len(days), DAYS_AT_ONCE)
+    ]
+    # A month a thread and one BLAS thread each: the systems of single days are too small to share.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = []
+        for span, part in zip(
+            spans,
+            pool.map(lambda span: fields_left_out(known[span], codes[span], stations), spans),
+            strict=True,
+        ):
+            parts.append(part)
+            if progress is not None:
+                progress(span.stop - MEMORY_DAYS, len(days))
     return {name: np.concatenate([part[name] for part in parts]) for name in FIELDS}

@@ -1,0 +1,104 @@
+"""`pm25map evaluate`: scores on stations that a model never saw."""
+
+import datetime as dt
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pm25map.cli.options import DAY, progress_bar
+
+if TYPE_CHECKING:
+    from pm25map.model.card import Scores
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
+@click.option(
+    "--holdout",
+    type=click.Choice(["stations"]),
+    default="stations",
+    show_default=True,
+    help="Judge the stations that training held out.",
+)
+@click.option("--targets", type=PATH, help="Judge the stations of these files instead.")
+@click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them.")
+@click.option(
+    "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
+)
+@click.option("--start", type=DAY, default="2019-01-01", show_default=True, help="First day.")
+@click.option("--end", type=DAY, default="2020-12-31", show_default=True, help="Last day.")
+@click.option(
+    "--cache", type=PATH, help="Folder for the stations' neighbours; a training run's folder will do."
+)
+@click.option("--write-card", is_flag=True, help="Write the scores into the model's card.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    *,
+    model_name: str,
+    holdout: str,
+    targets: Path | None,
+    monitors: Path,
+    predictors: Path,
+    start: dt.date,
+    end: dt.date,
+    cache: Path | None,
+    write_card: bool,
+    as_json: bool,
+) -> None:
+    """Score a model on stations that it never saw, beside interpolation from the same stations.
+
+    Interpolation is inverse distance, 9 nearest stations with a value that day, power 2. No value of a judged
+    station, nor of one within 100 m, feeds its estimate. Errors are in ug/m3.
+
+    \b
+    Try: pm25map evaluate --model conus-open --holdout stations --monitors aqs --predictors static.zarr
+    """  # noqa: D301 - click reads \b
+    import os
+
+    from pm25map.base.files import replacing
+    from pm25map.model.card import CARD_FILE, Scores, load_model
+    from pm25map.model.card import write_card as save_card
+    from pm25map.model.evaluate import judge
+    from pm25map.model.runtime import open_session
+    from pm25map.monitors import read_monitors
+    from pm25map.predictors.reader import open_predictors
+
+    model = load_model(model_name)
+    session = open_session(model, "cpu", threads=os.cpu_count() or 1)
+    others = read_monitors(targets) if targets else None
+    with progress_bar("neighbours, then targets") as progress:
+        rows, stations = judge(
+            session, read_monitors(monitors), open_predictors(predictors), start, end, others, cache, progress
+        )
+    words = ["pm25map", "evaluate", "--model", model.card.name]
+    words += ["--targets", targets.name] if targets else ["--holdout", holdout]
+    words += ["--monitors", monitors.name, "--predictors", predictors.name]
+    words += ["--start", str(start), "--end", str(end)]
+    found = Scores(start=start, end=end, stations=stations, command=shlex.join(words), rows=rows)
+    if write_card:
+        with replacing(model.network.parent / CARD_FILE) as part:
+            save_card(model.card.model_copy(update={"scores": found}), part)
+    click.echo(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else "\n".join(_lines(found)))
+
+
+def _lines(found: "Scores") -> list[str]:
+    """Lay the scores out as a table."""
+    lines = [
+        f"{found.stations} stations held out, {found.start} to {found.end}; ug/m3; ratios to interpolation"
+    ]
+    lines.append(f"{'':<28}{'n':>8}{'R2':>7}{'RMSE':>8}{'ratio':>7}{'MAE':>7}{'ratio':>7}{'MBE':>7}")
+    for row in found.rows:
+        if row.rmse is None or row.mae is None or row.mbe is None:
+            lines.append(f"{row.stratum:<28}{row.n:>8}")
+            continue
+        r2 = f"{row.r2:.3f}" if row.r2 is not None else ""
+        lines.append(
+            f"{row.stratum:<28}{row.n:>8}{r2:>7}{row.rmse:>8.2f}{row.rmse_ratio:>7.3f}{row.mae:>7.2f}"
+            f"{row.mae_ratio:>7.3f}{row.mbe:>7.2f}"
+        )
+    return lines

@@ -1,0 +1,70 @@
+"""`pm25map train`: from monitors and predictors to a trained network."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pm25map.cli.options import progress_bar
+
+if TYPE_CHECKING:
+    from pm25map.model.train import Epoch
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--config", "config_path", type=PATH, required=True, help="What to train: YAML.")
+@click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them.")
+@click.option(
+    "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
+)
+@click.option("--out", type=PATH, required=True, help="Folder of the run; checkpoints make it go on.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
+def command(
+    *, config_path: Path, monitors: Path, predictors: Path, out: Path, device: str, threads: int | None
+) -> None:
+    """Train a network on monitors. Stations held out feed nothing: no target, no neighbour, no scale.
+
+    The run goes on where it stopped when the same command is given again. Errors are in ug/m3. Next comes
+    pm25map export.
+
+    \b
+    Try: pm25map train --config models/conus-open.yaml --monitors aqs --predictors static.zarr --out runs/a
+    """  # noqa: D301 - click reads \b
+    import os
+
+    import torch
+
+    from pm25map.base.errors import DeviceUnavailable
+    from pm25map.model.config import read_config
+    from pm25map.model.fit import Listeners, fit
+    from pm25map.monitors import read_monitors
+    from pm25map.predictors.reader import open_predictors
+
+    config = read_config(config_path)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    measured, opened = read_monitors(monitors), open_predictors(predictors)
+    out.mkdir(parents=True, exist_ok=True)
+    words = ["pm25map", "train", "--config", config_path.name, "--monitors", monitors.name]
+    words += ["--predictors", predictors.name, "--out", out.name]
+    with progress_bar("neighbours, then steps") as progress:
+        heard = Listeners(progress, progress, _tell)
+        trained = fit(config, measured, opened, out, shlex.join(words), device, heard)
+    click.echo(
+        f"{out}: {trained.stations} stations, {trained.targets:,} targets, {len(trained.epochs)} epochs"
+    )
+    click.echo(f"Next: pm25map export --run {out} --out models/{config.name}")
+
+
+def _tell(epoch: "Epoch") -> None:
+    """Say on stderr what an epoch reached."""
+    click.echo(
+        f"epoch {epoch.number}: loss {epoch.loss:.4f}; validation stations: loss {epoch.validation_loss:.4f}, "
+        f"RMSE {epoch.validation_rmse:.3f}, MAE {epoch.validation_mae:.3f} ug/m3",
+        err=True,
+    )

@@ -1,0 +1,124 @@
+"""From monitors and predictors to a finished training run on disk: the one path that every model takes."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.model.card import TrainingRecord
+from pm25map.model.config import TrainConfig
+from pm25map.model.export import PARITY_WINDOWS
+from pm25map.model.handover import Handover, save_handover
+from pm25map.model.places import place_vectors
+from pm25map.model.splits import hold_out_stations
+from pm25map.model.train import Epoch, Trained, train
+from pm25map.monitors import Monitors
+from pm25map.predictors.reader import Predictors
+from pm25map.windows.samples import StationSamples, gather_samples
+from pm25map.windows.scaler import Scaler
+
+Progress = Callable[[int, int], None]
+
+PROVENANCE = (
+    "EPA AQS daily PM2.5, parameters 88101 and 88502 (public domain); static layers as in docs/data.md"
+)
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told how far a run has come; each may be None."""
+
+    gathering: Progress | None = None
+    training: Progress | None = None
+    epoch: Callable[[Epoch], None] | None = None
+
+
+def fit(
+    config: TrainConfig,
+    monitors: Monitors,
+    predictors: Predictors,
+    folder: Path,
+    command: str,
+    device: str = "cpu",
+    listeners: Listeners = Listeners(),
+) -> Trained:
+    """Train a configuration and leave in a folder all that export needs.
+
+    Args:
+        config: what to train.
+        monitors: the truth.
+        predictors: a store with the static layers of the config's features.
+        folder: of the run; what is there of the same run is taken up.
+        command: that repeats this, for the card.
+        device: of torch.
+        listeners: who is told.
+
+    Raises:
+        BadMonitors: nothing is left to learn from.
+        BadPredictors: the store lacks a feature.
+    """
+    sites = monitors.sites
+    held_out = hold_out_stations(
+        sites["latitude"].to_numpy(),
+        sites["longitude"].to_numpy(),
+        config.holdout_fraction,
+        config.holdout_seed,
+    )
+    first = config.start - dt.timedelta(days=config.window_days - 1)
+    samples = gather_samples(
+        monitors, predictors, config.features, first, config.end, held_out, folder, listeners.gathering
+    )
+    held = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
+    place, about = place_vectors(config.geolocation, samples.lat, samples.lon)
+    trained = train(
+        samples,
+        place,
+        config,
+        held,
+        folder,
+        device=device,
+        on_step=listeners.training,
+        on_epoch=listeners.epoch,
+    )
+    record = TrainingRecord(
+        start=config.start,
+        end=config.end,
+        stations=trained.stations,
+        targets=trained.targets,
+        monitors_checksum=monitors.checksum,
+        predictors_checksum=predictors.checksum,
+        holdout_fraction=config.holdout_fraction,
+        holdout_seed=config.holdout_seed,
+        config=config.model_dump(mode="json"),
+        epochs=len(trained.epochs),
+        command=command,
+        provenance=PROVENANCE,
+    )
+    handover = Handover(
+        config=config,
+        scaler=trained.scaler,
+        target_scale=trained.target_scale,
+        place=about,
+        grid=predictors.grid.name,
+        grid_checksum=predictors.grid.checksum,
+        record=record,
+    )
+    windows, spots = real_windows(samples, place, trained.scaler, config)
+    save_handover(folder, handover, trained.network, windows, spots)
+    return trained
+
+
+def real_windows(
+    samples: StationSamples, place: npt.NDArray[np.float32] | None, scaler: Scaler, config: TrainConfig
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Draw windows evenly over all targets, the smokiest among them: (cell, day, input) and places (cell, d)."""
+    everyone = np.ones(len(samples.site_ids), dtype=np.bool_)
+    targets = samples.targets(everyone, config.start, config.end, config.window_days)
+    by_truth = targets[np.argsort(samples.truth[targets[:, 0], targets[:, 1]], kind="stable")]
+    chosen = by_truth[np.unique(np.linspace(0, len(by_truth) - 1, PARITY_WINDOWS).astype(np.int64))]
+    back = np.arange(1 - config.window_days, 1)
+    windows = scaler.apply(samples.values[chosen[:, :1], chosen[:, 1:] + back])
+    return windows, None if place is None else place[chosen[:, 0]]

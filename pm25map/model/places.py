@@ -1,0 +1,19 @@
+"""What a model is told of stations: vectors as a place store would hold them."""
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.model.card import Geolocation, PlaceInput
+from pm25map.places.encoder import encoder
+
+
+def place_vectors(
+    geolocation: Geolocation, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float32] | None, PlaceInput]:
+    """Encode stations: vectors (station, d) as a place store holds them, and what the card says of them."""
+    if geolocation == "none":
+        return None, PlaceInput(encoder="none", dimension=0, checksum=None)
+    made = encoder(geolocation)
+    # A place store keeps float16: training sees the same rounding as a map.
+    vectors = made.encode(lat, lon).astype(np.float16).astype(np.float32)
+    return vectors, PlaceInput(encoder=geolocation, dimension=made.dimension, checksum=made.checksum)
