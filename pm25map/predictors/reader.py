@@ -30,6 +30,9 @@ from pm25map.predictors.variables import check_range, variable
 CACHE_BYTES = 128 * 2**20
 """Decoded values kept for the next read: the windows of neighbouring days share most of theirs."""
 
+_WHOLE_LAYER_CELLS = 500_000
+"""On grids up to this size a layer is read once and whole: opening it takes longer than decoding it."""
+
 _POINT_DAYS = 64
 """Days of a block that are read at once when points are sampled."""
 
@@ -248,13 +251,15 @@ class Predictors:
         return out
 
     def _layer(self, name: str, block: Block) -> npt.NDArray[np.float32]:
-        """Read a layer (y, x) or (month, y, x), checked once."""
-        known = self._cache.get((name, 0, block))
+        """Read a layer (y, x) or (month, y, x) over a block, checked once."""
+        small = self.grid.land.size <= _WHOLE_LAYER_CELLS
+        part = Block(0, 0, *self.grid.shape) if small else block
+        known = self._cache.get((name, 0, part))
         if known is None:
-            known = self._decoded(name, (..., *block.slices))
+            known = self._decoded(name, (..., *part.slices))
             check_range(variable(name), known, str(self.path))
-            self._cache.put((name, 0, block), known)
-        return known
+            self._cache.put((name, 0, part), known)
+        return known[..., *block.slices] if small else known
 
     def _decoded(self, name: str, where: Any) -> npt.NDArray[np.float32]:
         """Read a part of an array in physical values."""

@@ -13,7 +13,8 @@ NAMES = ("day_length", "clear_sky_radiation")
 NODE_STEP_DEGREES = 1.0
 NODE_ALTITUDES_M = np.append(np.arange(-500.0, 4500.0, 200.0), [4500.0, 6000.0, 9000.0])
 NODE_TURBIDITIES = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 10.0])
-"""Nodes of the table that clear-sky radiation is interpolated from: within 1 % of pvlib by the minute, and that mostly refraction."""
+"""Nodes of the table that clear-sky radiation is interpolated from. It stays within 1 % of pvlib by the
+minute; most of that is refraction, which the table leaves out."""
 
 NOON_UTC_HOUR = 18
 """Noon in the middle of CONUS."""
