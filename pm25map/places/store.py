@@ -170,7 +170,7 @@ def default_store(grid: Grid, encoder: LocationEncoder, progress: Progress | Non
     """Give the place store of a grid from the user's cache; compute it if it is absent or damaged.
 
     The cache is a folder of the system's choice, or the one that PM25MAP_CACHE names. Every call reads the
-    store through to verify it (GeoCLIP: about five seconds for a million cells): call it once a run, and let
+    store through to verify it (GeoCLIP: six seconds for a million cells): call it once a run, and let
     worker processes open the path that it found.
 
     Args:
@@ -248,7 +248,7 @@ def _write(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progress 
 
 
 def _stored(vectors: Vectors) -> npt.NDArray[Any]:
-    """Give vectors as they lie on the disk; float16 holds up to 65504, and GeoCLIP stays below 10."""
+    """Give vectors as they lie on the disk; float16 holds up to 65504, and GeoCLIP stays below 1."""
     return np.ascontiguousarray(vectors, np.dtype("<f2"))
 
 
