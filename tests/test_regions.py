@@ -11,7 +11,16 @@ import shapely
 
 import pm25map.grid
 from pm25map.base.errors import UnknownName
-from pm25map.grid import cells_of, conus_boundary, load_grid, region, region_names, state_of_cells, states
+from pm25map.grid import (
+    cells_of,
+    cells_of_region,
+    conus_boundary,
+    load_grid,
+    region,
+    region_names,
+    state_of_cells,
+    states,
+)
 from pm25map.grid.regions import GROUPS
 from pm25map.grid.topojson import states_of_topology
 
@@ -130,3 +139,14 @@ def test_the_outline_is_made_from_us_atlas(shared_data):
     made = states_of_topology(json.loads(source.read_text()))
     assert json.loads(json.dumps(made)) == shipped["features"]
     assert hashlib.sha256(source.read_bytes()).hexdigest() == shipped["source_sha256"]
+
+
+def test_a_region_takes_the_coastal_cells_of_its_states():
+    grid = load_grid("conus-10km")
+    oregon = cells_of_region(grid, "Oregon")
+    inside = cells_of(grid, region("oregon"))
+    assert (inside & ~oregon).sum() == 0
+    assert 0 < (oregon & ~inside).sum() < 100
+    parts = [cells_of_region(grid, name) for name in ("CA", "OR", "WA")]
+    assert (cells_of_region(grid, "west-coast") == parts[0] | parts[1] | parts[2]).all()
+    assert (cells_of_region(grid, "conus") == grid.land).all()

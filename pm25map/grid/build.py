@@ -38,8 +38,8 @@ class Recipe:
 
 
 DEFINITIONS = {
-    "conus-10km": Recipe("EPSG:5070", 10_000.0, "Albers equal area, 10 km, about 78 thousand land cells"),
-    "conus-4km": Recipe("EPSG:5070", 4_000.0, "Albers equal area, 4 km, about 490 thousand land cells"),
+    "conus-10km": Recipe("EPSG:5070", 10_000.0, "Albers equal area, 10 km, about 80 thousand land cells"),
+    "conus-4km": Recipe("EPSG:5070", 4_000.0, "Albers equal area, 4 km, about 494 thousand land cells"),
     "conus-1km": Recipe("EPSG:5070", 1_000.0, "Albers equal area, 1 km, about 7.8 million land cells"),
     "conus-modis-1km": Recipe(
         MODIS_SINUSOIDAL,
@@ -56,7 +56,7 @@ def build_grid(
     boundary: BaseGeometry,
     block_size: int = 64,
     *,
-    land: LandRule = "centre",
+    land: LandRule = "touched",
 ) -> Grid:
     """Build the smallest grid around a boundary whose cell edges are multiples of the step.
 
@@ -66,7 +66,8 @@ def build_grid(
         step_m: side of a cell, metres.
         boundary: polygons in degrees (WGS84, longitude first).
         block_size: cells along the side of a block.
-        land: a cell is land when its "centre" lies in the boundary, or when the boundary "touched" it.
+        land: a cell is land when the boundary "touched" it, so that
+            every coastal monitor has a cell, or only when its "centre" lies inside.
 
     Raises:
         BadGrid: the CRS is not in metres, the step not positive, or the boundary empty or off the CRS.

@@ -44,7 +44,7 @@ class Grid:
         transform: (a, b, c, d, e, f) in the order of Affine: x = a col + c, y = e row + f, at cell corners.
         shape: (rows, columns).
         block_size: cells along the side of a block.
-        land: bool (y, x), read-only; row 0 is north. True where the cell's centre is inside the boundary.
+        land: bool (y, x), read-only; row 0 is north. True where the boundary touches the cell (see build_grid).
     """
 
     name: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
 from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.errors import UnknownName
@@ -68,17 +69,26 @@ def region(name: str) -> BaseGeometry:
     Raises:
         UnknownName: there is no such region; suggests the closest.
     """
+    chosen = states_of(name)
+    outline: BaseGeometry = conus_boundary() if chosen.all() else states()[chosen].geometry.union_all()
+    return outline
+
+
+def states_of(name: str) -> npt.NDArray[np.bool_]:
+    """Mark the rows of `states` that a region is made of.
+
+    Raises:
+        UnknownName: as `region`.
+    """
     wanted = " ".join(name.replace("-", " ").replace("_", " ").lower().split())
-    if wanted == "conus":
-        return conus_boundary()
     frame = states()
     groups = {group.replace("-", " "): postals.split() for group, postals in GROUPS.items()}
     chosen = frame["postal"].isin(groups.get(wanted, []))
     chosen |= (frame["name"].str.lower() == wanted) | (frame["postal"].str.lower() == wanted)
+    chosen |= wanted == "conus"
     if not chosen.any():
         raise UnknownName(_unknown(name, wanted))
-    outline: BaseGeometry = frame[chosen].geometry.union_all()
-    return outline
+    return chosen.to_numpy(dtype=np.bool_)
 
 
 def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:
@@ -96,7 +106,23 @@ def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
     index = np.full(grid.shape, NO_STATE, dtype=np.uint8)
     for number, outline in enumerate(states().geometry):
         index[cells_of(grid, outline)] = number
+    # A coastal cell whose centre lies in the water belongs to the state whose cell is nearest.
+    known = index != NO_STATE
+    if known.any():
+        nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+        index = np.where(grid.land, index[tuple(nearest)], np.uint8(NO_STATE))
     return index
+
+
+def cells_of_region(grid: Grid, name: str) -> npt.NDArray[np.bool_]:
+    """Mark the land cells of a named region, coastal cells included: bool (y, x).
+
+    Raises:
+        UnknownName: there is no such region; suggests the closest.
+    """
+    chosen = np.append(states_of(name), np.zeros(NO_STATE + 1 - len(states()), dtype=np.bool_))
+    marked: npt.NDArray[np.bool_] = chosen[state_of_cells(grid)]
+    return marked
 
 
 def _unknown(name: str, wanted: str) -> str:

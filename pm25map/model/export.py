@@ -1,7 +1,6 @@
 """From a trained network to a model on disk: ONNX with its card inside and beside it, or nothing at all."""
 
 import hashlib
-import io
 import warnings
 from pathlib import Path
 
@@ -31,14 +30,12 @@ def to_onnx(network: Network, inputs: int, place: int, window_days: int) -> onnx
         example += (torch.zeros(2, place),)
         names.append("place")
     cells = torch.export.Dim("cells", min=1, max=1 << 20)
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter warns of its own internals; what it makes is compared with the network below.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        program = torch.onnx.export(
             network,
             example,
-            buffer,
             input_names=names,
             output_names=["pm25"],
             opset_version=OPSET,
@@ -46,7 +43,9 @@ def to_onnx(network: Network, inputs: int, place: int, window_days: int) -> onnx
             dynamic_shapes=tuple({0: cells} for _ in names),
             verbose=False,
         )
-    graph = onnx.load_from_string(buffer.getvalue())
+    if program is None:
+        raise ParityFailed("torch made no ONNX program of this network")
+    graph = program.model_proto
     for node in graph.graph.node:
         # Stack traces of the exporting machine have no place in a file that travels.
         del node.metadata_props[:]

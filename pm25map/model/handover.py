@@ -73,7 +73,8 @@ def save_handover(
     with replacing(folder / WEIGHTS) as part:
         torch.save(network.state_dict(), part)
     with replacing(folder / WINDOWS) as part, part.open("wb") as handle:
-        np.savez(handle, windows=windows, **({} if place is None else {"place": place}))
+        arrays = {"windows": windows} if place is None else {"windows": windows, "place": place}
+        np.savez(handle, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle among them
     with replacing(folder / RUN) as part:
         part.write_text(handover.model_dump_json(indent=1))
 
@@ -102,4 +103,4 @@ def load_handover(
     network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
     network.eval()
     with np.load(folder / WINDOWS, allow_pickle=False) as held:
-        return handover, network, held["windows"], held["place"] if "place" in held else None
+        return handover, network, held["windows"], held.get("place")

@@ -138,7 +138,7 @@ class _Feed:
         self, targets: npt.NDArray[np.int64], size: int
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Give windows (cell, day, input), places (cell, d) and truth (cell,), batch by batch."""
-        for part in torch.from_numpy(targets).to(self.scaled.device).split(size):
+        for part in torch.from_numpy(targets).to(self.scaled.device).split(size):  # type: ignore[no-untyped-call]
             station, day = part[:, 0], part[:, 1]
             window = self.scaled[station[:, None], day[:, None] + self.back]
             yield window, None if self.place is None else self.place[station], self.truth[station, day]

@@ -64,7 +64,8 @@ class Covariance:
 
     def in_time(self, days: Ints) -> Floats:
         """How much of the covariance in space is left between values some days apart."""
-        return self.kept + (1.0 - self.kept) * self.carried ** days.astype(np.float64)
+        faded = np.power(self.carried, days.astype(np.float64))
+        return self.kept + (1.0 - self.kept) * faded
 
     def of_mean(self, days: Ints) -> Floats:
         """Covariance of the unknown means of values some days apart."""
@@ -184,4 +185,5 @@ def _inverse(system: Floats) -> Floats:
     if failed or failed_too:
         raise np.linalg.LinAlgError("a covariance with noise on its diagonal must be positive definite")
     lower: Floats = np.tril(half)
-    return lower + np.tril(half, -1).T
+    lower += np.tril(half, -1).T
+    return lower

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import dask
 import numpy as np
 import numpy.typing as npt
+from dask.base import compute
+from dask.delayed import delayed
 
 from pm25map.base.days import window_of
 from pm25map.base.errors import BadGrid, BadModel, BadRegion
@@ -132,8 +133,8 @@ def predict_day(
                 progress(done[0], total)
 
     blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
-    tasks = [dask.delayed(run_block)(block) for block in blocks]
-    dask.compute(*tasks, scheduler="threads", num_workers=workers)
+    tasks = [delayed(run_block)(block) for block in blocks]
+    compute(*tasks, scheduler="threads", num_workers=workers)
     return DayMap(out[view.slices], view, total, provider)
 
 

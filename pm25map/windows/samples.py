@@ -19,7 +19,8 @@ from pm25map.base.days import days_between
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import FIELDS, MEMORY_DAYS, Stations, fields_left_out
+from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.neighbours import FIELDS, Stations, fields_left_out
 from pm25map.predictors.reader import Predictors
 
 Progress = Callable[[int, int], None]
