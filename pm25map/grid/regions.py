@@ -88,7 +88,8 @@ def states_of(name: str) -> npt.NDArray[np.bool_]:
     chosen |= wanted == "conus"
     if not chosen.any():
         raise UnknownName(_unknown(name, wanted))
-    return chosen.to_numpy(dtype=np.bool_)
+    marked: npt.NDArray[np.bool_] = chosen.to_numpy(dtype=np.bool_)
+    return marked
 
 
 def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:

@@ -57,15 +57,15 @@ class Covariance:
         """Covariance in space (n, m) of positions (n, 4) and (m, 4), km."""
         squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * (a @ b.T)
         apart = np.sqrt(np.maximum(squared, 0.0))
-        total = np.zeros_like(apart)
+        total: Floats = np.zeros_like(apart)
         for share, range_km in zip(self.shares, self.ranges_km, strict=True):
             total += share * np.exp(apart / -range_km)
         return total
 
     def in_time(self, days: Ints) -> Floats:
         """How much of the covariance in space is left between values some days apart."""
-        faded = np.power(self.carried, days.astype(np.float64))
-        return self.kept + (1.0 - self.kept) * faded
+        left: Floats = self.kept + (1.0 - self.kept) * np.power(self.carried, days.astype(np.float64))
+        return left
 
     def of_mean(self, days: Ints) -> Floats:
         """Covariance of the unknown means of values some days apart."""

@@ -134,7 +134,7 @@ def predict_day(
 
     blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
     tasks = [delayed(run_block)(block) for block in blocks]
-    compute(*tasks, scheduler="threads", num_workers=workers)
+    compute(*tasks, scheduler="threads", num_workers=workers)  # type: ignore[no-untyped-call]
     return DayMap(out[view.slices], view, total, provider)
 
 
