@@ -23,7 +23,9 @@ def parse_day(text: str) -> dt.date:
     try:
         return dt.date.fromisoformat(text)
     except ValueError as error:
-        raise BadDate(f"cannot read {text!r} as a day: write it as YYYY-MM-DD, for example 2020-09-12") from error
+        raise BadDate(
+            f"cannot read {text!r} as a day: write it as YYYY-MM-DD, for example 2020-09-12"
+        ) from error
 
 
 def days_between(start: dt.date, end: dt.date) -> list[dt.date]:

@@ -20,7 +20,9 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """
     folder = path.absolute().parent
     if not folder.is_dir():
-        raise BadOutput(f"cannot write {path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}")
+        raise BadOutput(
+            f"cannot write {path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}"
+        )
     if path.is_dir():
         raise BadOutput(f"cannot write {path}: it is a folder. Name a file in it")
     if path.exists() and not overwrite:
