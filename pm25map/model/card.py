@@ -44,6 +44,8 @@ class NetworkShape(_Part):
         lstm: units of each direction of the three recurrent layers.
         attention, dense: units of the attention's output and of the dense layer.
         dropout: share dropped between layers while training.
+        place_dropout: share of the place vector dropped while training: a thousand stations are few, and a
+            network that can tell them apart learns their offsets by heart.
         fusion: how the place joins: Hadamard product or concatenation.
         head: "plain" estimates from the network's last layer alone; "residual" weighs the neighbours'
             estimates against each other and corrects them.
@@ -53,6 +55,7 @@ class NetworkShape(_Part):
     attention: int = 256
     dense: int = 256
     dropout: float = Field(0.2, ge=0, lt=1)
+    place_dropout: float = Field(0.0, ge=0, lt=1)
     fusion: Literal["hadamard", "concatenation"] = "hadamard"
     head: Literal["plain", "residual"] = "residual"
 

@@ -132,7 +132,7 @@ class Network(nn.Module):
         joined = shape.attention
         if self.has_branch:
             units = shape.attention if shape.fusion == "hadamard" else shape.dense
-            self.place = nn.Sequential(nn.Linear(place, units), nn.ReLU())
+            self.place = nn.Sequential(nn.Dropout(shape.place_dropout), nn.Linear(place, units), nn.ReLU())
             joined = shape.attention if shape.fusion == "hadamard" else shape.attention + units
         self.dense = nn.Sequential(nn.Linear(joined, shape.dense), nn.ReLU())
         self.head: nn.Module = (

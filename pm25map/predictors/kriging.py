@@ -53,13 +53,13 @@ class Covariance:
     mean: float = 5.0
     mean_carried: float = 4.5
 
-    def between(self, a: Floats, b: Floats) -> Floats:
-        """Covariance in space (n, m) of positions (n, 4) and (m, 4), km."""
+    def between(self, a: Floats, b: Floats, dtype: type[np.floating] = np.float64) -> Floats:
+        """Covariance in space (n, m) of positions (n, 4) and (m, 4), km; distances are float64 in any case."""
         squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * (a @ b.T)
-        apart = np.sqrt(np.maximum(squared, 0.0))
+        apart = np.sqrt(np.maximum(squared, 0.0)).astype(dtype)
         total: Floats = np.zeros_like(apart)
         for share, range_km in zip(self.shares, self.ranges_km, strict=True):
-            total += share * np.exp(apart / -range_km)
+            total += dtype(share) * np.exp(apart / dtype(-range_km))
         return total
 
     def in_time(self, days: Ints) -> Floats:
@@ -132,8 +132,13 @@ def krige_day(
     return Day(station, age, noise, weights, transformed, weights @ transformed)
 
 
-def at_points(day: Day, stations: Floats, points: Floats, covariance: Covariance) -> tuple[Floats, Floats]:
-    """Krige at positions (point, 4): mean (point, space) and variance of the field (point,)."""
+def at_points(
+    day: Day, stations: Floats, points: Floats, covariance: Covariance, *, with_variance: bool
+) -> tuple[Floats, Floats]:
+    """Krige at positions (point, 4): mean (point, space) and variance of the field (point,), NaN unless wanted.
+
+    The covariances with a point are float32: 1e-5 of a concentration, and half of the time of a map.
+    """
     # A point's covariance with a row is that in space times a factor of the row's age, plus the mean's.
     fading, shift = covariance.in_time(day.age), covariance.of_mean(day.age)
     alpha = np.vstack([fading[:, None] * day.solved, shift @ day.solved])
@@ -142,14 +147,14 @@ def at_points(day: Day, stations: Floats, points: Floats, covariance: Covariance
     corner = shift @ day.weights @ shift
     quadratic = np.block([[inside, edge[:, None]], [edge[None, :], corner]]).astype(np.float32)
     sill = sum(covariance.shares) + covariance.mean
-    mean, variance = np.empty((len(points), alpha.shape[1])), np.empty(len(points))
+    mean, variance = np.empty((len(points), alpha.shape[1])), np.full(len(points), np.nan)
     for start in range(0, len(points), POINTS_AT_ONCE):
         part = slice(start, start + POINTS_AT_ONCE)
-        near = covariance.between(points[part], stations[day.station])
-        against = np.column_stack([near, np.ones(len(near))])
-        mean[part] = against @ alpha
-        single = against.astype(np.float32)
-        variance[part] = sill - ((single @ quadratic) * single).sum(1, dtype=np.float64)
+        near = covariance.between(points[part], stations[day.station], np.float32)
+        against = np.column_stack([near, np.ones(len(near), dtype=np.float32)])
+        mean[part] = against.astype(np.float64) @ alpha
+        if with_variance:
+            variance[part] = sill - ((against @ quadratic) * against).sum(1, dtype=np.float64)
     return mean, variance
 
 

@@ -178,7 +178,8 @@ def fields_at(
             points = _positions(lat, lon, elevation, covariance)
             span = slice(row - MEMORY_DAYS, row + 1)
             day = krige_day(values[span], codes[span], places, covariance, tuple(names.values()), every=False)
-            fields |= _as_fields(*at_points(day, places, points, covariance), covariance, names)
+            kriged = at_points(day, places, points, covariance, with_variance=covariance is SMOKE)
+            fields |= _as_fields(*kriged, covariance, names)
         out.append(fields)
     return _collect(out)
 
