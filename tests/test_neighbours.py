@@ -43,7 +43,9 @@ def test_leaving_a_station_out_is_the_same_as_never_having_had_it(station):
     asked = fields_at(*without(values, codes, stations, place), *here)
     left = fields_left_out(values, codes, stations)
     for name in FIELDS:
-        np.testing.assert_allclose(left[name][:, station], asked[name][:, 0], rtol=2e-3, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(
+            left[name][:, station], asked[name][:, 0], rtol=2e-3, atol=2e-3, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("station", [0, 1, 25])
