@@ -1,4 +1,4 @@
-"""Which cells have their centre inside an outline: strip by strip, so that fine grids need little memory."""
+"""Which cells lie in an outline, or are touched by it: strip by strip, so that fine grids need little memory."""
 
 from typing import Literal
 

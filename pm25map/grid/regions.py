@@ -95,6 +95,8 @@ def states_of(name: str) -> npt.NDArray[np.bool_]:
 def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:
     """Mark the land cells of a grid whose centre lies in an outline: bool (y, x).
 
+    Of a coastal cell the centre may lie in the water: `cells_of_region` takes those in, this does not.
+
     Args:
         grid: the grid.
         outline: polygons in degrees (WGS84), for example of `region`.
@@ -103,11 +105,14 @@ def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:
 
 
 def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
-    """Tell the state of every land cell: its row in `states()`, uint8 (y, x); 255 where there is none."""
+    """Tell the state of every land cell: its row in `states()`, uint8 (y, x); 255 off the land.
+
+    It is the state that holds the cell's centre, or, where none does, that of the nearest cell which has one.
+    A grid without a centre in any state has 255 everywhere.
+    """
     index = np.full(grid.shape, NO_STATE, dtype=np.uint8)
     for number, outline in enumerate(states().geometry):
         index[cells_of(grid, outline)] = number
-    # A coastal cell whose centre lies in the water belongs to the state whose cell is nearest.
     known = index != NO_STATE
     if known.any():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
@@ -116,7 +121,7 @@ def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
 
 
 def cells_of_region(grid: Grid, name: str) -> npt.NDArray[np.bool_]:
-    """Mark the land cells of a named region, coastal cells included: bool (y, x).
+    """Mark the land cells of a named region, coastal cells included, by `state_of_cells`: bool (y, x).
 
     Raises:
         UnknownName: there is no such region; suggests the closest.
