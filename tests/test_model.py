@@ -204,6 +204,7 @@ def test_a_card_says_which_part_is_wrong(exported, tmp_path):
     card = json.loads((exported[0].network.parent / CARD_FILE).read_text())
     card["network"]["lstm"] = "wide"
     (tmp_path / CARD_FILE).write_text(json.dumps(card))
+    (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(BadModel, match=r"network\.lstm"):
         load_model(str(tmp_path))
 

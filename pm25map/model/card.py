@@ -197,13 +197,13 @@ def load_model(name: str) -> Model:
 
     Raises:
         UnknownName: there is no such model; says which exist.
-        BadModel: the card is damaged, or the network is absent or not the card's.
+        BadModel: the card is absent or damaged, or the network is not the card's.
     """
-    folder = find_folder("models", name, CARD_FILE)
+    folder = find_folder("models", name, NETWORK_FILE)
+    if not (folder / CARD_FILE).is_file():
+        raise BadModel(f"{folder} has a network and no {CARD_FILE}: export or fetch the model again")
     card = read_card(folder / CARD_FILE)
     network = folder / NETWORK_FILE
-    if not network.is_file():
-        raise BadModel(f"{folder} has a card and no {NETWORK_FILE}: export or fetch the model again")
     found = sha256_of_file(network)
     if found != card.network_checksum:
         raise BadModel(

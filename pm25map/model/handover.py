@@ -100,7 +100,10 @@ def load_handover(
         handover.place.dimension,
         handover.target_scale,
     )
-    network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    try:
+        network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
+    except RuntimeError as error:
+        raise BadModel(f"{folder / WEIGHTS} are weights of another network than {RUN} says. Train again") from error
     network.eval()
     with np.load(folder / WINDOWS, allow_pickle=False) as held:
         return handover, network, held["windows"], held.get("place")
