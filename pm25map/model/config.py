@@ -31,7 +31,8 @@ class TrainConfig(BaseModel):
         learning_rate: at its highest; it warms up over a twentieth of the steps, then falls as a cosine.
         weight_decay: of AdamW.
         loss: "sqrt" is the squared error of square roots: a day of smoke must not outweigh a year, and still
-            counts; "huber" is the reference's, in ug m-3.
+            counts; "sqrt-huber" grows linearly beyond 0.3 of such a root, which serves the mean absolute error;
+            "huber" is the reference's, in ug m-3.
         huber_ugm3: errors above this count linearly in the Huber loss.
         clip_gradient: largest norm of a step's gradient.
         seed: of weights, order and draws.
@@ -57,7 +58,7 @@ class TrainConfig(BaseModel):
     patience: int = Field(40, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
-    loss: Literal["sqrt", "huber"] = "sqrt"
+    loss: Literal["sqrt", "sqrt-huber", "huber"] = "sqrt"
     huber_ugm3: float = Field(5.0, gt=0)
     clip_gradient: float = Field(1.0, gt=0)
     seed: int = 0

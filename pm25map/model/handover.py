@@ -103,7 +103,9 @@ def load_handover(
     try:
         network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
     except RuntimeError as error:
-        raise BadModel(f"{folder / WEIGHTS} are weights of another network than {RUN} says. Train again") from error
+        raise BadModel(
+            f"{folder / WEIGHTS} are weights of another network than {RUN} says. Train again"
+        ) from error
     network.eval()
     with np.load(folder / WINDOWS, allow_pickle=False) as held:
         return handover, network, held["windows"], held.get("place")

@@ -21,6 +21,8 @@ from pm25map.windows.samples import StationSamples
 from pm25map.windows.scaler import Scaler, fit_scaler
 
 CHECKPOINT = "checkpoint.pt"
+ROOT_DELTA = 0.3
+"""Where the Huber loss of square roots turns linear: 1.9 ug m-3 at 9 ug m-3."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,10 @@ class _Run:
     def _loss(self, estimate: Tensor, truth: Tensor) -> Tensor:
         if self.config.loss == "huber":
             return nn.functional.huber_loss(estimate, truth, delta=self.config.huber_ugm3)
-        return (torch.sqrt(estimate + 1.0) - torch.sqrt(truth + 1.0)).square().mean()
+        roots = torch.sqrt(estimate + 1.0), torch.sqrt(truth + 1.0)
+        if self.config.loss == "sqrt-huber":
+            return nn.functional.huber_loss(*roots, delta=ROOT_DELTA)
+        return nn.functional.mse_loss(*roots)
 
     def _judge(self, judged: npt.NDArray[np.int64], feed: _Feed) -> tuple[float, float, float]:
         """Give loss, RMSE and MAE (ug m-3) on the validation targets."""

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -60,8 +59,6 @@ def examine() -> list[Finding]:
 
 
 def _python() -> tuple[State, str]:
-    if sys.version_info < (3, 11):
-        return "problem", f"Python {platform.python_version()} is too old: install 3.11 or newer"
     return "ok", f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
 
 

@@ -1,0 +1,96 @@
+"""The documents: their commands exist, those marked to run do run, their links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pm25map.cli.main import COMMANDS, cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)?( run)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def command_lines(run_only=False):
+    """Every `pm25map ...` line of a fenced block: page name and words."""
+    found = []
+    for page in PAGES:
+        for kind, run, body in FENCE.findall(page.read_text()):
+            if kind not in ("console", "bash") or (run_only and not run):
+                continue
+            for line in body.splitlines():
+                words = shlex.split(line.removeprefix("$ "))
+                if words and words[0].endswith("pm25map"):
+                    found.append(pytest.param(words[1:], id=f"{page.name}: {' '.join(words[1:4])}"))
+    return found
+
+
+def find(words):
+    """The click command that some words name, and the words that are left."""
+    group, rest = cli, list(words)
+    context = click.Context(cli)
+    while isinstance(group, click.Group) and rest:
+        group = group.get_command(context, rest.pop(0))
+        assert group is not None, words
+    return group, rest
+
+
+@pytest.mark.parametrize("words", command_lines())
+def test_a_command_of_the_documents_exists_with_its_options(words):
+    command, rest = find(words)
+    known = {option for parameter in command.params for option in parameter.opts}
+    used = {word for word in rest if word.startswith("--")}
+    assert used <= known
+
+
+def test_the_documents_hold_commands():
+    assert len(command_lines()) > 15
+    assert len(command_lines(run_only=True)) >= 3
+
+
+def test_the_quick_start_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for parameter in command_lines(run_only=True):
+        result = CliRunner().invoke(cli, parameter.values[0], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.glob("*.tif")} == {"oregon.tif", "northwest.tif"}
+
+
+def subcommands():
+    out = []
+    for name in COMMANDS:
+        command, _ = find([name])
+        out.append([name])
+        if isinstance(command, click.Group):
+            out += [[name, part] for part in command.list_commands(click.Context(command))]
+    return out
+
+
+@pytest.mark.parametrize("words", [[], *subcommands()], ids=" ".join)
+def test_help_teaches_and_ends_with_a_line_to_copy(words):
+    result = CliRunner().invoke(cli, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Try: pm25map" in result.output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_no_file_names_a_folder_of_one_machine():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    if tracked.returncode:
+        pytest.skip("not a git clone")
+    places = re.compile(r"(?<![\w.])/(?:work|root|home)/\w")
+    for name in tracked.stdout.split():
+        path = ROOT / name
+        if path.suffix in (".py", ".md", ".toml", ".yaml", ".json") and path.name != "test_docs.py":
+            assert not places.search(path.read_text()), name
