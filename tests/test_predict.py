@@ -1,0 +1,159 @@
+"""One day's map: the same whatever the blocks and workers, and nothing where inputs do not fit together."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import model_world  # noqa: E402
+from predictor_world import DAYS, address_store, small_grid  # noqa: E402
+
+from pm25map.base.errors import BadGrid, BadModel, BadPredictors, BadRegion, DayOutsideStore  # noqa: E402
+from pm25map.grid import Block, Grid, save_grid  # noqa: E402
+from pm25map.model.export import export_model  # noqa: E402
+from pm25map.model.places import place_vectors  # noqa: E402
+from pm25map.model.runtime import open_session  # noqa: E402
+from pm25map.model.train import Trained, build_network  # noqa: E402
+from pm25map.places.encoder import encoder  # noqa: E402
+from pm25map.places.store import embed_grid, open_store  # noqa: E402
+from pm25map.predictors.reader import open_predictors  # noqa: E402
+from pm25map.raster.predict import open_grid_of, predict_day  # noqa: E402
+from pm25map.windows.scaler import fit_scaler  # noqa: E402
+from pm25map.windows.window import block_window  # noqa: E402
+
+FEATURES = ("neighbours_idw9", "neighbours_distance", "elevation", "t2m_climatology")
+UNITS = ("ug m-3", "km", "m", "degC")
+DAY = DAYS[-1]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A store, a place store and an untrained model on the small grid."""
+    folder = tmp_path_factory.mktemp("world")
+    grid = small_grid()
+    store = open_predictors(address_store(folder / "world.zarr"))
+    places = open_store(embed_grid(grid, encoder("sincos"), folder / "places.zarr"))
+    block = Block(0, 0, *grid.shape)
+    values = store.read(FEATURES, DAYS, block)[:, :, grid.land].transpose(2, 0, 1)
+    config = model_world.config(features=FEATURES, geolocation="sincos", window_days=21)
+    scaler = fit_scaler(values, FEATURES, UNITS, ())
+    torch.manual_seed(0)
+    network = build_network(config.network, scaler, "sincos", 4, 9.0).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape))
+    _, about = place_vectors("sincos", np.zeros(1), np.zeros(1))
+    trained = Trained(network, scaler, 9.0, (), 1, 1)
+    handed = model_world.handover(trained, config, about, grid.name, grid.checksum)
+    windows = scaler.apply(values[:, -21:])
+    model = export_model(
+        network, handed.draft_card("1"), windows, places.read(slice(0, len(windows))), folder / "m"
+    )
+    return model, grid, store, places
+
+
+def draw(world, **more):
+    return predict_day(*world, DAY, device="cpu", **more)
+
+
+def test_every_land_cell_has_a_value_and_no_other(world):
+    made = draw(world)
+    land = world[1].land
+    assert np.isfinite(made.pm25[land]).all()
+    assert np.isnan(made.pm25[~land]).all()
+    assert made.cells == land.sum()
+    assert made.pm25[land].std() > 0
+
+
+@pytest.mark.parametrize("block_size", [1, 3, 4, 13, 50])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_blocks_and_workers_do_not_change_a_value(world, block_size, workers):
+    whole = draw(world, workers=1).pm25
+    np.testing.assert_allclose(
+        draw(world, block_size=block_size, workers=workers).pm25, whole, rtol=1e-6, equal_nan=True
+    )
+
+
+def test_each_cell_gets_its_own_place_and_window(world):
+    """Against a way without blocks: one cell after another."""
+    model, grid, store, places = world
+    made = draw(world).pm25
+    session = open_session(model, "cpu")
+    index = grid.land_index()
+    for row, col in [(0, 0), (5, 3), (10, 12), (2, 11)]:
+        one = Block(row, col, 1, 1)
+        window = block_window(store, model.card.scaler, DAY, one, np.ones((1, 1), dtype=bool), 21)
+        place = places.read(np.array([index[row, col]]))
+        assert session.run(window, place)[0] == pytest.approx(made[row, col], rel=1e-5)
+
+
+def test_a_part_is_cut_from_the_whole(world):
+    whole = draw(world).pm25
+    view = Block(2, 3, 6, 7)
+    np.testing.assert_allclose(draw(world, view=view).pm25, whole[view.slices], rtol=1e-6)
+    region = np.zeros(world[1].shape, dtype=bool)
+    region[4:8, 2:12] = True
+    made = draw(world, region=region)
+    expected = np.where(region, whole, np.nan)
+    np.testing.assert_allclose(made.pm25, expected, rtol=1e-6)
+    assert made.cells == (region & world[1].land).sum()
+
+
+def test_progress_ends_at_all_cells(world):
+    heard = []
+    made = draw(world, progress=lambda done, total: heard.append((done, total)))
+    assert heard[-1] == (made.cells, made.cells)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+
+
+def test_what_does_not_fit_together_is_refused(world, tmp_path):
+    model, grid, store, places = world
+    with pytest.raises(DayOutsideStore, match="2020-08-30"):
+        predict_day(model, grid, store, places, DAYS[10])
+    with pytest.raises(BadModel, match="pm25map grid embed"):
+        predict_day(model, grid, store, None, DAY)
+    other = open_store(embed_grid(grid, encoder("latlon"), tmp_path / "latlon.zarr"))
+    with pytest.raises(BadModel, match="trained with encoder sincos"):
+        predict_day(model, grid, store, other, DAY)
+    land = grid.land.copy()
+    land[0, 0] = False
+    moved = Grid("moved", grid.crs, grid.transform, grid.shape, grid.block_size, land)
+    with pytest.raises(BadGrid, match="another grid than moved"):
+        predict_day(model, moved, store, places, DAY)
+    with pytest.raises(BadPredictors, match="not on moved"):
+        predict_day(
+            model, moved, store, open_store(embed_grid(moved, encoder("sincos"), tmp_path / "p")), DAY
+        )
+    with pytest.raises(BadRegion, match="no land cell"):
+        draw(world, region=np.zeros(grid.shape, dtype=bool))
+
+
+def test_a_grid_that_only_shares_the_models_name_is_refused(world, tmp_path):
+    model, grid, *_ = world
+    land = grid.land.copy()
+    land[0, 0] = False
+    folder = tmp_path / "small"
+    save_grid(Grid("small", grid.crs, grid.transform, grid.shape, grid.block_size, land), folder)
+    with pytest.raises(BadGrid, match="was trained on"):
+        open_grid_of(model, str(folder))
+    save_grid(grid, folder, overwrite=True)
+    assert open_grid_of(model, str(folder)) == grid
+
+
+def test_a_skipped_day_does_not_change_the_next(world):
+    """No state is carried from day to day: any order gives the same maps."""
+    model, grid, store, places = world
+    days = [DAY, DAY - dt.timedelta(days=2), DAY - dt.timedelta(days=1), DAY]
+    maps = [predict_day(model, grid, store, places, day).pm25 for day in days]
+    np.testing.assert_array_equal(maps[0], maps[3])
+    assert not np.array_equal(maps[0], maps[2], equal_nan=True)
+
+
+def test_a_damaged_network_is_refused_by_the_session(world, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(world[0].network.read_bytes()[:-500])
+    with pytest.raises(BadModel, match=r"no readable network|another card"):
+        open_session(replace(world[0], network=path), "cpu")
