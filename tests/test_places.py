@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pm25map.base.errors import BadGrid, BadModel, BadOutput, UnknownName
+from pm25map.base.errors import BadGrid, BadInstall, BadModel, BadOutput, UnknownName
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Grid
 from pm25map.places.encoder import ENCODERS, Latlon, Sincos, encoder
@@ -145,6 +145,15 @@ def test_a_vector_does_not_depend_on_the_places_beside_it(geoclip: Geoclip) -> N
         np.testing.assert_array_equal(alone[0], vectors[place])
 
 
+@pytest.mark.parametrize(("wheels", "way_out"), [([], "pip install"), (["onnxruntime"] * 2, "pip uninstall")])
+def test_wrong_onnxruntime_is_explained(
+    wheels: list[str], way_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pm25map.base.onnx.installed_wheels", lambda: wheels)
+    with pytest.raises(BadInstall, match=way_out):
+        encoder("geoclip")
+
+
 def test_damaged_network_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "geoclip"
     shutil.copytree(shipped_folder("models") / "geoclip", folder)
@@ -193,6 +202,16 @@ def test_the_checksum_depends_on_vectors_alone(tmp_path: Path) -> None:
     same = open_store(embed_grid(make_grid(name="other"), Sincos(), tmp_path / "b.zarr"))
     other = open_store(embed_grid(make_grid(), Latlon(), tmp_path / "c.zarr"))
     assert one.checksum == same.checksum != other.checksum
+
+
+def test_a_store_made_again_has_the_same_bytes(tmp_path: Path) -> None:
+    paths = [embed_grid(make_grid(), encoder("geoclip"), tmp_path / name) for name in ("a.zarr", "b.zarr")]
+    one, again = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in paths
+    )
+    assert len(one) >= 3
+    assert one == again
 
 
 def test_wrong_grid_and_wrong_encoder_are_refused(tmp_path: Path) -> None:

@@ -225,6 +225,7 @@ def _write(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progress 
         compressors=Crc32cCodec(),
         fill_value=math.nan,
         dimension_names=("cell", "feature"),
+        attributes={"long_name": f"place vector of the land cell by {encoder.name}", "units": "1"},
     )
     lon, lat = grid.lonlat()
     digest = hashlib.sha256()
