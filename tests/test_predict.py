@@ -157,3 +157,10 @@ def test_a_damaged_network_is_refused_by_the_session(world, tmp_path):
     path.write_bytes(world[0].network.read_bytes()[:-500])
     with pytest.raises(BadModel, match=r"no readable network|another card"):
         open_session(replace(world[0], network=path), "cpu")
+
+
+def test_a_session_leaves_the_processor_as_it_was(world):
+    """ONNX Runtime's flush of denormals stays on in the thread that opened a session, and changes all after it."""
+    draw(world, workers=1)
+    encoder("geoclip").encode([40.0], [-100.0])
+    assert np.float64(5e-324) * np.float64(1.0) > 0

@@ -108,7 +108,6 @@ def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Ses
     options.log_severity_level = 4
     # Idle threads that spin take the cores of the sessions beside this one.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     errors = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     damage = (
         errors.InvalidProtobuf,

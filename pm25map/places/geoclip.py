@@ -74,8 +74,6 @@ def _open(network: bytes, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Some processors take a hundred times as long over a denormal number.
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     errors = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     try:
         return runtime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
