@@ -14,7 +14,7 @@ from rasterio.warp import transform_geom
 from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.files import check_output, replacing, sha256_of_file
 from pm25map.grid.grid import LONLAT
-from pm25map.raster.cog import LONG_NAME, STANDARD_NAME
+from pm25map.raster.bands import PM25
 from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
 
@@ -139,7 +139,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
         "renders": {"aqi": _render(p.aqi_edition)},
         "pm25map:day": p.day.isoformat(),
         "pm25map:day_definition": p.day_definition,
-        "pm25map:standard_name": STANDARD_NAME,
+        "pm25map:standard_name": PM25.standard_name,
         "pm25map:coverage_percent": found.statistics.coverage_percent,
         "pm25map:predictor_coverage_percent": p.predictor_coverage_percent,
         "pm25map:region": p.region,
@@ -167,7 +167,7 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
     s = found.statistics
     band: dict[str, Any] = {
         "name": "pm25",
-        "description": LONG_NAME,
+        "description": PM25.long_name,
         "data_type": found.dtype,
         "nodata": found.nodata,
         "unit": found.unit,
@@ -185,7 +185,7 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
         band["raster:spatial_resolution"] = found.transform[0] * known.axis_info[0].unit_conversion_factor
     return pystac.Asset(
         f"./{found.path.name}",
-        title=LONG_NAME,
+        title=PM25.long_name,
         media_type=pystac.MediaType.COG,
         roles=["data"],
         extra_fields={
