@@ -2,20 +2,12 @@
 
 import datetime as dt
 import json
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from pm25map.grid import Block, Grid
-    from pm25map.places.store import PlaceStore
+from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
 
 
 @click.command()
@@ -29,8 +21,8 @@ if TYPE_CHECKING:
 @click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's.")
 @click.option(
     "--predictors",
-    type=click.Path(path_type=Path),
-    help="Store of predictors: *.zarr or *.zarr.zip. Default: the sample that comes with the grid.",
+    type=LOCATION,
+    help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample that comes with the grid.",
 )
 @click.option(
     "--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees: west south east north."
@@ -47,7 +39,7 @@ def command(
     out: Path,
     model_name: str,
     grid_name: str | None,
-    predictors: Path | None,
+    predictors: Any,
     bbox: tuple[float, float, float, float] | None,
     region_name: str | None,
     device: Any,
@@ -77,7 +69,7 @@ def command(
 
     for target in (out, item_path(out), *([preview] if preview else [])):
         check_output(target, overwrite=overwrite)
-    inputs = open_with_progress(model_name, grid_name, predictors, day)
+    inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:
         made = predict_day(
@@ -98,6 +90,7 @@ def command(
         made.pm25,
         grid,
         inputs.provenance(day, out.name, made.engine, part),
+        more=made.more,
         overwrite=overwrite,
         block=made.view,
         asked=part.asked(grid)[made.view.slices],

@@ -1,8 +1,8 @@
-"""What maps are made of, opened and checked together: model, grid, predictors and places; and what maps say of it."""
+"""What maps are made of, opened and checked together, and what a map says of it."""
 
 import datetime as dt
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +128,8 @@ def open_inputs(
     grid_name: str | None = None,
     predictors: Location | None = None,
     places: Path | None = None,
+    *,
+    days: Iterable[dt.date] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Inputs:
     """Open what maps are made of.
@@ -138,6 +140,7 @@ def open_inputs(
         predictors: store; the sample that comes with the grid where None.
         places: place store of the grid, known to be whole; where None the one in the cache, verified, and
             embedded first where it is absent.
+        days: that must be there, checked before anything is embedded.
         progress: called with the cells embedded and the cells in all.
 
     Raises:
@@ -152,6 +155,8 @@ def open_inputs(
             f"or make one with pm25map data ingest --grid {grid.name} --store predictors.zarr"
         )
     opened = open_predictors(store)
+    for day in days:
+        opened.check(grid, model.card.scaler.features, window_of(day, model.card.window_days))
     name = model.card.place.encoder
     if name == "none":
         return Inputs(model, grid, opened, None, predictors is not None)
