@@ -62,7 +62,8 @@ class _Graph:
         for node in self.nodes:
             names = [name for name in node.input if name]
             if names and all(name in self.constants for name in names):
-                found = ReferenceEvaluator(node).run(None, {name: self.constants[name] for name in names})
+                given = {name: self.constants[name] for name in names}
+                found: list[Array] = ReferenceEvaluator(node).run(None, given)  # type: ignore[assignment]
                 self.constants.update(zip(node.output, found, strict=True))
             else:
                 kept.append(node)
@@ -225,9 +226,7 @@ def _direction(
 def _last_norms(graph: _Graph) -> list[onnx.NodeProto]:
     """Find the last normalization of every member: the one that no LSTM reads."""
     norms = [node for node in graph.nodes if node.op_type == "LayerNormalization"]
-    return [
-        node for node in norms if all(user.op_type != "Split" for user in graph.users(node.output[0]))
-    ]
+    return [node for node in norms if all(user.op_type != "Split" for user in graph.users(node.output[0]))]
 
 
 def _fold_attention(graph: _Graph, norm: onnx.NodeProto) -> None:

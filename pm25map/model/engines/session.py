@@ -11,7 +11,9 @@ from pm25map.model.card import ModelCard
 
 FloatArray = npt.NDArray[np.float32]
 
-EngineName = Literal["onnxruntime"]
+EngineName = Literal[
+    "onnxruntime", "onnxruntime-unrolled", "openvino", "openvino-f16", "openvino-bf16", "cuda"
+]
 
 BANDS_PLAIN = ("pm25",)
 BANDS_MEMBERS = ("pm25", "pm25_spread", "pm25_members")
@@ -49,14 +51,14 @@ class BatchedSession(ABC):
     `quantum` cells, so that a cell gets the same bits alone, among others and at the end of a block.
     """
 
-    quantum = 64
+    quantum = 32
     cells_a_call = 256
 
     def __init__(self, card: ModelCard, engine: str, provider: str) -> None:
         self.card = card
         self.engine = engine
         self.provider = provider
-        self.bands: tuple[str, ...] = BANDS_PLAIN
+        self.bands: tuple[str, ...] = BANDS_MEMBERS if card.members else BANDS_PLAIN
 
     @abstractmethod
     def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
@@ -94,13 +96,39 @@ class BatchedSession(ABC):
             count = part.stop - part.start
             size = -(-count // self.quantum) * self.quantum
             spot = None if place is None else _padded(place[part], size)
-            out[0, part] = self._infer(_padded(window[part], size), spot)[:count]
+            out[:, part] = self._bands(self._infer(_padded(window[part], size), spot)[:count])
         if not np.isfinite(out).all():
             raise BadModel(
                 f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
                 "its network is damaged. Export or fetch the model again"
             )
         return out
+
+    def _bands(self, estimates: FloatArray) -> FloatArray:
+        """Turn (cell,) or (cell, member) into (band, cell)."""
+        return summarize_members(estimates) if self.card.members else estimates.reshape(1, -1)
+
+
+def summarize_members(estimates: FloatArray) -> FloatArray:
+    """Give mean, standard deviation and count of the members that gave a number.
+
+    The deviation is the sample's (ddof 1), and 0 where one member is left. A cell that no member gives a
+    number for has a mean and deviation of NaN.
+
+    Args:
+        estimates: float32 (cell, member).
+
+    Returns:
+        float32 (3, cell).
+    """
+    known = np.isfinite(estimates)
+    count = known.sum(axis=1)
+    values = np.where(known, estimates, 0).astype(np.float64)
+    some = np.where(count > 0, count, np.nan)
+    mean = values.sum(axis=1) / some
+    square = (np.where(known, values - mean[:, None], 0) ** 2).sum(axis=1)
+    spread = np.sqrt(square / np.where(count > 1, count - 1, some))
+    return np.stack([mean, spread, count]).astype(np.float32)
 
 
 def _padded(rows: FloatArray, size: int) -> FloatArray:
