@@ -43,6 +43,9 @@ class Session(Protocol):
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate all bands of any number of cells: float32 (band, cell), in the order of `bands`."""
 
+    def estimate_members(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 by every member: float32 (cell, member), ug m-3."""
+
 
 class BatchedSession(ABC):
     """What all engines do alike: check shapes, cut cells into calls, pad the last, summarize members.
@@ -82,6 +85,21 @@ class BatchedSession(ABC):
 
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate all bands of any number of cells: float32 (band, cell). Else as `run`."""
+        estimates = self.estimate_members(window, place)
+        out = summarize_members(estimates) if self.card.members else estimates.T
+        if not np.isfinite(out).all():
+            raise BadModel(
+                f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
+                "its network is damaged. Export or fetch the model again"
+            )
+        return out
+
+    def estimate_members(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 by every member: float32 (cell, member), ug m-3; NaN where a member gives no number.
+
+        Raises:
+            BadModel: a shape is not the card's.
+        """
         expected = (self.card.window_days, len(self.card.scaler.inputs))
         if window.shape[1:] != expected:
             raise BadModel(f"model {self.card.name} reads {expected} days and inputs, not {window.shape[1:]}")
@@ -90,23 +108,16 @@ class BatchedSession(ABC):
             raise BadModel(
                 f"model {self.card.name} takes {self.card.place.dimension} numbers a place, not {width}"
             )
-        out = np.empty((len(self.bands), len(window)), dtype=np.float32)
+        members = max(1, len(self.card.members))
+        out = np.empty((len(window), members), dtype=np.float32)
         for start in range(0, len(window), self.cells_a_call):
             part = slice(start, min(start + self.cells_a_call, len(window)))
             count = part.stop - part.start
             size = -(-count // self.quantum) * self.quantum
             spot = None if place is None else _padded(place[part], size)
-            out[:, part] = self._bands(self._infer(_padded(window[part], size), spot)[:count])
-        if not np.isfinite(out).all():
-            raise BadModel(
-                f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
-                "its network is damaged. Export or fetch the model again"
-            )
+            found = self._infer(_padded(window[part], size), spot)
+            out[part] = found.reshape(size, members)[:count]
         return out
-
-    def _bands(self, estimates: FloatArray) -> FloatArray:
-        """Turn (cell,) or (cell, member) into (band, cell)."""
-        return summarize_members(estimates) if self.card.members else estimates.reshape(1, -1)
 
 
 def summarize_members(estimates: FloatArray) -> FloatArray:
