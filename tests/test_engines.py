@@ -1,15 +1,18 @@
 """Engines: the same numbers from each, bit for bit whatever the batch, and a refusal where that fails."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import helper, numpy_helper
 
 from pm25map.base.errors import BadModel, DeviceUnavailable, EngineRefused, UnknownName
 from pm25map.base.onnx import import_onnxruntime
+from pm25map.cli.main import cli
 from pm25map.model import calibrate as calibrate_module
 from pm25map.model.calibrate import EngineRate, calibrate, choose_engine, resolve_engine, usable_engines
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, load_model, read_card
@@ -230,7 +233,7 @@ def test_half_precision_is_refused_where_the_processor_lacks_it(model, monkeypat
 
 
 def test_an_absent_openvino_says_what_to_install(model, monkeypatch):
-    monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     assert "pm25map[intel]" in why_not("openvino")
     with pytest.raises(Exception, match=r"pip install 'pm25map\[intel\]'"):
         open_session(model, "cpu", engine="openvino")
@@ -361,3 +364,23 @@ def test_a_network_with_a_foreign_card_is_refused(model, tmp_path):
     onnx.save(graph, tmp_path / NETWORK_FILE)
     with pytest.raises(BadModel, match="carries another card"):
         open_session(Model(model.card, tmp_path / NETWORK_FILE), "cpu")
+
+
+def test_a_map_says_its_engine_and_the_command_that_names_it(tmp_path, monkeypatch):
+    rasterio = pytest.importorskip("rasterio")
+    monkeypatch.chdir(tmp_path)
+    words = ["predict", "--date", "2020-09-12", "--region", "rhode-island", "--device", "cpu", "--json"]
+    for engine in ("onnxruntime", "onnxruntime-unrolled"):
+        result = CliRunner().invoke(
+            cli, [*words, "--engine", engine, "--out", f"{engine}.tif"], catch_exceptions=False
+        )
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["engine"] == engine
+    with rasterio.open("onnxruntime.tif") as stock, rasterio.open("onnxruntime-unrolled.tif") as other:
+        assert other.tags()["PM25MAP_ENGINE"] == "onnxruntime-unrolled"
+        assert "--engine onnxruntime-unrolled" in other.tags()["PM25MAP_COMMAND"]
+        assert "--engine" not in stock.tags()["PM25MAP_COMMAND"]
+        np.testing.assert_allclose(stock.read(1), other.read(1), atol=1e-3)
+    result = CliRunner().invoke(cli, [*words, "--engine", "fast", "--out", "a.tif"])
+    assert result.exit_code == 2
+    assert "onnxruntime-unrolled" in result.output

@@ -1,7 +1,6 @@
 """OpenVINO on the CPU: the unrolled graph, in float32 or with a half-precision body and a float32 head."""
 
 import importlib
-import importlib.util
 import re
 from types import ModuleType
 from typing import Any
@@ -116,10 +115,12 @@ def _is_cut(port: Any) -> bool:
 
 def why_not(engine: EngineName) -> str | None:
     """Say why an OpenVINO engine cannot run here; None where it can."""
-    if importlib.util.find_spec("openvino") is None:
+    try:
+        openvino = _import_openvino()
+    except BadInstall:
         return "openvino is not installed: pip install 'pm25map[intel]'"
     precision = PRECISIONS[engine]
-    has = _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if CAPABILITIES[precision] not in has:
         return f"this processor does not compute in {precision}"
     return None
@@ -141,6 +142,7 @@ def open_openvino(model: Model, engine: EngineName, threads: int) -> BatchedSess
 
 
 def _import_openvino() -> ModuleType:
-    if importlib.util.find_spec("openvino") is None:
-        raise BadInstall("OpenVINO is not installed. Run: pip install 'pm25map[intel]'")
-    return importlib.import_module("openvino")
+    try:
+        return importlib.import_module("openvino")
+    except ImportError as error:
+        raise BadInstall("OpenVINO is not installed. Run: pip install 'pm25map[intel]'") from error
