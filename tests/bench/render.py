@@ -26,7 +26,7 @@ def _machine(part: dict[str, Any]) -> str:
     cores = f"{on['cores']} core" + ("s" if on["cores"] > 1 else "")
     has = ", ".join(on["has"]) or "none of the vector extensions we ask for"
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
-    return f"{cores} of {on['processor']} ({has}), Python {on['python']}, {versions}; {part['day']}."
+    return f"{cores} of {on['processor']} ({has}), load {on['load']}, Python {on['python']}, {versions}; {part['day']}."
 
 
 def _engines(found: dict[str, Any]) -> str:
@@ -36,7 +36,8 @@ def _engines(found: dict[str, Any]) -> str:
         sessions = "one session" if table["sessions"] == 1 else f"{table['sessions']} sessions"
         lines += [
             f"`{table['model']}` ({lstm}, {table['mflop_a_cell']:g} MFLOP a cell), {sessions} of one thread, medians "
-            f"of {table['rounds']} rounds; the float32 matrix product beside it ran at {table['gemm_gflops']} GFLOP/s"
+            f"of {table['rounds']} rounds; the float32 matrix product beside it ran at {table['gemm_gflops']} "
+            "GFLOP a second of the processor"
             + (f", the one in {table['half']} at {table['half_gflops']}" if table["half"] else "")
             + ":",
             "",
@@ -57,9 +58,10 @@ def _engines(found: dict[str, Any]) -> str:
 
 
 def _cog(found: list[dict[str, Any]]) -> str:
-    lines = ["| map | seconds | MB |", "|---|---|---|"]
+    lines = ["| map | seconds | of the processor | MB |", "|---|---|---|---|"]
     lines += [
-        f"| {row['rows']:,} x {row['cols']:,} | {row['seconds']:.2f} | {row['mb']:.1f} |" for row in found
+        f"| {row['rows']:,} x {row['cols']:,} | {row['seconds']:.2f} | {row['cpu_seconds']:.2f} | {row['mb']:.1f} |"
+        for row in found
     ]
     return "\n".join(lines)
 

@@ -40,6 +40,7 @@ def machine() -> dict[str, object]:
         "processor": name,
         "cores": CORES,
         "has": [flag for flag in known if flag in flags.split()],
+        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "versions": {
             package: importlib.metadata.version(package)
