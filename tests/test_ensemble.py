@@ -169,14 +169,14 @@ def test_scales_that_agree_need_no_indicator(runs):
 
 
 def test_the_command_makes_a_model_of_members(runs, tmp_path):
-    for number, (handover, network, windows, place) in enumerate(runs):
+    for number, (handover, network, windows, place) in enumerate(runs[:2]):
         (tmp_path / str(number)).mkdir()
         save_handover(tmp_path / str(number), handover, network, windows, place)
-    words = [word for number in range(3) for word in ("--member", str(tmp_path / str(number)))]
+    words = [word for number in range(2) for word in ("--member", str(tmp_path / str(number)))]
     result = CliRunner().invoke(
         cli, ["export", *words, "--out", str(tmp_path / "made")], catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
-    assert "3 members: bands pm25, pm25_spread, pm25_members" in result.output
-    assert len(load_model(str(tmp_path / "made")).card.members) == 3
+    assert "2 members: bands pm25, pm25_spread, pm25_members" in result.output
+    assert len(load_model(str(tmp_path / "made")).card.members) == 2
     assert CliRunner().invoke(cli, ["export", *words, "--run", "x", "--out", "y"]).exit_code == 2
