@@ -88,26 +88,28 @@ def training_points(
     Raises:
         ValueError: fewer than two points or folds, a predictor that does not vary, a negative weight.
     """
-    values, weight = values.astype(np.float64), weight.astype(np.float64)
+    values = values.astype(np.float64)
+    weighed: Doubles = weight.astype(np.float64)
     fold = np.arange(len(values)) if folds is None else np.asarray(folds)
     if len(values) < 2 or len(np.unique(fold)) < 2:
         raise ValueError("two training points, in two folds, are the least")
-    center, scale = values.mean(axis=0), values.std(axis=0, ddof=1)
-    if not (scale > 0).all() or (weight < 0).any():
+    center: Doubles = values.mean(axis=0)
+    scale: Doubles = values.std(axis=0, ddof=1)
+    if not (scale > 0).all() or (weighed < 0).any():
         raise ValueError("every predictor must vary, and no weight may be negative")
-    points = (values - center) / scale * weight
+    points: Doubles = (values - center) / scale * weighed
     mean_distance = _mean_distance(points)
-    index = np.full(len(points), np.nan)
-    for one in np.unique(fold) if folds is not None else ():
-        held = fold == one
-        index[held] = cKDTree(points[~held]).query(points[held])[0]
+    nearest = np.full(len(points), np.nan)
     if folds is None:
-        index = cKDTree(points).query(points, k=[2])[0][:, 0]
-    index = index / mean_distance
+        nearest = cKDTree(points).query(points, k=[2])[0][:, 0]
+    for one in () if folds is None else np.unique(fold):
+        held = fold == one
+        nearest[held] = cKDTree(points[~held]).query(points[held])[0]
+    index: Doubles = nearest / mean_distance
     low, high = np.percentile(index, [25, 75])
     threshold = float(min(high + 1.5 * (high - low), index.max()))
     density = _density(points, fold, np.nextafter(threshold * mean_distance, 0))
-    return TrainingPoints(center, scale, weight, points, mean_distance, threshold, index, density)
+    return TrainingPoints(center, scale, weighed, points, mean_distance, threshold, index, density)
 
 
 def _mean_distance(points: Doubles) -> float:
