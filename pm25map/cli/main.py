@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "Train a model on monitors.",
     "export": "Turn a trained network into an ONNX model with its card.",
     "evaluate": "Score a model on stations that it never saw.",
+    "calibrate": "Write what a model needs to say where it can be trusted.",
     "doctor": "Check this installation.",
 }
 
