@@ -56,9 +56,7 @@ class Session:
 
     def run(self, window, place):
         scale = self.card.scaler.scales["neighbours_kriging"]
-        today, before = (
-            np.expm1(window[:, i, 1] * scale.scale + scale.center) for i in (-1, -2)
-        )
+        today, before = (np.expm1(window[:, i, 1] * scale.scale + scale.center) for i in (-1, -2))
         shift = 0 if place is None else 0.3 * place[:, 0]
         return (0.98 * today + 0.02 * before + shift).astype(np.float32)
 

@@ -102,11 +102,14 @@ def command(
                 widths=done.bounds.widths,
                 probabilities=tuple(float(p) for p in done.bounds.probabilities),
                 quantiles=tuple(float(q) for q in done.bounds.quantiles),
+                tail=done.bounds.tail,
                 start=material.start,
                 end=material.end,
                 stations=done.stations,
                 targets=done.targets,
                 coverage=done.coverage,
+                coverage_training=done.coverage_training,
+                reliability=done.reliability,
                 command=shlex.join(words),
             )
             intervals.save_intervals(folder, card)

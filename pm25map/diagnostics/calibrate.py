@@ -9,15 +9,14 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadInstall, BadMonitors
 from pm25map.diagnostics.applicability import Applicability
-from pm25map.diagnostics.coverage import coverage_rows
+from pm25map.diagnostics.coverage import coverage_rows, reliability_rows
 from pm25map.diagnostics.descriptors import choose_descriptors
 from pm25map.diagnostics.dissimilarity import training_points
-from pm25map.diagnostics.intervals import Bounds, CoverageRow
+from pm25map.diagnostics.intervals import EXCEEDANCE, Bounds, CoverageRow, ReliabilityRow, tail_for
 from pm25map.diagnostics.material import Material
 from pm25map.diagnostics.targets import Targets, draw, estimate_targets, region_of
 from pm25map.diagnostics.widths import Widths, fit_widths
 from pm25map.model.runtime import Session
-from pm25map.predictors.neighbours import Stations
 from pm25map.windows.samples import Progress, StationSamples
 
 TAIL_LEVELS = (
@@ -27,6 +26,8 @@ TAIL_LEVELS = (
 
 LEAST_IN_TAIL = 20
 """Calibration targets that must lie beyond a quantile for it to be kept."""
+
+LEAST_STATIONS = 20
 
 WIDTH_TARGETS_A_STATION = 150
 """Training targets of a station that the widths are fitted on."""
@@ -49,20 +50,21 @@ def calibrate_applicability(material: Material) -> Applicability:
     weight = descriptors.sensitivity(
         session, window[some], None if spots is None else spots[some], material.seed
     )
-    places = Stations(samples.lat, samples.lon, np.zeros(len(samples.lat))).places()
-    fold_of = rng.integers(0, FOLDS, places.max() + 1)
     values = descriptors.describe(window, spots)
-    return Applicability(descriptors, training_points(values, weight, fold_of[places[chosen[:, 0]]]))
+    fold = material.fold_of_places(FOLDS)[chosen[:, 0]]
+    return Applicability(descriptors, training_points(values, weight, fold))
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """Intervals that were calibrated, and how they did where calibration did not look."""
+    """Intervals that were calibrated, and how they did where calibration did not look (see IntervalCard)."""
 
     bounds: Bounds
     stations: int
     targets: int
     coverage: tuple[CoverageRow, ...]
+    coverage_training: tuple[CoverageRow, ...]
+    reliability: tuple[ReliabilityRow, ...]
 
 
 def calibrate_intervals(material: Material, progress: Progress | None = None) -> Calibrated:
@@ -70,7 +72,7 @@ def calibrate_intervals(material: Material, progress: Progress | None = None) ->
 
     Raises:
         BadInstall: mapie is absent.
-        BadMonitors: there are too few targets.
+        BadMonitors: there are too few targets or stations.
     """
     samples = material.samples
     few = draw(material.targets(~material.held_out), WIDTH_TARGETS_A_STATION, material.seed)
@@ -78,25 +80,39 @@ def calibrate_intervals(material: Material, progress: Progress | None = None) ->
     held = material.targets(material.held_out)
     judged = estimate_targets(material.session, samples, material.place, held, progress)
     widths = fit_widths(learned.terms, learned.residual)
+    half = material.fold_of_places(2)[judged.station]
+    crosswise = {fold: conformalize(widths, judged.select(half != fold)) for fold in (0, 1)}
+    ten = material.fold_of_places(FOLDS)[learned.station]
+    tenfold = {}
+    for fold in range(FOLDS):
+        others = learned.select(ten != fold)
+        tenfold[fold] = conformalize(fit_widths(others.terms, others.residual), others)
+    inside, chance = _coverage(material, judged, half, crosswise)
     return Calibrated(
         conformalize(widths, judged),
         len(np.unique(judged.station)),
         len(held),
-        crosswise(widths, judged, material),
+        inside,
+        _coverage(material, learned, ten, tenfold)[0],
+        reliability_rows(judged.truth, chance),
     )
 
 
-def crosswise(widths: Widths, judged: Targets, material: Material) -> tuple[CoverageRow, ...]:
-    """Calibrate on either half of the places held out and count on the other: together all of them."""
-    half = material.halves()[judged.station]
-    lower, upper = np.empty(len(half)), np.empty(len(half))
-    for used in (half, ~half):
-        bounds = conformalize(widths, judged.select(used))
-        other = judged.select(~used)
-        lower[~used], upper[~used] = bounds.interval(other.pm25, other.terms)
-    region = region_of(material.samples.lat, material.samples.lon)[judged.station]
-    month = np.array([day.month for day in material.samples.days])[judged.day]
-    return coverage_rows(judged, region, month, lower, upper)
+def _coverage(
+    material: Material, targets: Targets, fold: npt.NDArray[np.int64], bounds: dict[int, Bounds]
+) -> tuple[tuple[CoverageRow, ...], dict[float, npt.NDArray[np.float64]]]:
+    """Count the coverage of targets, each by the bounds of its fold, and give the probabilities of the levels."""
+    lower, upper = np.empty(len(fold)), np.empty(len(fold))
+    chance = {level: np.empty(len(fold)) for level in EXCEEDANCE}
+    for one, made in bounds.items():
+        mine = fold == one
+        part = targets.select(mine)
+        lower[mine], upper[mine] = made.interval(part.pm25, part.terms)
+        for level, probability in chance.items():
+            probability[mine] = made.exceedance(part.pm25, part.terms, level)
+    region = region_of(material.samples.lat, material.samples.lon)[targets.station]
+    month = np.array([day.month for day in material.samples.days])[targets.day]
+    return coverage_rows(targets, region, month, lower, upper), chance
 
 
 def conformalize(widths: Widths, held_out: Targets) -> Bounds:
@@ -104,22 +120,30 @@ def conformalize(widths: Widths, held_out: Targets) -> Bounds:
 
     Raises:
         BadInstall: mapie is absent.
-        BadMonitors: there are too few targets for an interval of 90 %.
+        BadMonitors: there are too few targets or stations for an interval of 90 %.
     """
     below, above = widths.of(held_out.terms)
     residual = held_out.residual
     scaled = residual / np.where(residual > 0, above, below)
-    levels = [level for level in TAIL_LEVELS if level * len(scaled) >= LEAST_IN_TAIL]
-    if 0.05 not in levels:
+    stations = len(np.unique(held_out.station))
+    if stations < LEAST_STATIONS:
+        raise BadMonitors(
+            f"{stations} stations held out are too few to calibrate intervals: {LEAST_STATIONS} are the least. "
+            "Give more monitors, or a model that held out more"
+        )
+    tail = tail_for(stations)
+    levels = sorted({tail, *(level for level in TAIL_LEVELS if level * len(scaled) >= LEAST_IN_TAIL)})
+    if tail * len(scaled) < LEAST_IN_TAIL:
         raise BadMonitors(
             f"{len(scaled)} targets at the stations held out are too few to calibrate intervals: "
-            f"{int(LEAST_IN_TAIL / 0.05)} are the least"
+            f"{int(LEAST_IN_TAIL / tail)} are the least. Choose more days"
         )
     low, high = _quantiles(scaled, levels)
     return Bounds(
         widths,
         np.array([*levels, *(1 - level for level in reversed(levels))]),
         np.maximum.accumulate([*low, *reversed(high)]),
+        tail,
     )
 
 

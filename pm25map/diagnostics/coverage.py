@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.aqi import CATEGORIES, class_index
-from pm25map.diagnostics.intervals import CoverageRow
+from pm25map.diagnostics.intervals import EXCEEDANCE, CoverageRow, ReliabilityRow
 from pm25map.diagnostics.targets import REGIONS, Targets, distance_class, distance_names
 
 LEAST = 200
@@ -14,6 +14,9 @@ LEAST = 200
 
 SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
 SMOKE_MONTHS, SMOKE_UGM3 = (7, 8, 9, 10), 35.4
+
+PROBABILITIES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
+"""Ends of the classes in which forecast probabilities are compared with what happened."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -64,4 +67,33 @@ def coverage_rows(
                     width_ugm3=round(float((upper - lower)[chosen].mean()), 2),
                 )
             )
+    return tuple(rows)
+
+
+def reliability_rows(
+    truth: npt.NDArray[np.float64], forecast: dict[float, npt.NDArray[np.float64]]
+) -> tuple[ReliabilityRow, ...]:
+    """Compare probabilities with what happened.
+
+    Args:
+        truth: of each target, ug m-3.
+        forecast: probability that the truth lies above a level, by level.
+    """
+    rows = []
+    for level in EXCEEDANCE:
+        p = forecast[level]
+        number = np.digitize(p, PROBABILITIES[1:-1])
+        for i, (low, high) in enumerate(itertools.pairwise(PROBABILITIES)):
+            chosen = number == i
+            if chosen.any():
+                rows.append(
+                    ReliabilityRow(
+                        level=level,
+                        low=low,
+                        high=high,
+                        n=int(chosen.sum()),
+                        forecast=round(float(p[chosen].mean()), 4),
+                        observed=round(float((truth[chosen] > level).mean()), 4),
+                    )
+                )
     return tuple(rows)

@@ -54,6 +54,26 @@ class CoverageRow(BaseModel):
     width_ugm3: float
 
 
+class ReliabilityRow(BaseModel):
+    """How often PM2.5 was above a level where a probability of that was forecast, crosswise as in CoverageRow.
+
+    Attributes:
+        level: ug m-3.
+        low, high: of the forecast probabilities in this row.
+        n: targets.
+        forecast, observed: mean probability, and the share of targets above the level.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float
+    low: float
+    high: float
+    n: int
+    forecast: float
+    observed: float
+
+
 class IntervalCard(BaseModel):
     """What intervals.json says.
 
@@ -61,10 +81,15 @@ class IntervalCard(BaseModel):
         network_checksum: of the model that the intervals belong to.
         widths: the scale of the distances, fitted on training stations, each left out of its own neighbours.
         probabilities, quantiles: of (sqrt truth - sqrt estimate) / width at the stations held out; growing.
+        tail: probability beyond either end of the interval: 5 % would do for another day of these stations,
+            a little less is for a station that none of them stands for (see `tail_for`).
         start, end: days of the targets.
         stations, targets: that calibrated.
         coverage: of intervals calibrated on one half of these stations, at the stations of the other half, and
             the other way round.
+        coverage_training: the same at the training stations, each left out of its own neighbours, widths and
+            calibration from other stations (tenfold); their values did train the network.
+        reliability: of the probabilities, crosswise at the stations held out.
         command: that makes it again.
     """
 
@@ -74,31 +99,39 @@ class IntervalCard(BaseModel):
     widths: Widths
     probabilities: tuple[float, ...]
     quantiles: tuple[float, ...]
+    tail: float
     start: dt.date
     end: dt.date
     stations: int
     targets: int
     coverage: tuple[CoverageRow, ...]
+    coverage_training: tuple[CoverageRow, ...]
+    reliability: tuple[ReliabilityRow, ...]
     command: str
 
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Widths with their calibration: gives intervals and probabilities of any estimates."""
+    """Widths with their calibration: gives intervals and probabilities of any estimates.
+
+    Attributes:
+        widths: scale of the distance between truth and estimate.
+        probabilities, quantiles: of the scaled distances (quantile,), growing.
+        tail: probability left out below the lower end of the interval, and above the upper.
+    """
 
     widths: Widths
     probabilities: npt.NDArray[np.float64]
     quantiles: npt.NDArray[np.float64]
+    tail: float
 
     def interval(
-        self, pm25: npt.NDArray[np.floating], terms: npt.NDArray[np.float64], confidence: float = CONFIDENCE
+        self, pm25: npt.NDArray[np.floating], terms: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the central interval of estimates: lower and upper (cell,), ug m-3."""
+        """Give the 90 % interval of estimates: lower and upper (cell,), ug m-3."""
         root = np.sqrt(np.maximum(pm25.astype(np.float64), 0))
         below, above = self.widths.of(terms)
-        low, high = np.interp(
-            [(1 - confidence) / 2, (1 + confidence) / 2], self.probabilities, self.quantiles
-        )
+        low, high = np.interp([self.tail, 1 - self.tail], self.probabilities, self.quantiles)
         lower = root + low * (below if low < 0 else above)
         upper = root + high * (above if high > 0 else below)
         return np.maximum(lower, 0) ** 2, np.maximum(upper, 0) ** 2
@@ -169,6 +202,19 @@ class Intervals:
         return {name: layer.astype(np.float32) for name, layer in found.items()}
 
 
+def tail_for(stations: int) -> float:
+    """Give the probability beyond either end of a 90 % interval that some stations calibrated.
+
+    Days of one station resemble each other, so that stations are what is exchangeable: one more station is as if
+    drawn among them, and a share of 1 / (stations + 1) stays unknown (hierarchical conformal prediction; Lee,
+    Barber & Willett 2023, arXiv:2306.06342).
+
+    >>> round(tail_for(130), 4)
+    0.0465
+    """
+    return (1 - CONFIDENCE * (1 + 1 / stations)) / 2
+
+
 def save_intervals(folder: Path, card: IntervalCard) -> None:
     """Write the calibration of a model into its folder."""
     with replacing(folder / CARD_FILE) as part:
@@ -211,7 +257,7 @@ def check_fields(model: Model) -> None:
 
 def bounds_of(card: IntervalCard) -> Bounds:
     """Take what gives the intervals out of a card."""
-    return Bounds(card.widths, np.array(card.probabilities), np.array(card.quantiles))
+    return Bounds(card.widths, np.array(card.probabilities), np.array(card.quantiles), card.tail)
 
 
 def intervals_of_day(model: Model, grid: Grid, day: dt.date) -> Intervals:

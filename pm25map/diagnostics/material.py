@@ -53,12 +53,16 @@ class Material:
             )
         return found
 
-    def halves(self) -> npt.NDArray[np.bool_]:
-        """Draw half of the places that are held out: bool (station,); monitors at one place stay together."""
+    def fold_of_places(self, folds: int) -> npt.NDArray[np.int64]:
+        """Deal whole places to folds at random, those held out and the others apart: (station,) from 0."""
         places = Stations(self.samples.lat, self.samples.lon, np.zeros(len(self.samples.lat))).places()
-        held = np.unique(places[self.held_out])
-        half = np.random.default_rng(self.seed).permutation(held)[: len(held) // 2]
-        return np.isin(places, half) & self.held_out
+        fold = np.empty(len(places), dtype=np.int64)
+        rng = np.random.default_rng(self.seed)
+        for part in (self.held_out, ~self.held_out):
+            mine = np.unique(places[part])
+            dealt = rng.permutation(np.arange(len(mine)) % folds)
+            fold[part] = dealt[np.searchsorted(mine, places[part])]
+        return fold
 
 
 def gather_material(
