@@ -24,7 +24,7 @@ def windows(count=50, seed=3):
     m = material()
     rng = np.random.default_rng(seed)
     station = rng.integers(0, STATIONS, count)
-    day = rng.integers(WINDOW, 100, count)
+    day = rng.integers(WINDOW, 60, count)
     back = np.arange(1 - WINDOW, 1)
     window = m.session.card.scaler.apply(m.samples.values[station[:, None], day[:, None] + back])
     return window, m.place[station]

@@ -21,7 +21,7 @@ FEATURES = (
 )
 UNITS = ("ug m-3", "ug m-3", "ug m-3", "1", "1", "km", "m")
 START = dt.date(2020, 1, 1)
-DAYS, STATIONS, WINDOW = 120, 80, 4
+DAYS, STATIONS, WINDOW = 60, 240, 4
 END = START + dt.timedelta(days=DAYS - 1)
 
 
