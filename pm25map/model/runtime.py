@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pm25map.base.errors import BadModel, DeviceUnavailable
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.model.card import Model, ModelCard
+from pm25map.model.twin import NEUTRAL_INPUT, twin_of
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -65,11 +66,33 @@ class Session:
             raise BadModel(
                 f"model {self.card.name} takes {self.card.place.dimension} numbers a place, not {width}"
             )
-        out = np.empty(len(window), dtype=np.float32)
-        for start in range(0, len(window), CELLS_A_CALL):
+        return self._run({"window": window} | ({} if place is None else {"place": place}))[0]
+
+    def run_both(
+        self,
+        window: npt.NDArray[np.float32],
+        place: npt.NDArray[np.float32],
+        neutral: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Estimate PM2.5 with the place of each cell and with a neutral one; for sessions opened as twins.
+
+        Args:
+            window, place: as `run`.
+            neutral: float32 (cell, d), shaped as place.
+
+        Returns:
+            float32 (cell,), ug m-3, twice: what `run` gives for place, and for neutral.
+        """
+        out = self._run({"window": window, "place": place, NEUTRAL_INPUT: neutral})
+        return out[0], out[1]
+
+    def _run(self, feeds: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Run the network in parts of CELLS_A_CALL; float32 (output, cell)."""
+        cells = len(feeds["window"])
+        out = np.empty((len(self._inference.get_outputs()), cells), dtype=np.float32)
+        for start in range(0, cells, CELLS_A_CALL):
             part = slice(start, start + CELLS_A_CALL)
-            feeds = {"window": window[part]} | ({} if place is None else {"place": place[part]})
-            out[part] = self._inference.run(None, feeds)[0]
+            out[:, part] = self._inference.run(None, {name: values[part] for name, values in feeds.items()})
         if not np.isfinite(out).all():
             raise BadModel(
                 f"model {self.card.name} gave {int((~np.isfinite(out)).sum())} values that are no numbers: "
@@ -78,7 +101,7 @@ class Session:
         return out
 
 
-def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Session:
+def open_session(model: Model, device: Device = "auto", threads: int = 1, *, twin: bool = False) -> Session:
     """Open a model.
 
     Args:
@@ -86,6 +109,7 @@ def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Ses
         device: "auto" takes a CUDA device where there is a usable one, and says which it took by
             `Session.provider`; "cuda" fails where there is none.
         threads: of the CPU for one call.
+        twin: estimate with a neutral place too, for `Session.run_both`.
 
     Raises:
         BadInstall: onnxruntime is missing, or there twice.
@@ -117,7 +141,8 @@ def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Ses
         errors.InvalidArgument,
     )
     try:
-        inference = runtime.InferenceSession(str(model.network), options, providers=providers)
+        network = twin_of(model.network) if twin else str(model.network)
+        inference = runtime.InferenceSession(network, options, providers=providers)
     except damage as error:
         reason = str(error).splitlines()[0][:160]
         raise BadModel(

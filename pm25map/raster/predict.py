@@ -2,9 +2,10 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,54 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class SeenBlock:
+    """What is at hand while a block is predicted, for bands that are worked out in the same pass.
+
+    Attributes:
+        day: that is estimated.
+        block: of the grid.
+        cells: bool (y, x) of the block: the cells of the arrays below, row by row.
+        window: float32 (cell, day, input), scaled, oldest day first.
+        place: float32 (cell, d); None for a model without a place.
+        pm25: float32 (cell,), ug m-3: the estimate.
+    """
+
+    day: dt.date
+    block: Block
+    cells: npt.NDArray[np.bool_]
+    window: npt.NDArray[np.float32]
+    place: npt.NDArray[np.float32] | None
+    pm25: npt.NDArray[np.float32]
+
+
+class BlockBands(Protocol):
+    """Works out further bands of a block. Several threads may call it at the same time.
+
+    Attributes:
+        names: of the bands that it gives.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
+
+    def __call__(self, seen: SeenBlock) -> Mapping[str, npt.NDArray[np.float32]]:
+        """Give float32 (cell,) by name, every name of `names`, NaN where it cannot tell."""
+        ...
+
+
+class Places(Protocol):
+    """Gives place vectors of land cells: a place store, or one that is smoothed."""
+
+    def read(self, cells: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Give float32 (cell, d) of cells numbered as in Grid.land_index."""
+        ...
+
+
+NEUTRAL_BAND = "pm25_neutral_place"
+"""Band of the estimate at a neutral place, ug m-3."""
+
+
+@dataclass(frozen=True)
 class DayMap:
     """The map of one day.
 
@@ -33,12 +82,14 @@ class DayMap:
         view: the part of the grid that was asked for.
         cells: how many cells were predicted.
         provider: what ran the network.
+        bands: float32 (y, x) of `view` by name: what was worked out in the same pass.
     """
 
     pm25: npt.NDArray[np.float32]
     view: Block
     cells: int
     provider: str
+    bands: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 class _Worker(threading.local):
@@ -86,6 +137,9 @@ def predict_day(
     workers: int = 2,
     block_size: int | None = None,
     progress: Progress | None = None,
+    smooth: Places | None = None,
+    neutral: Places | None = None,
+    extra: Sequence[BlockBands] = (),
 ) -> DayMap:
     """Predict PM2.5 of one day.
 
@@ -101,6 +155,9 @@ def predict_day(
         workers: blocks at the same time, each with a session of one thread.
         block_size: side of a block in cells; None takes the grid's. It does not change a value.
         progress: called with the cells done and the cells in all.
+        smooth: vectors to take instead of those of `places`, made from them.
+        neutral: vectors of a neutral place; their estimate becomes NEUTRAL_BAND.
+        extra: what to work out beside the estimate, block by block.
 
     Raises:
         BadRegion: no land cell is asked for. Else as check_inputs and open_session.
@@ -115,18 +172,29 @@ def predict_day(
     if total == 0:
         raise BadRegion(f"no land cell of grid {grid.name} lies in the box and region that were asked for")
     land_index = grid.land_index()
-    out = np.full(grid.shape, np.nan, dtype=np.float32)
+    names = [name for bands in extra for name in bands.names] + ([NEUTRAL_BAND] if neutral else [])
+    layers = {name: np.full(grid.shape, np.nan, dtype=np.float32) for name in ("pm25", *names)}
     # Opened here first: what is wrong with device or file is said once, before any block.
     worker, lock, done = _Worker(), threading.Lock(), [0]
-    provider = open_session(model, device).provider
+    provider = open_session(model, device, twin=neutral is not None).provider
+    vectors = places if smooth is None else smooth
 
     def run_block(block: Block) -> None:
         cells = asked[block.slices]
         if worker.session is None:
-            worker.session = open_session(model, device)
+            worker.session = open_session(model, device, twin=neutral is not None)
         window = block_window(predictors, model.card.scaler, day, block, cells, model.card.window_days)
-        place = None if places is None else places.read(land_index[block.slices][cells])
-        out[block.slices][cells] = worker.session.run(window, place)
+        number = land_index[block.slices][cells]
+        place = None if vectors is None else vectors.read(number)
+        found: dict[str, npt.NDArray[np.float32]] = {}
+        if neutral is None or place is None:
+            found["pm25"] = worker.session.run(window, place)
+        else:
+            found["pm25"], found[NEUTRAL_BAND] = worker.session.run_both(window, place, neutral.read(number))
+        for bands in extra:
+            found |= bands(SeenBlock(day, block, cells, window, place, found["pm25"]))
+        for name, values in found.items():
+            layers[name][block.slices][cells] = values
         with lock:
             done[0] += int(cells.sum())
             if progress is not None:
@@ -135,7 +203,8 @@ def predict_day(
     blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
     tasks = [delayed(run_block)(block) for block in blocks]
     compute(*tasks, scheduler="threads", num_workers=workers)  # type: ignore[no-untyped-call]
-    return DayMap(out[view.slices], view, total, provider)
+    given = {name: values[view.slices] for name, values in layers.items()}
+    return DayMap(given.pop("pm25"), view, total, provider, given)
 
 
 def open_grid_of(model: Model, name: str | None) -> Grid:
