@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pm25map.base.errors import BadOutput
+from pm25map.base.errors import BadOutput, DiskFull
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -45,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise _as_bad_output(path, error) from error
+        raise as_bad_output(path, error) from error
     part = staging / target.name
     try:
         yield part
@@ -56,15 +56,16 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
-            raise _as_bad_output(path, error) from error
+            raise as_bad_output(path, error) from error
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _as_bad_output(path: Path, error: OSError) -> BadOutput:
+def as_bad_output(path: Path, error: OSError) -> BadOutput:
+    """Say in one line why a place cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BadOutput(f"cannot write {path}: the disk is full. Free some space or choose another folder")
+        return DiskFull(f"cannot write {path}: the disk is full. Free some space or choose another folder")
     return BadOutput(f"cannot write {path}: {error.strerror or error}. Choose another folder")
 
 

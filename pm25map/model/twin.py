@@ -1,17 +1,23 @@
 """A network that estimates twice in one run: with the place of a cell, and with a neutral place beside it.
 
 Where the place joins late (GeoCLIP), all of the work on the 21 days is shared and the second estimate costs
-next to nothing. The onnx package is not needed to predict, so the few fields that matter are read and written
-here in protobuf's wire format: two messages of one type that follow each other are merged, lists end to end
-(protobuf, Encoding, "Last One Wins"). A network is extended by adding bytes at its end.
+next to nothing. Predicting does without the onnx package: the network's file is extended as bytes
+(pm25map.base.wire).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pm25map.base.errors import BadModel
+from pm25map.base.wire import BYTES, Field, fields_of, written
+from pm25map.model.card import ModelCard
+from pm25map.model.engines.session import BatchedSession, FloatArray
 
-NEUTRAL_INPUT, NEUTRAL_OUTPUT = "neutral_place", "pm25_neutral"
+NEUTRAL_INPUT, NEUTRAL_OUTPUT = "neutral_place", "pm25_neutral_place"
+
+BANDS_TWIN = ("pm25", NEUTRAL_OUTPUT)
 
 _SUFFIX = "/neutral"
 
@@ -21,10 +27,56 @@ _GRAPH_NODE, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME = 1, 2, 3
 _VALUE_NAME = 1
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-Field = tuple[int, int, bytes]
-"""Number, wire type, and content: of _BYTES without its length, of the others as it stands in the file."""
+class TwinSession:
+    """A model that estimates every cell twice: a Session (see engines.session) with the bands BANDS_TWIN.
+
+    It takes places (cell, 2 d): the vector of the place, then that of its neutral place. The first band has
+    the very bits of a plain session: calls are cut and padded alike.
+    """
+
+    engine = "onnxruntime"
+    bands: tuple[str, ...] = BANDS_TWIN
+    cells_a_call = BatchedSession.cells_a_call
+
+    def __init__(self, card: ModelCard, inference: Any) -> None:
+        self.card = card
+        self.provider: str = inference.get_providers()[0]
+        self._inference = inference
+
+    def run(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 of any number of cells: float32 (cell,), ug m-3."""
+        own: FloatArray = self.estimate(window, place)[0]
+        return own
+
+    def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate both bands of any number of cells: float32 (band, cell), ug m-3.
+
+        Raises:
+            BadModel: a shape is not the card's, or the network gives what is no number.
+        """
+        card, width = self.card, self.card.place.dimension
+        expected = (card.window_days, len(card.scaler.inputs))
+        if window.shape[1:] != expected or place is None or place.shape != (len(window), 2 * width):
+            raise BadModel(
+                f"model {card.name} reads {expected} days and inputs and 2 x {width} numbers a place, "
+                f"not {window.shape[1:]} and {None if place is None else place.shape}"
+            )
+        out = np.empty((2, len(window)), dtype=np.float32)
+        for start in range(0, len(window), self.cells_a_call):
+            rows = slice(start, start + self.cells_a_call)
+            count = len(window[rows])
+            short = -count % BatchedSession.quantum
+            days = np.pad(window[rows], ((0, short), (0, 0), (0, 0)))
+            spots = np.pad(place[rows], ((0, short), (0, 0)))
+            feeds = {"window": days, "place": spots[:, :width], NEUTRAL_INPUT: spots[:, width:]}
+            feeds = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in feeds.items()}
+            out[:, rows] = np.stack(self._inference.run(list(BANDS_TWIN), feeds))[:, :count]
+        if not np.isfinite(out).all():
+            raise BadModel(
+                f"model {card.name} gave values that are no numbers. Export or fetch the model again"
+            )
+        return out
 
 
 def twin_of(network: Path) -> bytes:
@@ -42,13 +94,13 @@ def twin_of(network: Path) -> bytes:
     """
     content = network.read_bytes()
     try:
-        graph = next(value for number, _, value in _fields(content) if number == _MODEL_GRAPH)
-        delta = _second_branch(list(_fields(graph)))
+        graph = next(value for number, _, value in fields_of(content) if number == _MODEL_GRAPH)
+        delta = _second_branch(list(fields_of(graph)))
     except (ValueError, IndexError, StopIteration) as error:
         raise BadModel(
             f"{network} is no readable network with a place: {error}. Export or fetch the model again"
         ) from error
-    return content + _field((_MODEL_GRAPH, _BYTES, delta))
+    return content + written((_MODEL_GRAPH, BYTES, delta))
 
 
 def _second_branch(graph: list[Field]) -> bytes:
@@ -57,23 +109,23 @@ def _second_branch(graph: list[Field]) -> bytes:
     (place,) = [value for value in inputs if _name(value) == b"place"]
     (output,) = [value for number, _, value in graph if number == _GRAPH_OUTPUT]
     renamed = {b"place": NEUTRAL_INPUT.encode()}
-    parts = [(_GRAPH_INPUT, _BYTES, _renamed_value(place, NEUTRAL_INPUT.encode()))]
+    parts = [(_GRAPH_INPUT, BYTES, _renamed_value(place, NEUTRAL_INPUT.encode()))]
     for node in (value for number, _, value in graph if number == _GRAPH_NODE):
-        fields = list(_fields(node))
+        fields = list(fields_of(node))
         if any(number == _NODE_INPUT and value in renamed for number, _, value in fields):
             outputs = [value for number, _, value in fields if number == _NODE_OUTPUT and value]
             renamed |= {name: name + _SUFFIX.encode() for name in outputs}
-            parts.append((_GRAPH_NODE, _BYTES, b"".join(_field(f) for f in _renamed_node(fields, renamed))))
+            parts.append((_GRAPH_NODE, BYTES, b"".join(written(f) for f in _renamed_node(fields, renamed))))
     last = _name(output)
     if last not in renamed:
         raise ValueError("its estimate does not depend on the place")
     # The copy of the last node is the new output: it takes the output's name.
     before, after = renamed[last], NEUTRAL_OUTPUT.encode()
     number, wire, node = parts[-1]
-    closing = _renamed_node(list(_fields(node)), {before: after})
-    parts[-1] = (number, wire, b"".join(_field(f) for f in closing))
-    parts.append((_GRAPH_OUTPUT, _BYTES, _renamed_value(output, after)))
-    return b"".join(_field(part) for part in parts)
+    closing = _renamed_node(list(fields_of(node)), {before: after})
+    parts[-1] = (number, wire, b"".join(written(f) for f in closing))
+    parts.append((_GRAPH_OUTPUT, BYTES, _renamed_value(output, after)))
+    return b"".join(written(part) for part in parts)
 
 
 def _renamed_node(fields: list[Field], names: dict[bytes, bytes]) -> list[Field]:
@@ -89,55 +141,9 @@ def _renamed_node(fields: list[Field], names: dict[bytes, bytes]) -> list[Field]
 
 
 def _renamed_value(value: bytes, name: bytes) -> bytes:
-    fields = [(n, wire, name if n == _VALUE_NAME else old) for n, wire, old in _fields(value)]
-    return b"".join(_field(field) for field in fields)
+    fields = [(n, wire, name if n == _VALUE_NAME else old) for n, wire, old in fields_of(value)]
+    return b"".join(written(field) for field in fields)
 
 
 def _name(value: bytes) -> bytes:
-    return next(content for number, _, content in _fields(value) if number == _VALUE_NAME)
-
-
-def _fields(message: bytes) -> Iterator[Field]:
-    """Walk the fields of a message, in order; their content is not looked into."""
-    at = 0
-    while at < len(message):
-        key, at = _read_varint(message, at)
-        number, wire = key >> 3, key & 7
-        if wire == _BYTES:
-            length, at = _read_varint(message, at)
-            end = at + length
-        elif wire == _VARINT:
-            end = _read_varint(message, at)[1]
-        elif wire in (_FIXED64, _FIXED32):
-            end = at + (8 if wire == _FIXED64 else 4)
-        else:
-            raise ValueError(f"wire type {wire} at byte {at}")
-        if end > len(message):
-            raise ValueError("it ends in the middle of a field")
-        yield number, wire, message[at:end]
-        at = end
-
-
-def _field(field: Field) -> bytes:
-    number, wire, value = field
-    length = _write_varint(len(value)) if wire == _BYTES else b""
-    return _write_varint(number << 3 | wire) + length + value
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while True:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-        shift += 7
-
-
-def _write_varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out + bytes([value]))
+    return next(content for number, _, content in fields_of(value) if number == _VALUE_NAME)

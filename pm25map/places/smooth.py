@@ -42,7 +42,9 @@ class SmoothPlaces:
             BadGrid: the store is of another grid, or km is not positive.
         """
         if store.grid_checksum != grid.checksum:
-            raise BadGrid(f"the place store {store.path} is of another grid than {grid.name}. Embed that grid")
+            raise BadGrid(
+                f"the place store {store.path} is of another grid than {grid.name}. Embed that grid"
+            )
         if not km > 0:
             raise BadGrid(f"cannot smooth places over {km:g} km: give a length above 0")
         self.km, self.dimension = km, store.dimension
@@ -53,10 +55,12 @@ class SmoothPlaces:
         down = _weights(total.shape[0], km / (step_km[1] * self._fold))
         along = _weights(total.shape[1], km / (step_km[0] * self._fold))
         weight = down @ count @ along
-        smooth = np.einsum("ij,jkf->ikf", down, total, optimize=True)
-        smooth = np.einsum("ikf,kl->ilf", smooth, along, optimize=True)
+        rows, cols = count.shape
+        smooth = (down @ total.reshape(rows, -1)).reshape(rows, cols, -1)
+        smooth = np.matmul(along, smooth)
         # Far from all land there is no weight, and nobody asks there.
-        self._vectors = smooth / np.maximum(weight, np.finfo(np.float32).tiny)[:, :, None]
+        smooth /= np.maximum(weight, np.finfo(np.float32).tiny)[:, :, None]
+        self._vectors: npt.NDArray[np.float32] = smooth
         self._known = weight > 0
 
     def read(self, cells: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
@@ -65,7 +69,8 @@ class SmoothPlaces:
         y = (self._row[cells] + 0.5) / self._fold - 0.5
         x = (self._col[cells] + 0.5) / self._fold - 0.5
         if self._fold == 1:
-            return self._vectors[self._row[cells], self._col[cells]]
+            exact: npt.NDArray[np.float32] = self._vectors[self._row[cells], self._col[cells]]
+            return exact
         out = np.zeros((len(y), self.dimension), dtype=np.float32)
         total = np.zeros(len(y), dtype=np.float32)
         rows, cols = self._known.shape

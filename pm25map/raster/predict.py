@@ -3,7 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -17,12 +17,34 @@ from pm25map.base.errors import BadGrid, BadModel, BadRegion
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Block, Grid, load_grid
 from pm25map.model.card import Model
-from pm25map.model.runtime import Device, Session, open_session
+from pm25map.model.runtime import Device, EngineName, Session, open_session
 from pm25map.places.store import PlaceStore
 from pm25map.predictors.reader import Predictors
+from pm25map.raster.bands import ESTIMATES, PM25, Band
 from pm25map.windows.window import block_window
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DayMap:
+    """The map of one day.
+
+    Attributes:
+        pm25: float32 (y, x) of `view`, ug m-3, NaN off land and outside of the region.
+        view: the part of the grid that was asked for.
+        cells: how many cells were predicted.
+        engine: that ran the network.
+        provider: what truly ran it.
+        more: further bands that the model gives, float32 (y, x) of `view`.
+    """
+
+    pm25: npt.NDArray[np.float32]
+    view: Block
+    cells: int
+    engine: str
+    provider: str
+    more: dict[Band, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -50,14 +72,14 @@ class BlockBands(Protocol):
     """Works out further bands of a block. Several threads may call it at the same time.
 
     Attributes:
-        names: of the bands that it gives.
+        bands: that it gives.
     """
 
     @property
-    def names(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
+    def bands(self) -> tuple[Band, ...]: ...  # noqa: D102 - see the class
 
-    def __call__(self, seen: SeenBlock) -> Mapping[str, npt.NDArray[np.float32]]:
-        """Give float32 (cell,) by name, every name of `names`, NaN where it cannot tell."""
+    def __call__(self, seen: SeenBlock) -> Mapping[Band, npt.NDArray[np.float32]]:
+        """Give float32 (cell,) for every band of `bands`, NaN where it cannot tell."""
         ...
 
 
@@ -67,29 +89,6 @@ class Places(Protocol):
     def read(self, cells: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
         """Give float32 (cell, d) of cells numbered as in Grid.land_index."""
         ...
-
-
-NEUTRAL_BAND = "pm25_neutral_place"
-"""Band of the estimate at a neutral place, ug m-3."""
-
-
-@dataclass(frozen=True)
-class DayMap:
-    """The map of one day.
-
-    Attributes:
-        pm25: float32 (y, x) of `view`, ug m-3, NaN off land and outside of the region.
-        view: the part of the grid that was asked for.
-        cells: how many cells were predicted.
-        provider: what ran the network.
-        bands: float32 (y, x) of `view` by name: what was worked out in the same pass.
-    """
-
-    pm25: npt.NDArray[np.float32]
-    view: Block
-    cells: int
-    provider: str
-    bands: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 class _Worker(threading.local):
@@ -134,6 +133,7 @@ def predict_day(
     view: Block | None = None,
     region: npt.NDArray[np.bool_] | None = None,
     device: Device = "auto",
+    engine: EngineName = "onnxruntime",
     workers: int = 2,
     block_size: int | None = None,
     progress: Progress | None = None,
@@ -152,11 +152,12 @@ def predict_day(
         view: part of the grid to give; None gives all of it.
         region: bool (y, x) of the grid: only these land cells.
         device: auto, cpu or cuda.
+        engine: that shall run the network.
         workers: blocks at the same time, each with a session of one thread.
         block_size: side of a block in cells; None takes the grid's. It does not change a value.
         progress: called with the cells done and the cells in all.
         smooth: vectors to take instead of those of `places`, made from them.
-        neutral: vectors of a neutral place; their estimate becomes NEUTRAL_BAND.
+        neutral: vectors of a neutral place, whose estimate becomes the band NEUTRAL; for a model with a place.
         extra: what to work out beside the estimate, block by block.
 
     Raises:
@@ -172,29 +173,27 @@ def predict_day(
     if total == 0:
         raise BadRegion(f"no land cell of grid {grid.name} lies in the box and region that were asked for")
     land_index = grid.land_index()
-    names = [name for bands in extra for name in bands.names] + ([NEUTRAL_BAND] if neutral else [])
-    layers = {name: np.full(grid.shape, np.nan, dtype=np.float32) for name in ("pm25", *names)}
     # Opened here first: what is wrong with device or file is said once, before any block.
     worker, lock, done = _Worker(), threading.Lock(), [0]
-    provider = open_session(model, device, twin=neutral is not None).provider
+    twin = neutral is not None
+    first = open_session(model, device, engine=engine, twin=twin)
+    bands = [ESTIMATES[name] for name in first.bands] + [band for one in extra for band in one.bands]
+    out = {band: np.full(grid.shape, np.nan, dtype=np.float32) for band in bands}
     vectors = places if smooth is None else smooth
 
     def run_block(block: Block) -> None:
         cells = asked[block.slices]
         if worker.session is None:
-            worker.session = open_session(model, device, twin=neutral is not None)
+            worker.session = open_session(model, device, engine=engine, twin=twin)
         window = block_window(predictors, model.card.scaler, day, block, cells, model.card.window_days)
         number = land_index[block.slices][cells]
         place = None if vectors is None else vectors.read(number)
-        found: dict[str, npt.NDArray[np.float32]] = {}
-        if neutral is None or place is None:
-            found["pm25"] = worker.session.run(window, place)
-        else:
-            found["pm25"], found[NEUTRAL_BAND] = worker.session.run_both(window, place, neutral.read(number))
-        for bands in extra:
-            found |= bands(SeenBlock(day, block, cells, window, place, found["pm25"]))
-        for name, values in found.items():
-            layers[name][block.slices][cells] = values
+        told = place if place is None or neutral is None else np.hstack([place, neutral.read(number)])
+        found = dict(zip(bands, worker.session.estimate(window, told), strict=False))
+        for one in extra:
+            found |= one(SeenBlock(day, block, cells, window, place, found[PM25]))
+        for band, values in found.items():
+            out[band][block.slices][cells] = values
         with lock:
             done[0] += int(cells.sum())
             if progress is not None:
@@ -203,8 +202,8 @@ def predict_day(
     blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
     tasks = [delayed(run_block)(block) for block in blocks]
     compute(*tasks, scheduler="threads", num_workers=workers)  # type: ignore[no-untyped-call]
-    given = {name: values[view.slices] for name, values in layers.items()}
-    return DayMap(given.pop("pm25"), view, total, provider, given)
+    shown = {band: values[view.slices] for band, values in out.items()}
+    return DayMap(shown.pop(PM25), view, total, first.engine, first.provider, shown)
 
 
 def open_grid_of(model: Model, name: str | None) -> Grid:
