@@ -4,6 +4,7 @@ The same window is estimated at the place and at a neutral one, the mean of the 
 the encoder's doing, whatever the smoke of the day; predictors justify the rest.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,7 +155,7 @@ def _lack(parts: dict[str, Field], land: Mask) -> Field:
 def _by_band(field: Field, known: Mask, step_km: float) -> dict[str, float]:
     profile = spectral_profile(field, known, step_km)
     ends = [2 * step_km, *profile.cutoffs_km]
-    names = [f"{a:g}-{b:g} km" for a, b in zip(ends[:-1], ends[1:], strict=True)] + [f"over {ends[-1]:g} km"]
+    names = [f"{a:g}-{b:g} km" for a, b in itertools.pairwise(ends)] + [f"over {ends[-1]:g} km"]
     return dict(zip(names, profile.energy, strict=True))
 
 

@@ -114,9 +114,7 @@ def _extent(
     y, x = np.indices(flat.shape, dtype=np.float32)
     turned = (flat * level) * np.exp(-2j * np.pi * (wave[0] * y + wave[1] * x))
     sigma = max(3.0, 0.45 / float(np.hypot(*wave)))
-    envelope = 2 * np.hypot(
-        masked_mean(turned.real, known, sigma), masked_mean(turned.imag, known, sigma)
-    )
+    envelope = 2 * np.hypot(masked_mean(turned.real, known, sigma), masked_mean(turned.imag, known, sigma))
     envelope = np.where(known, np.nan_to_num(envelope), 0)
     reach = round(WINDOW_KM / 40 * 1) + 2
     at = tuple(slice(max(0, m - reach), m + reach + 1) for m in middle)

@@ -46,7 +46,13 @@ def tiles_of_modis(lon: npt.NDArray[np.floating], lat: npt.NDArray[np.floating])
 
 
 def find_seams(
-    value: Field, level: Field, land: Mask, tiles: npt.NDArray[np.int32], what: str
+    value: Field,
+    level: Field,
+    land: Mask,
+    tiles: npt.NDArray[np.int32],
+    what: str,
+    *,
+    caution: float = 1.0,
 ) -> list[Finding]:
     """Find borders between tiles across which a field jumps.
 
@@ -57,6 +63,7 @@ def find_seams(
         land: bool (y, x).
         tiles: int (y, x), the tile of each cell.
         what: whose tiles they are, for the words.
+        caution: factor on the thresholds, for fields that have jumps of their own, such as the foot of a mountain.
 
     Returns:
         One finding a tile all around which the field jumps, and one for every other border that does.
@@ -68,32 +75,30 @@ def find_seams(
     scatter = np.array([b.scatter * np.sqrt(b.length) for b in borders])
     # A border's own scatter comes from few lines: it is steadied by that of all borders.
     usual = float(np.median(scatter))
-    score = np.array(
-        [b.jump / np.sqrt((b.scatter**2 + usual**2 / b.length) / 2 + 1e-12) for b in borders]
-    )
+    score = np.array([b.jump / np.sqrt((b.scatter**2 + usual**2 / b.length) / 2 + 1e-12) for b in borders])
     found = []
     told = np.zeros(len(borders), dtype=np.bool_)
-    for tile, mine, strength in _tiles_around(borders, score):
+    for mine, strength in _tiles_around(borders, score / caution):
         if told[mine].any():
             continue
         size = float(np.average(np.abs([borders[i].size_ugm3 for i in mine]), weights=np.abs(score[mine])))
         if size >= MINIMUM_UGM3:
             told[mine] = True
-            words = f"around a tile of {what} the map jumps by {size:.1f} ug/m3, at {len(mine)} of its borders"
+            words = (
+                f"around a tile of {what} the map jumps by {size:.1f} ug/m3, at {len(mine)} of its borders"
+            )
             mask = np.any([borders[i].mask for i in mine], axis=0)
             found.append(Finding("seam", mask, size, strength / STANDS_OUT, words))
     for i, border in enumerate(borders):
-        if not told[i] and abs(score[i]) >= STANDS_OUT and abs(border.size_ugm3) >= MINIMUM_UGM3:
-            size, strength = abs(border.size_ugm3), abs(score[i]) / STANDS_OUT
+        size, strength = abs(border.size_ugm3), float(abs(score[i])) / STANDS_OUT / caution
+        if not told[i] and strength >= 1 and size >= MINIMUM_UGM3:
             words = f"the map jumps by {size:.1f} ug/m3 along a border of {what}"
             found.append(Finding("seam", border.mask, size, strength, words))
     return found
 
 
-def _tiles_around(
-    borders: "list[_Border]", score: npt.NDArray[np.floating]
-) -> list[tuple[int, list[int], float]]:
-    """List tiles that jump all around: number, the borders that agree, and their joint score, highest first."""
+def _tiles_around(borders: "list[_Border]", score: npt.NDArray[np.floating]) -> list[tuple[list[int], float]]:
+    """List tiles that jump all around: the borders that agree, and their joint score, highest first."""
     found = []
     for tile in {b.first for b in borders} | {b.second for b in borders}:
         mine = np.array([i for i, b in enumerate(borders) if tile in (b.first, b.second)])
@@ -108,8 +113,8 @@ def _tiles_around(
         rest = np.arange(len(mine)) != np.argmax(outward * sign * weight)
         others = float((outward * weight)[rest].sum() * sign / np.sqrt((weight[rest] ** 2).sum()))
         if joint >= TILE_STANDS_OUT and others >= TILE_STANDS_OUT / 2:
-            found.append((tile, [int(i) for i in mine[agree]], joint))
-    return sorted(found, key=lambda tile: -tile[2])
+            found.append(([int(i) for i in mine[agree]], joint))
+    return sorted(found, key=lambda tile: -tile[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +128,13 @@ class _Border:
     mask: Mask
 
 
-def _borders(
-    value: Field, level: Field, known: Mask, tiles: npt.NDArray[np.int32]
-) -> list[_Border]:
+def _borders(value: Field, level: Field, known: Mask, tiles: npt.NDArray[np.int32]) -> list[_Border]:
     """Measure all borders: those that run along rows, then those that run along columns."""
     found = []
     for turned in (False, True):
-        v, k, t, lev = (a.T if turned else a for a in (value, known, tiles, level))
-        jumps = _jumps(np.where(k, v, np.nan))
+        clear = np.where(known, value, np.nan)
+        t, lev = (tiles.T, level.T) if turned else (tiles, level)
+        jumps = _jumps(clear.T if turned else clear)
         line, at = np.nonzero((t[:-1] != t[1:]) & np.isfinite(jumps))
         pairs = np.stack([t[line, at], t[line + 1, at]], axis=1)
         for pair in np.unique(pairs, axis=0) if len(pairs) else ():
@@ -172,7 +176,6 @@ def _jumps(value: Field) -> Field:
     """Give the mean of SIDE cells behind each line less that of SIDE before it: (row - 1, column)."""
     rows = len(value)
     padded = np.pad(value, ((SIDE - 1, SIDE - 1), (0, 0)), constant_values=np.nan)
-    after = sum(padded[SIDE + i : SIDE + i + rows - 1] for i in range(SIDE))
-    before = sum(padded[SIDE - 1 - i : SIDE - 1 - i + rows - 1] for i in range(SIDE))
-    jumps: Field = (after - before).astype(np.float32) / SIDE
-    return jumps
+    after = np.mean([padded[SIDE + i : SIDE + i + rows - 1] for i in range(SIDE)], axis=0)
+    before = np.mean([padded[SIDE - 1 - i : SIDE - 1 - i + rows - 1] for i in range(SIDE)], axis=0)
+    return np.asarray(after - before, dtype=np.float32)

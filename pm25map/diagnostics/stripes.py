@@ -15,6 +15,9 @@ MINIMUM_UGM3 = 0.2
 RUN = 31
 """Cells along a row or column over which a stripe is averaged; a stripe a third as long can still be found."""
 
+SHORTEST = 5
+"""Cells below which a line is no stripe."""
+
 _FINE = 9
 """Cells over which the ends of a stripe are found."""
 
@@ -25,21 +28,29 @@ SMALLEST_PATCH = 9
 """Cells of the smallest flat patch: three by three."""
 
 
-def find_stripes(value: Field, level: Field, land: Mask) -> list[Finding]:
+def find_stripes(
+    value: Field, level: Field, land: Mask, *, caution: float = 1.0, shortest: int = SHORTEST
+) -> list[Finding]:
     """Find single rows or columns that stand above or below both of their neighbours for a long way.
 
     Args:
         value: (y, x) natural logarithm of what is judged; NaN where unknown.
         level: (y, x) ug m-3, by which a difference is multiplied to get a concentration.
         land: bool (y, x).
+        caution: factor on STANDS_OUT, for fields that hold lines of their own, such as valleys.
+        shortest: cells of the shortest stripe.
     """
     found = []
+    everywhere = land & np.isfinite(value)
     for turned, name in ((False, "row"), (True, "column")):
-        v, lev, known = (a.T if turned else a for a in (value, level, land & np.isfinite(value)))
+        v, lev = (value.T, level.T) if turned else (value, level)
+        known = everywhere.T if turned else everywhere
         apart, there = _against_neighbours(v, known)
         score, mean = _run_score(apart, there, RUN)
         fine = _run_score(apart, there, _FINE)[1]
-        labels, count = ndimage.label(np.abs(score) >= STANDS_OUT, structure=[[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+        labels, count = ndimage.label(
+            np.abs(score) >= caution * STANDS_OUT, structure=[[0, 0, 0], [1, 1, 1], [0, 0, 0]]
+        )
         # The mean along a run spills a stripe over half a run; a bright row makes its neighbours look dark.
         order = sorted(range(1, count + 1), key=lambda n: -float(np.abs(score[labels == n]).max()))
         taken = np.zeros_like(known)
@@ -54,7 +65,7 @@ def find_stripes(value: Field, level: Field, land: Mask) -> list[Finding]:
             mask[row[0], span] = _longest(inside)
             taken[max(0, row[0] - 1) : row[0] + 2, span] = True
             size = abs(height) * float(np.median(lev[mask])) if mask.any() else 0.0
-            if size >= MINIMUM_UGM3:
+            if size >= MINIMUM_UGM3 and mask.sum() >= shortest:
                 strength = float(np.abs(score[row, cols]).max()) / STANDS_OUT
                 words = f"one {name} stands out by {size:.1f} ug/m3 over {int(mask.sum())} cells"
                 found.append(Finding("stripe", mask.T if turned else mask, size, strength, words))

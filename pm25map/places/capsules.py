@@ -45,7 +45,9 @@ class Capsules:
         nodes = [list(fields_of(value)) for number, _, value in fields_of(graph) if number == _GRAPH_NODE]
         parts = [v for n, _, v in nodes[-1] if n == _NODE_INPUT]
         if (_NODE_KIND, BYTES, b"Sum") not in nodes[-1] or len(parts) != len(SIGMAS):
-            raise BadModel(f"the encoder in {folder} is no sum of {len(SIGMAS)} capsules. Install pm25map again")
+            raise BadModel(
+                f"the encoder in {folder} is no sum of {len(SIGMAS)} capsules. Install pm25map again"
+            )
         outputs = [(_GRAPH_OUTPUT, BYTES, written((_VALUE_NAME, BYTES, name))) for name in parts]
         extended = content + written((_MODEL_GRAPH, BYTES, written(*outputs)))
         self._names = [name.decode() for name in parts]
