@@ -23,6 +23,9 @@ _URL = re.compile(r"^[a-z][a-z0-9+.-]+://[^/]")
 WORKING = ".pm25map"
 """Folder for work in progress inside a folder of maps."""
 
+SCRATCH = f"{WORKING}/writing"
+"""Where files stand until they are whole."""
+
 
 @dataclass(frozen=True)
 class Remote:
@@ -172,7 +175,7 @@ class LocalFolder:
 
     def _beside(self, content: bytes) -> Path:
         """Write a file into the working folder and flush it to the disk."""
-        scratch = self.path / WORKING / "tmp"
+        scratch = self.path / SCRATCH
         scratch.mkdir(parents=True, exist_ok=True)
         part = scratch / secrets.token_hex(8)
         try:

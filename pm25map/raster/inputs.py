@@ -18,9 +18,7 @@ from pm25map.places.encoder import encoder
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.raster.predict import check_inputs, open_grid_of, sample_of
-from pm25map.raster.provenance import Provenance
-
-MAP_LICENCE = "CC-BY-4.0"
+from pm25map.raster.provenance import MAP_LICENCE, Provenance
 
 
 @dataclass(frozen=True)
