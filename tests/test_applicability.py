@@ -6,8 +6,11 @@ from trust_world import STATIONS, WINDOW, material, model_in
 
 from pm25map.base.errors import BadModel
 from pm25map.diagnostics.applicability import (
+    APPLICABLE,
     CARD_FILE,
     DATA_FILE,
+    DENSITY,
+    DISSIMILARITY,
     load_applicability,
     save_applicability,
 )
@@ -61,11 +64,11 @@ def test_training_like_cells_are_applicable_and_strange_ones_are_not(made):
     strange = window.copy()
     strange[:, -1, 1] += 6
     unusual = made.of(strange, place)
-    assert usual["applicable"].mean() > 0.9
-    assert unusual["applicable"].max() == 0
-    assert (unusual["dissimilarity"] > usual["dissimilarity"]).all()
-    assert (unusual["training_density"] == 0).all()
-    assert [band.name for band in made.layers] == list(usual)
+    assert usual[APPLICABLE].mean() > 0.9
+    assert unusual[APPLICABLE].max() == 0
+    assert (unusual[DISSIMILARITY] > usual[DISSIMILARITY]).all()
+    assert (unusual[DENSITY] == 0).all()
+    assert list(made.bands) == list(usual)
     assert all(layer.dtype == np.float32 for layer in usual.values())
 
 
@@ -88,7 +91,7 @@ def test_what_was_saved_says_the_same_when_read(tmp_path, made):
     again = load_applicability(model_in(tmp_path, m.session))
     window, place = windows()
     before, after = made.of(window, place), again.of(window, place)
-    np.testing.assert_allclose(after["dissimilarity"], before["dissimilarity"], atol=1e-5)
+    np.testing.assert_allclose(after[DISSIMILARITY], before[DISSIMILARITY], atol=1e-5)
     assert card.points == len(made.training.points)
     assert list(card.weights) == list(made.descriptors.labels)
 
@@ -96,7 +99,7 @@ def test_what_was_saved_says_the_same_when_read(tmp_path, made):
 def test_a_model_without_a_place_has_an_applicability_too():
     m = material(with_place=False)
     found = calibrate_applicability(m).of(windows()[0], None)
-    assert np.isfinite(found["dissimilarity"]).all()
+    assert np.isfinite(found[DISSIMILARITY]).all()
 
 
 def test_absent_damaged_and_foreign_reference_data_are_refused(tmp_path, made):

@@ -19,6 +19,7 @@ from pm25map.diagnostics.intervals import Bounds, IntervalCard, Intervals, bound
 from pm25map.diagnostics.targets import Targets, distance_class, draw, estimate_targets, region_of
 from pm25map.diagnostics.widths import FIELDS, basis, fit_widths
 from pm25map.grid import Block, Grid
+from pm25map.raster.predict import SeenBlock
 
 
 @pytest.fixture(scope="module")
@@ -182,13 +183,14 @@ def test_distances_and_places_are_sorted_into_their_classes():
 def test_the_provider_gives_every_band_of_its_cells(made):
     land = np.array([[True, False, True], [True, True, True]])
     grid = Grid("tiny", "EPSG:5070", (50_000, 0, -2e6, 0, -50_000, 2.5e6), (2, 3), 3, land)
-    provider = Intervals(made.bounds, FEATURES, grid, dt.date(2020, 2, 1))
+    provider = Intervals(made.bounds, FEATURES, grid)
     raw = samples().values[:4, :4]
     cells = land.copy()
     cells[0, 0] = False
     pm25 = np.array([3, 10, 40, 200], dtype=np.float32)
-    found = provider.bands(Block(0, 0, 2, 3), cells, None, None, raw, pm25)
-    assert [band.name for band in provider.layers] == list(found)
+    found = provider(SeenBlock(dt.date(2020, 2, 1), Block(0, 0, 2, 3), cells, None, None, pm25, raw))
+    assert list(provider.bands) == list(found)
+    found = {band.name: layer for band, layer in found.items()}
     assert [len(layer) for layer in found.values()] == [4] * 7
     lower, upper = found["pm25_lower"], found["pm25_upper"]
     assert (lower <= pm25).all() and (pm25 <= upper).all() and lower.dtype == np.float32

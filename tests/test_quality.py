@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pm25map.diagnostics.quality import QUALITY, quality_of_day
+from pm25map.diagnostics.quality import QUALITY, QualityMask
 from pm25map.grid import Block
 from pm25map.predictors.quality import Quality, flag_name, quality_mask
+from pm25map.raster.predict import SeenBlock
 
 FEATURES = ("neighbours_idw9", "aod_055", "t2m_climatology", "elevation")
 DAY = dt.date(2020, 9, 12)
@@ -60,12 +61,12 @@ def test_the_provider_reads_the_flags_that_a_store_has(held):
         asked.append((names, days[0], days[-1]))
         return np.full((len(days), len(names), block.height, block.width), float(Quality.STALE), np.float32)
 
-    provider = quality_of_day(FEATURES, SimpleNamespace(variables=held, read=read), DAY, 5)
+    mask = QualityMask(FEATURES, SimpleNamespace(variables=held, read=read), 5)
     cells = np.array([[True, False], [True, True]])
-    found = provider.bands(Block(0, 0, 2, 2), cells, None, None, windows(), None)
+    found = mask(SeenBlock(DAY, Block(0, 0, 2, 2), cells, None, None, None, windows()))
     observed = Quality.OBSERVED | Quality.CLIMATOLOGY
-    assert [band.name for band in provider.layers] == list(found) == [QUALITY.name]
-    assert found["quality"].tolist() == [float(observed | (Quality.STALE if held else 0))] * 3
+    assert list(mask.bands) == list(found) == [QUALITY]
+    assert found[QUALITY].tolist() == [float(observed | (Quality.STALE if held else 0))] * 3
     assert asked == ([(held, dt.date(2020, 9, 8), DAY)] if held else [])
 
 

@@ -1,1 +1,1 @@
-"""Where a map can be trusted, and where it cannot: layers beside the estimates, and match-ups with monitors."""
+"""What to doubt in a map, and how much: artifacts, support, applicability, intervals, quality, match-ups."""

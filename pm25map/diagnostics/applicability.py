@@ -14,12 +14,13 @@ from pm25map.base.errors import BadModel
 from pm25map.base.files import replacing, sha256_of_file
 from pm25map.diagnostics.descriptors import Descriptors
 from pm25map.diagnostics.dissimilarity import TrainingPoints
-from pm25map.diagnostics.provider import Floats
-from pm25map.grid import Block
 from pm25map.model.card import Model
 from pm25map.raster.bands import Band
+from pm25map.raster.predict import SeenBlock
 
 CARD_FILE, DATA_FILE = "applicability.json", "applicability.npz"
+
+Floats = npt.NDArray[np.float32]
 
 DISSIMILARITY = Band(
     "dissimilarity", "Dissimilarity index to the training data (Meyer and Pebesma 2021)", "1"
@@ -60,38 +61,30 @@ class ApplicabilityCard(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Applicability:
-    """Provider of the dissimilarity index, the area of applicability and the density of training points."""
+    """Gives the dissimilarity index, the area of applicability and the density of training points: a BlockBands."""
 
     descriptors: Descriptors
     training: TrainingPoints
 
     @property
-    def layers(self) -> tuple[Band, ...]:
+    def bands(self) -> tuple[Band, ...]:
         """Name the three layers."""
         return (DISSIMILARITY, APPLICABLE, DENSITY)
 
-    def bands(
-        self,
-        block: Block,
-        cells: npt.NDArray[np.bool_],
-        window: Floats,
-        place: Floats | None,
-        predictors_raw: Floats,
-        pm25: Floats,
-    ) -> dict[str, Floats]:
-        """Give the layers of some cells, as BandProvider says."""
-        return self.of(window, place)
+    def __call__(self, seen: SeenBlock) -> dict[Band, Floats]:
+        """Give the layers of some cells, as BlockBands says."""
+        return self.of(seen.window, seen.place)
 
-    def of(self, window: Floats, place: Floats | None) -> dict[str, Floats]:
+    def of(self, window: Floats, place: Floats | None) -> dict[Band, Floats]:
         """Give the layers of any cells or stations: window (cell, day, input), place (cell, d) or None."""
         values = self.descriptors.describe(window, place)
         index = self.training.index_of(values)
         found = {
-            DISSIMILARITY.name: index,
-            APPLICABLE.name: np.where(np.isnan(index), np.nan, index <= self.training.threshold),
-            DENSITY.name: self.training.density_of(values),
+            DISSIMILARITY: index,
+            APPLICABLE: np.where(np.isnan(index), np.nan, index <= self.training.threshold),
+            DENSITY: self.training.density_of(values),
         }
-        return {name: layer.astype(np.float32) for name, layer in found.items()}
+        return {band: layer.astype(np.float32) for band, layer in found.items()}
 
 
 def save_applicability(

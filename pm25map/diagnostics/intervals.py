@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pm25map.base.aqi import UPPER_ENDS
 from pm25map.base.errors import BadModel
 from pm25map.base.files import replacing
-from pm25map.diagnostics.provider import Floats
 from pm25map.diagnostics.widths import FIELDS, Widths, basis, day_of_year
-from pm25map.grid import Block, Grid
+from pm25map.grid import Grid
 from pm25map.model.card import Model
 from pm25map.raster.bands import PM25, Band
+from pm25map.raster.predict import SeenBlock
+
+Floats = npt.NDArray[np.float32]
 
 CARD_FILE = "intervals.json"
 CONFIDENCE = 0.9
@@ -159,47 +161,37 @@ class Bounds:
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """Provider of bounds and probabilities of one day on one grid.
+    """Gives bounds and probabilities on one grid: a BlockBands.
 
     Attributes:
         bounds: of the model.
         features: of the model, in the order of predictors_raw.
         grid: of the map.
-        day: that is estimated.
     """
 
     bounds: Bounds
     features: tuple[str, ...]
     grid: Grid
-    day: dt.date
 
     @property
-    def layers(self) -> tuple[Band, ...]:
+    def bands(self) -> tuple[Band, ...]:
         """Name the two bounds and the probabilities."""
         return (LOWER, UPPER, *EXCEEDANCE.values())
 
-    def bands(
-        self,
-        block: Block,
-        cells: npt.NDArray[np.bool_],
-        window: Floats,
-        place: Floats | None,
-        predictors_raw: Floats,
-        pm25: Floats,
-    ) -> dict[str, Floats]:
-        """Give the layers of some cells, as BandProvider says."""
-        lon, lat = self.grid.lonlat(block)
-        chosen = cells[self.grid.land[block.slices]]
-        today = {name: predictors_raw[:, -1, self.features.index(name)] for name in FIELDS}
-        season = np.full(len(pm25), day_of_year([self.day])[0])
-        return self.of(pm25, basis(pm25, today, season, lon[chosen], lat[chosen]))
+    def __call__(self, seen: SeenBlock) -> dict[Band, Floats]:
+        """Give the layers of some cells, as BlockBands says."""
+        lon, lat = self.grid.lonlat(seen.block)
+        chosen = seen.cells[self.grid.land[seen.block.slices]]
+        today = {name: seen.raw[:, -1, self.features.index(name)] for name in FIELDS}
+        season = np.full(len(seen.pm25), day_of_year([seen.day])[0])
+        return self.of(seen.pm25, basis(seen.pm25, today, season, lon[chosen], lat[chosen]))
 
-    def of(self, pm25: Floats, terms: npt.NDArray[np.float64]) -> dict[str, Floats]:
+    def of(self, pm25: Floats, terms: npt.NDArray[np.float64]) -> dict[Band, Floats]:
         """Give the layers of any estimates."""
         lower, upper = self.bounds.interval(pm25, terms)
-        found = {LOWER.name: lower, UPPER.name: upper}
-        found |= {band.name: self.bounds.exceedance(pm25, terms, at) for at, band in EXCEEDANCE.items()}
-        return {name: layer.astype(np.float32) for name, layer in found.items()}
+        found = {LOWER: lower, UPPER: upper}
+        found |= {band: self.bounds.exceedance(pm25, terms, at) for at, band in EXCEEDANCE.items()}
+        return {band: layer.astype(np.float32) for band, layer in found.items()}
 
 
 def tail_for(stations: int) -> float:
@@ -260,10 +252,10 @@ def bounds_of(card: IntervalCard) -> Bounds:
     return Bounds(card.widths, np.array(card.probabilities), np.array(card.quantiles), card.tail)
 
 
-def intervals_of_day(model: Model, grid: Grid, day: dt.date) -> Intervals:
-    """Make the provider of a day.
+def intervals_on(model: Model, grid: Grid) -> Intervals:
+    """Make what gives the intervals of a model on a grid.
 
     Raises:
         BadModel: as `load_intervals`.
     """
-    return Intervals(bounds_of(load_intervals(model)), model.card.scaler.features, grid, day)
+    return Intervals(bounds_of(load_intervals(model)), model.card.scaler.features, grid)

@@ -1,17 +1,15 @@
 """The quality mask of a map: what the predictors behind every cell are worth, as bits."""
 
-import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.days import window_of
-from pm25map.diagnostics.provider import Floats
-from pm25map.grid import Block
 from pm25map.predictors.quality import Quality, flag_name, quality_mask
 from pm25map.predictors.reader import Predictors
 from pm25map.raster.bands import Band
+from pm25map.raster.predict import SeenBlock
 
 QUALITY = Band(
     "quality",
@@ -24,45 +22,29 @@ QUALITY = Band(
 
 @dataclass(frozen=True)
 class QualityMask:
-    """Provider of the quality mask of one day.
+    """Gives the quality mask: a BlockBands.
 
     Attributes:
-        features: of the model, in the order of predictors_raw.
+        features: of the model, in order.
         predictors: the store, whose flag layers are read where it has some.
-        days: of the window, oldest first.
+        window_days: of the model.
     """
 
     features: tuple[str, ...]
     predictors: Predictors
-    days: tuple[dt.date, ...]
+    window_days: int
 
     @property
-    def layers(self) -> tuple[Band, ...]:
+    def bands(self) -> tuple[Band, ...]:
         """Name the one layer."""
         return (QUALITY,)
 
-    def bands(
-        self,
-        block: Block,
-        cells: npt.NDArray[np.bool_],
-        window: Floats,
-        place: Floats | None,
-        predictors_raw: Floats,
-        pm25: Floats,
-    ) -> dict[str, Floats]:
-        """Give the mask of some cells, as BandProvider says; whole numbers up to 127."""
+    def __call__(self, seen: SeenBlock) -> dict[Band, npt.NDArray[np.float32]]:
+        """Give the mask of some cells, as BlockBands says; whole numbers up to 127."""
         flagged = tuple(name for name in self.features if flag_name(name) in self.predictors.variables)
         flags: dict[str, npt.NDArray[np.floating]] = {}
         if flagged:
             names = tuple(flag_name(name) for name in flagged)
-            read = self.predictors.read(names, list(self.days), block)
-            flags = {name: read[:, i, cells].T for i, name in enumerate(flagged)}
-        mask = quality_mask(predictors_raw, self.features, flags)
-        return {QUALITY.name: mask.astype(np.float32)}
-
-
-def quality_of_day(
-    features: tuple[str, ...], predictors: Predictors, day: dt.date, window_days: int
-) -> QualityMask:
-    """Make the provider of a day."""
-    return QualityMask(features, predictors, tuple(window_of(day, window_days)))
+            read = self.predictors.read(names, window_of(seen.day, self.window_days), seen.block)
+            flags = {name: read[:, i, seen.cells].T for i, name in enumerate(flagged)}
+        return {QUALITY: quality_mask(seen.raw, self.features, flags).astype(np.float32)}

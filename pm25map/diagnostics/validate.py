@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.metrics import scores
-from pm25map.diagnostics.applicability import Applicability, load_applicability
+from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY, Applicability, load_applicability
 from pm25map.diagnostics.intervals import Bounds, bounds_of, load_intervals
 from pm25map.diagnostics.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
 from pm25map.model.card import Model
@@ -144,8 +144,8 @@ def match_left_out(
             part = targets[at : at + TARGETS_AT_ONCE]
             window = card.scaler.apply(samples.values[part[:, :1], part[:, 1:] + back])
             layers.append(trust.applicability.of(window, None if place is None else place[part[:, 0]]))
-        for name in ("dissimilarity", "applicable"):
-            frame[name] = np.concatenate([layer[name] for layer in layers])
+        for band in (DISSIMILARITY, APPLICABLE):
+            frame[band.name] = np.concatenate([layer[band] for layer in layers])
     frame["trained_on"] = frame["site_id"].map(trained).fillna("unknown")
     late = (frame["date"].dt.date < card.training.start) | (frame["date"].dt.date > card.training.end)
     frame.loc[late, "trained_on"] = "no, another period"

@@ -8,6 +8,7 @@ from pm25map.base.errors import BadModel, DeviceUnavailable
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.model.card import Model, ModelCard
 from pm25map.model.engines.session import BatchedSession, EngineName, FloatArray, Session
+from pm25map.model.twin import TwinSession, twin_of
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -40,7 +41,12 @@ class OnnxSession(BatchedSession):
 
 
 def open_session(
-    model: Model, device: Device = "auto", threads: int = 1, engine: EngineName = "onnxruntime"
+    model: Model,
+    device: Device = "auto",
+    threads: int = 1,
+    engine: EngineName = "onnxruntime",
+    *,
+    twin: bool = False,
 ) -> Session:
     """Open a model.
 
@@ -50,6 +56,7 @@ def open_session(
             `Session.provider`; "cuda" fails where there is none.
         threads: of the CPU for one call.
         engine: that shall run the network.
+        twin: estimate at a neutral place too: see TwinSession for what it takes and gives.
 
     Raises:
         BadInstall: onnxruntime is missing, or there twice.
@@ -83,7 +90,8 @@ def open_session(
         errors.InvalidArgument,
     )
     try:
-        inference = runtime.InferenceSession(str(model.network), options, providers=providers)
+        network = twin_of(model.network) if twin else str(model.network)
+        inference = runtime.InferenceSession(network, options, providers=providers)
     except damage as error:
         reason = str(error).splitlines()[0][:160]
         raise BadModel(
@@ -92,7 +100,7 @@ def open_session(
     identity = inference.get_modelmeta().custom_metadata_map.get("card", "")
     if identity != model.card.identity():
         raise BadModel(f"{model.network} carries another card than {model.card.name}: export the model again")
-    session = OnnxSession(model.card, inference)
+    session = (TwinSession if twin else OnnxSession)(model.card, inference)
     if device == "cuda" and session.provider != "CUDAExecutionProvider":
         raise DeviceUnavailable(
             f"--device cuda: ONNX Runtime fell back to {session.provider}. Run pm25map doctor, or use --device cpu"
