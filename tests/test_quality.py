@@ -5,8 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
+from maps import address_grid, provenance
+from rio_cogeo import cog_validate
 
-from pm25map.diagnostics.quality import QUALITY, QualityMask
+from pm25map.base.errors import BadOutput
+from pm25map.diagnostics.quality import NO_CELL, QUALITY, QualityMask, write_quality
 from pm25map.grid import Block
 from pm25map.predictors.quality import Quality, flag_name, quality_mask
 from pm25map.raster.predict import SeenBlock
@@ -72,3 +76,25 @@ def test_the_provider_reads_the_flags_that_a_store_has(held):
 
 def test_the_band_names_every_bit():
     assert QUALITY.long_name.endswith("32 missing, 64 missing today")
+
+
+def test_the_mask_is_a_file_of_bits_with_nearest_overviews(tmp_path):
+    grid = address_grid(700, 600)
+    mask = np.where(grid.land, np.float32(9), np.float32(np.nan))
+    mask[100:110, 200:210] = float(Quality.MISSING | Quality.OBSERVED)
+    path = tmp_path / "quality.tif"
+    write_quality(path, mask, grid, provenance(grid))
+    with rasterio.open(path) as source:
+        bits = source.read(1)
+        assert source.dtypes == ("uint8",) and source.nodata == NO_CELL
+        assert source.tags()["flag_meanings"].split()[5] == "missing"
+        assert source.tags()["flag_masks"].split()[5] == "32"
+        assert source.tags()["OVERVIEW_RESAMPLING"] == "NEAREST"
+        assert float(source.tags(1)["STATISTICS_MAXIMUM"]) == 33
+        coarse = source.read(1, out_shape=(350, 300))
+    assert set(np.unique(coarse)) == {9, 33, NO_CELL}
+    assert (bits[~grid.land] == NO_CELL).all() and (bits[100:110, 200:210] == 33).all()
+    valid, errors, warnings = cog_validate(path, strict=True)
+    assert valid and not errors and not warnings
+    with pytest.raises(BadOutput, match="exists already"):
+        write_quality(path, mask, grid, provenance(grid))
