@@ -28,6 +28,15 @@ from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
     "--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees: west south east north."
 )
 @click.option("--region", "region_name", help="Only a state or region: oregon, west-coast, OR ...")
+@click.option(
+    "--place-smoothing",
+    "smoothing_km",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="KM",
+    help="Average place vectors with a Gaussian of this standard deviation, km, against encoder artifacts; 0: off.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
@@ -42,6 +51,7 @@ def command(
     predictors: Any,
     bbox: tuple[float, float, float, float] | None,
     region_name: str | None,
+    smoothing_km: float,
     device: Any,
     workers: int | None,
     preview: Path | None,
@@ -56,9 +66,12 @@ def command(
     \b
     Try: pm25map predict --date 2020-09-12 --out cog.tif --preview cog.png
     """  # noqa: D301 - click reads \b
+    import dataclasses
     import os
 
+    from pm25map.base.errors import BadModel
     from pm25map.base.files import check_output
+    from pm25map.places.smooth import SmoothPlaces
     from pm25map.raster.cog import write_cog
     from pm25map.raster.inputs import part_of
     from pm25map.raster.predict import predict_day
@@ -71,6 +84,12 @@ def command(
         check_output(target, overwrite=overwrite)
     inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
+    smooth = None
+    if smoothing_km > 0:
+        if inputs.places is None:
+            raise BadModel(f"model {inputs.model.card.name} takes no place: leave out --place-smoothing")
+        smooth = SmoothPlaces(inputs.places, inputs.grid, smoothing_km)
+        part = dataclasses.replace(part, options=(*part.options, "--place-smoothing", f"{smoothing_km:g}"))
     with progress_bar(f"PM2.5 of {day}") as progress:
         made = predict_day(
             inputs.model,
@@ -83,13 +102,17 @@ def command(
             device=device,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
+            smooth=smooth,
         )
     grid = inputs.grid
+    provenance = inputs.provenance(day, out.name, made.engine, part)
+    if smooth is not None:
+        provenance = dataclasses.replace(provenance, place_smoothing_km=f"{smoothing_km:g}")
     statistics = write_cog(
         out,
         made.pm25,
         grid,
-        inputs.provenance(day, out.name, made.engine, part),
+        provenance,
         more=made.more,
         overwrite=overwrite,
         block=made.view,

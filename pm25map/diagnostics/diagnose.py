@@ -183,7 +183,7 @@ def examine(
         findings += found.findings
         risk = found.risk
         scores |= _encoder_scores(found, change, asked)
-    faults = _faults(made, grid, asked, block_size or grid.block_size)
+    faults = find_faults(made, grid, asked, block_size or grid.block_size)
     findings += faults
     bands[FAULT] = np.where(np.isfinite(pm25), 0.0, np.nan).astype(np.float32)
     for fault in faults:
@@ -198,7 +198,7 @@ def examine(
     return Diagnosis(made, bands, rank_suspects(findings, risk, grid, view), scores, words)
 
 
-def _faults(made: DayMap, grid: Grid, asked: Mask, block_size: int) -> list[Finding]:
+def find_faults(made: DayMap, grid: Grid, asked: Mask, block_size: int) -> list[Finding]:
     """Find seams, stripes, flat patches and holes."""
     pm25, view = made.pm25, made.view
     given = made.more.get(NEUTRAL, made.more.get(INTERPOLATION))

@@ -16,7 +16,7 @@ WINDOW_KM = 300.0
 WAVES_KM = (20.0, 170.0)
 """GeoCLIP's finest capsule reaches from 17 to 200 km; a window of 300 km cannot tell longer waves apart."""
 
-STANDS_OUT = 30.0
+STANDS_OUT = 37.0
 """Power of a wave in units of the median of its window, whitened. On the maps of September 2020 half of the
 windows have no wave above 10, one in a hundred one above 20 to 26, and the highest of all is 46."""
 

@@ -1,6 +1,7 @@
 """Stripes of a scanner, flat patches and holes: faults that show in the values of single cells."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from pm25map.diagnostics.finding import Field, Finding, Mask
@@ -60,6 +61,8 @@ def find_stripes(
                 continue
             span = slice(max(0, cols.min() - RUN // 2), cols.max() + RUN // 2 + 1)
             height = float(np.median(mean[row, cols]))
+            if not _stands_alone(v, known, int(row[0]), cols, height):
+                continue
             inside = there[row[0], span] & (fine[row[0], span] * np.sign(height) >= abs(height) / 2)
             mask = np.zeros_like(known)
             mask[row[0], span] = _longest(inside)
@@ -142,6 +145,13 @@ def _run_score(apart: Field, there: Mask, run: int) -> tuple[Field, Field]:
     scatter = np.sqrt(np.maximum(squared, 0) / np.maximum(around, 1e-6)) / np.sqrt(np.maximum(count * run, 1))
     score = np.where(scatter > 0, mean / np.maximum(scatter, 1e-9), 0)
     return score.astype(np.float32), mean.astype(np.float32)
+
+
+def _stands_alone(value: Field, known: Mask, row: int, cols: npt.NDArray[np.int64], height: float) -> bool:
+    """Tell a stripe, which differs from both sides, from a front, which differs from one."""
+    both = known[row, cols] & known[row - 1, cols] & known[row + 1, cols]
+    apart = [np.median((value[row] - value[row + side])[cols[both]]) for side in (-1, 1)]
+    return bool(min(part * np.sign(height) for part in apart) >= abs(height) / 2)
 
 
 def _longest(inside: Mask) -> Mask:

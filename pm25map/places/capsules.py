@@ -56,11 +56,13 @@ class Capsules:
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give float32 (capsule, place, 512); their sum is what GeoCLIP gives. Else as LocationEncoder.encode."""
         north, east = checked(lat, lon)
-        out = []
-        for start in range(0, north.size, BATCH):
-            places = np.stack([north[start : start + BATCH], east[start : start + BATCH]], axis=1)
-            out.append(np.stack(self._session.run(self._names, {"latlon": places.astype(np.float32)})))
-        return np.concatenate(out, axis=1)
+        places = np.zeros((-(-north.size // BATCH) * BATCH, 2), np.float32)
+        places[: north.size, 0], places[: north.size, 1] = north, east
+        parts = [
+            np.stack(self._session.run(self._names, {"latlon": places[start : start + BATCH]}))
+            for start in range(0, len(places), BATCH)
+        ]
+        return np.concatenate(parts, axis=1)[:, : north.size]
 
 
 def change_per_km(

@@ -112,10 +112,10 @@ def _figure(found: Diagnosis, grid: Grid, day: dt.date) -> Figure:
         squeeze=False,
         gridspec_kw={
             "left": 0.015,
-            "right": 0.985,
+            "right": 0.955,
             "top": 1 - 0.85 / height,
             "bottom": 0.012,
-            "wspace": 0.03,
+            "wspace": 0.09,
             "hspace": 0.14,
         },
     ).ravel()
@@ -172,6 +172,9 @@ def _label(bar: Any, unit: str) -> None:
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.ax.minorticks_off()
+    if isinstance(bar.norm, LogNorm):
+        ticks = [t for t in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300) if bar.vmin <= t <= bar.vmax]
+        bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
     bar.outline.set_linewidth(0.5)
 
 
@@ -214,7 +217,7 @@ def _list(axes: Axes, found: Diagnosis) -> None:
         colour = KIND_COLOURS[suspect.finding.kind]
         what = "fault" if suspect.finding.kind in FAULTS else "encoder"
         lines = textwrap.wrap(f"{suspect.rank}. {suspect.words} ({suspect.finding.kind}, {what})", 92)
-        axes.text(0.01, y, "\n".join(lines), fontsize=9.5, va="top", color=colour, linespacing=1.25)
+        axes.text(0.0, y, "\n".join(lines), fontsize=9.5, va="top", color=colour, linespacing=1.25)
         y -= 0.062 * len(lines) + 0.035
     left = len(found.suspects) - _LISTED
     if left > 0:
