@@ -1,5 +1,6 @@
 """The layers that say how far to trust a map, for the pass that predicts it."""
 
+from pm25map.diagnostics import applicability, intervals
 from pm25map.diagnostics.applicability import load_applicability
 from pm25map.diagnostics.intervals import intervals_on
 from pm25map.grid import Grid
@@ -16,3 +17,9 @@ def trust_bands(model: Model, grid: Grid) -> tuple[BlockBands, ...]:
         BadModel: the model's folder lacks its calibration, or it is damaged or of another network.
     """
     return (intervals_on(model, grid), load_applicability(model))
+
+
+def has_calibration(model: Model) -> bool:
+    """Tell whether a model's folder holds a calibration, whole or damaged: what is damaged is not passed over."""
+    names = (intervals.CARD_FILE, applicability.CARD_FILE)
+    return any((model.network.parent / name).is_file() for name in names)
