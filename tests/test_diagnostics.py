@@ -175,7 +175,7 @@ def test_risk_grows_where_photos_and_monitors_are_few(rng, land):
     found = encoder_artifacts(pm25, neutral, land, 10.0, photos=photos, monitor_km=far)
     assert np.nanmean(found.risk[:, 100:]) > 3 * np.nanmean(found.risk[:, :60])
     assert set(found.parts) == {"texture", "photos", "monitors"}
-    assert 0 <= np.nanmin(found.risk) and np.nanmax(found.risk) <= 1
+    assert np.nanmin(found.risk) >= 0 and np.nanmax(found.risk) <= 1
 
 
 def test_suspects_are_ranked_named_and_drawn_where_they_are(grid):

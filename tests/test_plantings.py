@@ -55,7 +55,9 @@ def test_at_most_one_of_twenty_real_hot_spots_is_called_an_artifact(real):
     assert len(spots) == 20
     suspect = {}
     for day, made in maps.items():
-        found = encoder_artifacts(made.pm25, made.more[NEUTRAL], grid.land, 10.0).findings + find_all(made, grid)
+        found = encoder_artifacts(made.pm25, made.more[NEUTRAL], grid.land, 10.0).findings + find_all(
+            made, grid
+        )
         artifacts = [f.mask for f in found if f.kind != "prior"]
         suspect[day] = np.any(artifacts, axis=0) if artifacts else np.zeros(grid.shape, dtype=bool)
     flagged = []
