@@ -8,6 +8,7 @@ import datetime as dt
 import sys
 from dataclasses import replace
 
+import click
 import numpy as np
 
 from pm25map.diagnostics.diagnose import INTERPOLATION, FromWindow, find_faults
@@ -65,9 +66,9 @@ def plant(kind, rng, pm25, grid, taken):
         else:
             half = (PATCH_CELLS if kind == "flat patch" else HOLE_CELLS) // 2
             cells = (abs(y - row) <= half) & (abs(x - col) <= half)
-            fill = np.nanmedian(out[cells & land]) if (cells & land).any() else np.nan
+            fill = np.nanmedian(out[cells & land]) if land[cells].all() else np.nan
             out = np.where(cells, np.nan if kind == "hole" else fill, out)
-            enough = 0.9
+            enough = 1.0
         if land[cells].mean() >= enough and not (cells & taken).any():
             out = np.where(land, np.maximum(out, 0.05), np.nan).astype(np.float32)
             return out, cells & land, wave
@@ -171,14 +172,14 @@ def main():
     for day, made in maps.items():
         found = find_all(made, grid)
         share = np.any([f.mask for f in found], axis=0)[grid.land].mean() if found else 0.0
-        print(day, "untouched:", [f.words for f in found], f"{share:.1%} of the land")
-    print(table(sow(maps, grid, 600)))
-    print("in what predictors justify as well:")
-    print(table(sow(maps, grid, 150, both=True)))
+        click.echo(f"{day} untouched: {[f.words for f in found]} {share:.1%} of the land")
+    click.echo(table(sow(maps, grid, 600)))
+    click.echo("in what predictors justify as well:")
+    click.echo(table(sow(maps, grid, 150, both=True)))
     rng = np.random.default_rng(5)
     view = next(iter(maps.values())).view
     alarms = [bool(find_all(clean_map(rng, grid, view), grid)) for _ in range(200)]
-    print(f"false alarms on 200 clean smooth fields: {np.mean(alarms):.1%}")
+    click.echo(f"false alarms on 200 clean smooth fields: {np.mean(alarms):.1%}")
 
 
 if __name__ == "__main__":

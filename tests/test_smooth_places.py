@@ -96,7 +96,7 @@ def test_smoothing_refuses_another_grid_and_no_length(wave):
 def test_a_wave_has_its_energy_in_its_band_however_many_holes_the_land_has(wavelength, band):
     rng = np.random.default_rng(1)
     land = rng.random((120, 120)) < 0.7
-    y, x = np.indices(land.shape)
+    _y, x = np.indices(land.shape)
     field = np.where(land, np.cos(2 * np.pi * 10 * x / wavelength), np.nan)
     profile = spectral_profile(field, land, 10.0)
     assert int(np.argmax(profile.energy)) == band

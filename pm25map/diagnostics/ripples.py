@@ -13,8 +13,14 @@ from pm25map.diagnostics.finding import Field, Finding, Mask
 from pm25map.grid.spectrum import masked_mean
 
 WINDOW_KM = 300.0
-WAVES_KM = (20.0, 170.0)
+WAVES_KM = (20.0, 140.0)
 """GeoCLIP's finest capsule reaches from 17 to 200 km; a window of 300 km cannot tell longer waves apart."""
+
+_LONG = 1.5
+"""Waves of up to so many periods a window are the background; what a ripple owes to them is no ripple."""
+
+_LEAK = 0.5
+"""A window's taper leaks at most a quarter of a long wave's power to where a ripple is looked for."""
 
 STANDS_OUT = 37.0
 """Power of a wave in units of the median of its window, whitened. On the maps of September 2020 half of the
@@ -62,7 +68,9 @@ def find_ripples(ratio: Field, level: Field, land: Mask, step_km: float) -> list
     levels = np.where(known, level, 0).astype(np.float32)
     near = masked_mean(levels, known, size / 4)[middle[:, 0], middle[:, 1]]
     tall = amplitude[:, seen][np.arange(len(best)), best] * near
-    open_windows = (strength >= 1) & (tall >= MINIMUM_UGM3)
+    own = power[:, seen][np.arange(len(best)), best]
+    leaked = power[:, (waves * size <= _LONG)].max(1)
+    open_windows = (strength >= 1) & (tall >= MINIMUM_UGM3) & (own >= _LEAK * leaked)
     found: list[Finding] = []
     across = np.argwhere(np.broadcast_to(seen, power.shape[1:]))
     while open_windows.any() and len(found) < _MOST:

@@ -166,16 +166,28 @@ def _measured(
     scatter = 1.4826 * float(np.median(np.abs(np.array(beside) - centre))) if len(beside) >= 6 else 2 * own
     mask = np.zeros(level.shape, dtype=np.bool_)
     mask[line, at] = mask[line + 1, at] = True
+    # A slope jumps across the lines beside the border as well, a seam across the border alone.
+    sides = [_mean_jump(jumps, line + k, at) for k in (-SIDE - 1, SIDE + 1)]
+    sharp = here - float(np.mean([side for side in sides if np.isfinite(side)] or [0.0]))
     jump = here - centre
+    if sharp * jump < jump**2 / 2:
+        jump = 0.0
     size = jump * float(np.nanmedian(level[mask]))
     whole = mask.T if turned else mask
     return _Border(int(pair[0]), int(pair[1]), len(line), jump, max(scatter, own / 2), size, whole)
+
+
+def _mean_jump(jumps: Field, line: npt.NDArray[np.int64], at: npt.NDArray[np.int64]) -> float:
+    """Average the jumps across a line; NaN where it leaves the grid or the land."""
+    inside = (line >= 0) & (line < len(jumps))
+    found = jumps[line[inside], at[inside]]
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if len(found) else float("nan")
 
 
 def _jumps(value: Field) -> Field:
     """Give the mean of SIDE cells behind each line less that of SIDE before it: (row - 1, column)."""
     rows = len(value)
     padded = np.pad(value, ((SIDE - 1, SIDE - 1), (0, 0)), constant_values=np.nan)
-    after = np.mean([padded[SIDE + i : SIDE + i + rows - 1] for i in range(SIDE)], axis=0)
-    before = np.mean([padded[SIDE - 1 - i : SIDE - 1 - i + rows - 1] for i in range(SIDE)], axis=0)
-    return np.asarray(after - before, dtype=np.float32)
+    lines = [padded[i : i + rows - 1] for i in range(2 * SIDE)]
+    return np.asarray(np.mean(lines[SIDE:], axis=0) - np.mean(lines[:SIDE], axis=0), dtype=np.float32)
