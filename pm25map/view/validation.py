@@ -105,9 +105,9 @@ def _density(
         cmap="viridis",
         norm=LogNorm(1, max(count.max(), 2)),
     )
-    bar = figure.colorbar(mesh, cax=figure.add_axes((0.925, 0.09, 0.018, 0.78)))
+    bar = figure.colorbar(mesh, cax=figure.add_axes((0.925, 0.09, 0.018, 0.70)))
     bar.ax.tick_params(labelsize=7.5)
-    bar.ax.set_title("match-\nups", fontsize=7.5, pad=4)
+    bar.ax.set_title("match-\nups", fontsize=7.5, pad=4, loc="left")
 
 
 def _points(
