@@ -18,7 +18,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 COMPONENTS = 8
-"""Principal components of the place vector: of GeoCLIP's 512 numbers at 1,200 stations they hold 98 % of the spread."""
+"""Principal components of the place vector. GeoCLIP's 512 numbers at the training stations are nearly as many
+directions: eight hold 27 % of their spread. Each further one weighs less to the model than those before."""
 
 
 @dataclass(frozen=True, eq=False)
