@@ -12,11 +12,12 @@ from maps import address_grid, address_map, provenance
 from rasterio.io import MemoryFile  # noqa: F401 - GDAL is loaded before pyogrio on every platform
 
 from pm25map.base.aqi import CATEGORIES
-from pm25map.base.errors import BadMap, BadMonitors
+from pm25map.base.errors import BadMap, BadModel, BadMonitors, BadPredictors
 from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import main
 from pm25map.diagnostics.intervals import LOWER, UPPER
 from pm25map.diagnostics.matchups import write_matchups
+from pm25map.diagnostics.quality import write_quality
 from pm25map.diagnostics.validate import (
     COLUMNS,
     LEFT_OUT,
@@ -126,6 +127,15 @@ def test_monitors_that_do_not_reach_back_are_refused(open_model):
         left_out(open_model, monitors)
 
 
+def test_a_store_on_another_grid_is_refused(open_model):
+    session, trust, _ = open_model
+    other = SimpleNamespace(path="other.zarr", grid=SimpleNamespace(checksum="f" * 64))
+    with pytest.raises(
+        BadPredictors, match=r"other\.zarr does not lie on grid conus-10km .* pm25map data ingest"
+    ):
+        match_left_out(session, trust, country(), None, other, DAY, DAY)
+
+
 def draw_maps(folder, days=(DAY,), **more):
     grid = address_grid()
     folder.mkdir(exist_ok=True)
@@ -192,6 +202,30 @@ def test_maps_of_two_grids_two_of_a_day_and_none_are_refused(tmp_path):
     (tmp_path / "maps" / "again.tif").write_bytes((tmp_path / "maps" / f"{DAY}.tif").read_bytes())
     with pytest.raises(BadMap, match=r"2020-09-12\.tif and again\.tif in .* are both of 2020-09-12"):
         match_maps(tmp_path / "maps", monitors, None, DAY, DAY)
+
+
+def test_a_broken_map_is_named_and_a_foreign_raster_is_passed_over(tmp_path):
+    grid = draw_maps(tmp_path / "maps")
+    monitors = at_cells(grid, CELLS)
+    bits = np.zeros(grid.shape, dtype=np.float32)
+    write_quality(tmp_path / "maps" / "quality.tif", bits, grid, provenance(grid))
+    assert len(match_maps(tmp_path / "maps", monitors, None, DAY, DAY)) == 4
+    (tmp_path / "maps" / "broken.tif").write_bytes(b"II*\0 and no more")
+    with pytest.raises(BadMap, match=r"cannot read .*broken\.tif"):
+        match_maps(tmp_path / "maps", monitors, None, DAY, DAY)
+
+
+def test_the_command_scores_maps_and_says_which_stations_fed_them(say, tmp_path):
+    grid = draw_maps(tmp_path / "maps")
+    save(at_cells(grid, CELLS), tmp_path / "aqs")
+    save(at_cells(grid, CELLS[:1]), tmp_path / "fed")
+    words = ("validate", "--date", DAY, "--monitors", "aqs", "--maps", "maps", "--out", "v")
+    code, out, err = say(*words, "--neighbours", "fed")
+    assert code == 0, err
+    assert "3 stations not used by the map: scored" in out
+    assert "1 stations used by the map: in the match-ups, not scored" in out
+    code, _, err = say(*words, "--overwrite")
+    assert code == 1 and "fed the maps" in err and err.count("Error:") == 1
 
 
 def test_monitors_off_the_maps_are_refused(tmp_path):
@@ -263,8 +297,6 @@ def test_pictures_are_drawn_for_few_and_for_many(tmp_path, count):
 def test_a_model_without_calibration_is_told_or_refused(tmp_path):
     model = SimpleNamespace(network=tmp_path / "model.onnx", card=SimpleNamespace(name="tiny"))
     assert trust_of(model, required=False).missing == ("intervals.json", "applicability.json")
-    from pm25map.base.errors import BadModel
-
     with pytest.raises(BadModel, match=r"model tiny has no intervals\.json"):
         trust_of(model, required=True)
 

@@ -19,7 +19,7 @@ Doubles = npt.NDArray[np.float64]
 
 COMPONENTS = 8
 """Principal components of the place vector. GeoCLIP's 512 numbers at the training stations are nearly as many
-directions: eight hold 27 % of their spread. Each further one weighs less to the model than those before."""
+directions: eight hold 27 % of their spread, and to the default model their weights fall from 0.046 to 0.005."""
 
 
 @dataclass(frozen=True, eq=False)

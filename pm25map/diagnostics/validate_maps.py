@@ -17,6 +17,7 @@ from pm25map.diagnostics.validate import NOT_USED, USED, check_measured, complet
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import EARTH_RADIUS_KM
+from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.raster.info import describe
 
 BANDS = {
@@ -88,9 +89,8 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
     found: dict[dt.date, Path] = {}
     grids: dict[str, Path] = {}
     for path in sorted(folder.glob("*.tif")) if folder.is_dir() else []:
-        with rasterio.open(path) as source:
-            if "PM25MAP_DAY" not in source.tags() or source.dtypes[0] != "float32":
-                continue
+        if not _is_map(path):
+            continue
         about = describe(path)
         day = about.provenance.day
         if not start <= day <= end:
@@ -112,6 +112,21 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
             f"{one.name} and {other.name} in {folder} lie on different grids: validate the maps of one grid at a time"
         )
     return found
+
+
+def _is_map(path: Path) -> bool:
+    """Tell maps from other rasters, such as quality masks, that lie beside them.
+
+    Raises:
+        BadMap: the file cannot be opened.
+    """
+    try:
+        with rasterio.open(path) as source:
+            return "PM25MAP_DAY" in source.tags() and source.dtypes[0] == "float32"
+    except GDAL_ERRORS as error:
+        raise BadMap(
+            f"cannot read {path}: it is damaged or no GeoTIFF. Take it out, or make it again"
+        ) from error
 
 
 def _cells(
