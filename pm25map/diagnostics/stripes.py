@@ -150,6 +150,8 @@ def _run_score(apart: Field, there: Mask, run: int) -> tuple[Field, Field]:
 def _stands_alone(value: Field, known: Mask, row: int, cols: npt.NDArray[np.int64], height: float) -> bool:
     """Tell a stripe, which differs from both sides, from a front, which differs from one."""
     both = known[row, cols] & known[row - 1, cols] & known[row + 1, cols]
+    if not both.any():
+        return False
     apart = [np.median((value[row] - value[row + side])[cols[both]]) for side in (-1, 1)]
     return bool(min(part * np.sign(height) for part in apart) >= abs(height) / 2)
 
