@@ -28,6 +28,15 @@ from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, pro
     "--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees: west south east north."
 )
 @click.option("--region", "region_name", help="Only a state or region: oregon, west-coast, OR ...")
+@click.option(
+    "--place-smoothing",
+    "smoothing_km",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="KM",
+    help="Average place vectors with a Gaussian of this standard deviation, km, against encoder artifacts; 0: off.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @engine_option
 @click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
@@ -43,6 +52,7 @@ def command(
     predictors: Any,
     bbox: tuple[float, float, float, float] | None,
     region_name: str | None,
+    smoothing_km: float,
     device: Any,
     engine: Any,
     workers: int | None,
@@ -58,10 +68,13 @@ def command(
     \b
     Try: pm25map predict --date 2020-09-12 --out cog.tif --preview cog.png
     """  # noqa: D301 - click reads \b
+    import dataclasses
     import os
 
+    from pm25map.base.errors import BadModel
     from pm25map.base.files import check_output
     from pm25map.model.calibrate import resolve_engine
+    from pm25map.places.smooth import SmoothPlaces
     from pm25map.raster.cog import write_cog
     from pm25map.raster.inputs import part_of
     from pm25map.raster.predict import predict_day
@@ -77,6 +90,12 @@ def command(
     workers = workers or os.cpu_count() or 1
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=workers)
+    smooth = None
+    if smoothing_km > 0:
+        if inputs.places is None:
+            raise BadModel(f"model {inputs.model.card.name} takes no place: leave out --place-smoothing")
+        smooth = SmoothPlaces(inputs.places, inputs.grid, smoothing_km)
+        part = dataclasses.replace(part, options=(*part.options, "--place-smoothing", f"{smoothing_km:g}"))
     with progress_bar(f"PM2.5 of {day}") as progress:
         made = predict_day(
             inputs.model,
@@ -90,13 +109,17 @@ def command(
             engine=engine,
             workers=workers,
             progress=progress,
+            smooth=smooth,
         )
     grid = inputs.grid
+    provenance = inputs.provenance(day, out.name, made.engine, part)
+    if smooth is not None:
+        provenance = dataclasses.replace(provenance, place_smoothing_km=f"{smoothing_km:g}")
     statistics = write_cog(
         out,
         made.pm25,
         grid,
-        inputs.provenance(day, out.name, made.engine, part),
+        provenance,
         more=made.more,
         overwrite=overwrite,
         block=made.view,

@@ -52,7 +52,7 @@ class Geoclip:
         self.checksum = sha256_of_bytes(network)
         if self.checksum != expected:
             raise BadModel(f"{folder / card['file']} is damaged: its checksum is not that of {CARD}. {again}")
-        self._session = _open(network, threads)
+        self._session = open_network(network, threads)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give the vectors of some places; see LocationEncoder.encode."""
@@ -67,7 +67,13 @@ class Geoclip:
         return out
 
 
-def _open(network: bytes, threads: int) -> Any:
+def open_network(network: bytes, threads: int) -> Any:
+    """Open an encoder's network in ONNX Runtime, on the CPU.
+
+    Raises:
+        BadModel: ONNX Runtime cannot read it.
+        BadInstall: ONNX Runtime is absent or doubled.
+    """
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads

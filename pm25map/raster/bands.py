@@ -38,6 +38,13 @@ PM25_SPREAD = Band(
     "pm25_spread", "Standard deviation of PM2.5 over the members", "ug m-3", f"{_PM25} standard_error"
 )
 PM25_MEMBERS = Band("pm25_members", "Members that gave an estimate", "1")
+NEUTRAL = Band(
+    "pm25_neutral_place",
+    "PM2.5 with the place vector averaged over its region",
+    "ug m-3",
+    _PM25,
+    "time: mean",
+)
 
-ESTIMATES = {band.name: band for band in (PM25, PM25_SPREAD, PM25_MEMBERS)}
+ESTIMATES = {band.name: band for band in (PM25, PM25_SPREAD, PM25_MEMBERS, NEUTRAL)}
 """What a session may give of a cell, by name (Session.bands)."""

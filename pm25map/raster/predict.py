@@ -2,9 +2,10 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,11 @@ from pm25map.base.errors import BadGrid, BadModel, BadRegion
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Block, Grid, load_grid
 from pm25map.model.card import Model
-from pm25map.model.runtime import Device, EngineName, Session, open_session
+from pm25map.model.runtime import Device, EngineName, Session, TwinSession, open_session, open_twin
 from pm25map.places.store import PlaceStore
 from pm25map.predictors.reader import Predictors
-from pm25map.raster.bands import ESTIMATES, Band
-from pm25map.windows.window import block_window
+from pm25map.raster.bands import ESTIMATES, PM25, Band
+from pm25map.windows.window import block_predictors
 
 Progress = Callable[[int, int], None]
 
@@ -46,10 +47,56 @@ class DayMap:
     more: dict[Band, npt.NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class SeenBlock:
+    """What is at hand while a block is predicted, for bands that are worked out in the same pass.
+
+    Attributes:
+        day: that is estimated.
+        block: of the grid.
+        cells: bool (y, x) of the block: the cells of the arrays below, row by row.
+        window: float32 (cell, day, input), scaled, oldest day first.
+        place: float32 (cell, d); None for a model without a place.
+        pm25: float32 (cell,), ug m-3: the estimate.
+        raw: float32 (cell, day, feature) in the table's units, NaN where missing: the window before scaling.
+    """
+
+    day: dt.date
+    block: Block
+    cells: npt.NDArray[np.bool_]
+    window: npt.NDArray[np.float32]
+    place: npt.NDArray[np.float32] | None
+    pm25: npt.NDArray[np.float32]
+    raw: npt.NDArray[np.float32]
+
+
+class BlockBands(Protocol):
+    """Works out further bands of a block. Several threads may call it at the same time.
+
+    Attributes:
+        bands: that it gives.
+    """
+
+    @property
+    def bands(self) -> tuple[Band, ...]: ...  # noqa: D102 - see the class
+
+    def __call__(self, seen: SeenBlock) -> Mapping[Band, npt.NDArray[np.float32]]:
+        """Give float32 (cell,) for every band of `bands`, NaN where it cannot tell."""
+        ...
+
+
+class Places(Protocol):
+    """Gives place vectors of land cells: a place store, or one that is smoothed."""
+
+    def read(self, cells: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Give float32 (cell, d) of cells numbered as in Grid.land_index."""
+        ...
+
+
 class _Worker(threading.local):
     """One session a thread: it is opened by the first block that the thread gets."""
 
-    session: Session | None = None
+    session: Session | TwinSession | None = None
 
 
 def check_inputs(
@@ -92,6 +139,9 @@ def predict_day(
     workers: int = 2,
     block_size: int | None = None,
     progress: Progress | None = None,
+    smooth: Places | None = None,
+    neutral: Places | None = None,
+    extra: Sequence[BlockBands] = (),
 ) -> DayMap:
     """Predict PM2.5 of one day.
 
@@ -108,6 +158,9 @@ def predict_day(
         workers: blocks at the same time, each with a session of one thread.
         block_size: side of a block in cells; None takes the grid's. It does not change a value.
         progress: called with the cells done and the cells in all.
+        smooth: vectors to take instead of those of `places`, made from them.
+        neutral: vectors of a neutral place, whose estimate becomes the band NEUTRAL; for a model with a place.
+        extra: what to work out beside the estimate, block by block.
 
     Raises:
         BadRegion: no land cell is asked for. Else as check_inputs and open_session.
@@ -124,16 +177,30 @@ def predict_day(
     land_index = grid.land_index()
     # Opened here first: what is wrong with device or file is said once, before any block.
     worker, lock, done = _Worker(), threading.Lock(), [0]
-    first = open_session(model, device, engine=engine)
-    out = np.full((len(first.bands), *grid.shape), np.nan, dtype=np.float32)
+
+    def open_worker() -> Session | TwinSession:
+        return open_session(model, device, engine=engine) if neutral is None else open_twin(model)
+
+    first = open_worker()
+    bands = [ESTIMATES[name] for name in first.bands] + [band for one in extra for band in one.bands]
+    out = {band: np.full(grid.shape, np.nan, dtype=np.float32) for band in bands}
+    vectors = places if smooth is None else smooth
 
     def run_block(block: Block) -> None:
         cells = asked[block.slices]
         if worker.session is None:
-            worker.session = open_session(model, device, engine=engine)
-        window = block_window(predictors, model.card.scaler, day, block, cells, model.card.window_days)
-        place = None if places is None else places.read(land_index[block.slices][cells])
-        out[:, *block.slices][:, cells] = worker.session.estimate(window, place)
+            worker.session = open_worker()
+        scaler = model.card.scaler
+        raw = block_predictors(predictors, scaler.features, day, block, cells, model.card.window_days)
+        window = scaler.apply(raw)
+        number = land_index[block.slices][cells]
+        place = None if vectors is None else vectors.read(number)
+        told = place if place is None or neutral is None else np.hstack([place, neutral.read(number)])
+        found = dict(zip(bands, worker.session.estimate(window, told), strict=False))
+        for one in extra:
+            found |= one(SeenBlock(day, block, cells, window, place, found[PM25], raw))
+        for band, values in found.items():
+            out[band][block.slices][cells] = values
         with lock:
             done[0] += int(cells.sum())
             if progress is not None:
@@ -142,9 +209,8 @@ def predict_day(
     blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
     tasks = [delayed(run_block)(block) for block in blocks]
     compute(*tasks, scheduler="threads", num_workers=workers)  # type: ignore[no-untyped-call]
-    shown = out[:, *view.slices]
-    more = {ESTIMATES[name]: shown[i] for i, name in enumerate(first.bands) if i}
-    return DayMap(shown[0], view, total, first.engine, first.provider, more)
+    shown = {band: values[view.slices] for band, values in out.items()}
+    return DayMap(shown.pop(PM25), view, total, first.engine, first.provider, shown)
 
 
 def open_grid_of(model: Model, name: str | None) -> Grid:

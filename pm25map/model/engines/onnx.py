@@ -12,6 +12,7 @@ from pm25map.base.onnx import import_onnxruntime
 from pm25map.model.card import Model, ModelCard
 from pm25map.model.engines.devices import count_cuda_devices, free_memory
 from pm25map.model.engines.session import BatchedSession, EngineName, FloatArray
+from pm25map.model.twin import TwinSession, twin_of
 
 SMALLEST_BATCH, LARGEST_BATCH = 256, 16_384
 """Of a CUDA device. Powers of two between them: a little less free memory then mostly gives the same batch."""
@@ -74,6 +75,15 @@ def open_onnx(model: Model, engine: EngineName, threads: int) -> BatchedSession:
     return OnnxSession(model.card, engine, _open(model, path, threads, providers))
 
 
+def open_twin(model: Model, threads: int = 1) -> TwinSession:
+    """Open a model that estimates at a neutral place too, on the CPU.
+
+    Raises:
+        BadModel: it takes no place, or its file is damaged.
+    """
+    return TwinSession(model.card, _open(model, twin_of(model.network), threads, ["CPUExecutionProvider"]))
+
+
 def open_cuda(model: Model, threads: int, device_id: int = 0) -> BatchedSession:
     """Open a model on a CUDA device, its batch sized from the device's free memory.
 
@@ -121,11 +131,13 @@ def cells_that_fit(free_bytes: int, card: ModelCard) -> int:
     return min(LARGEST_BATCH, 1 << (int(fit).bit_length() - 1))
 
 
-def _open(model: Model, path: Path, threads: int, providers: list[Any]) -> Any:
+def _open(model: Model, network: Path | bytes, threads: int, providers: list[Any]) -> Any:
     """Open a network's file, and compare the card inside of it."""
     runtime = import_onnxruntime()
+    path = network if isinstance(network, Path) else model.network
+    source = network if isinstance(network, bytes) else str(network)
     try:
-        inference = runtime.InferenceSession(str(path), _options(runtime, threads), providers=providers)
+        inference = runtime.InferenceSession(source, _options(runtime, threads), providers=providers)
     except _damage() as error:
         reason = str(error).splitlines()[0][:160]
         raise BadModel(f"{path} is no readable network: {reason}. Export or fetch the model again") from error

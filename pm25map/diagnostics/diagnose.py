@@ -1,0 +1,261 @@
+"""Diagnose one day's map: predict it with what its diagnostics need in the same pass, then look for what is wrong."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pm25map.diagnostics.encoder import EncoderArtifacts, encoder_artifacts
+from pm25map.diagnostics.finding import Field, Finding, Mask
+from pm25map.diagnostics.seams import find_seams, tiles_of_blocks, tiles_of_modis
+from pm25map.diagnostics.stripes import find_flat_patches, find_holes, find_stripes
+from pm25map.diagnostics.suspects import Suspect, rank_suspects
+from pm25map.grid import Grid
+from pm25map.model.engines.session import EngineName
+from pm25map.model.runtime import Device
+from pm25map.places.capsules import change_map
+from pm25map.places.encoder import encoder
+from pm25map.places.gallery import photo_density
+from pm25map.places.smooth import NEUTRAL_KM, SmoothPlaces
+from pm25map.raster.bands import NEUTRAL, Band
+from pm25map.raster.inputs import Inputs, Part
+from pm25map.raster.predict import BlockBands, DayMap, Progress, SeenBlock, predict_day
+from pm25map.windows.scaler import Scaler
+
+PRIOR = Band("pm25_prior", "PM2.5 that the place makes: estimate less that at a neutral place", "ug m-3")
+TEXTURE = Band("encoder_texture", "Root mean square of the prior's waves below 200 km", "ug m-3")
+EXCESS = Band("spectral_excess", "Share of the energy below 200 km that predictors do not justify", "1")
+RIPPLE = Band("ripple", "One wave of the encoder's lengths stands out", "1")
+RISK = Band("artifact_risk", "Risk that the pattern is an artifact of the location encoder, 0 to 1", "1")
+CHANGE = Band("embedding_change", "Change of the finest part of the place vector", "km-1")
+PHOTOS = Band("photo_density", "Photos of GeoCLIP's gallery around the cell, per 1000 km2", "1")
+MONITOR_KM = Band("monitor_distance", "Distance to the nearest monitor of the day", "km")
+FAULT = Band("fault", "1 where a seam, a stripe or a flat patch lies", "1")
+INTERPOLATION = Band(
+    "pm25_interpolated", "Mean of the neighbours' estimates that the model was given", "ug m-3"
+)
+
+_LONG_STRIPE = 40
+"""Cells of a stripe in what predictors justify: valleys make lines too, and shorter ones."""
+
+_ESTIMATES = ("neighbours_idw9", "neighbours_kriging", "neighbours_kriging_raw", "neighbours_calm")
+
+
+@dataclass(frozen=True)
+class FromWindow:
+    """Takes from the window what diagnostics compare a map with: a BlockBands.
+
+    Attributes:
+        scaler: of the model's card.
+    """
+
+    scaler: Scaler
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Name what the model's features allow."""
+        features = self.scaler.features
+        return (
+            *((INTERPOLATION,) if set(features) & set(_ESTIMATES) else ()),
+            *((MONITOR_KM,) if "neighbours_distance" in features else ()),
+        )
+
+    def __call__(self, seen: SeenBlock) -> Mapping[Band, Field]:
+        """Give the day's interpolation and distance to monitors, back in their units."""
+        found: dict[Band, Field] = {}
+        for band in self.bands:
+            names = _ESTIMATES if band is INTERPOLATION else ("neighbours_distance",)
+            held = [self._value(seen, name) for name in names if name in self.scaler.features]
+            found[band] = np.asarray(np.mean(held, axis=0), dtype=np.float32)
+        return found
+
+    def _value(self, seen: SeenBlock, name: str) -> Field:
+        scale = self.scaler.scales[name]
+        value = seen.window[:, -1, self.scaler.features.index(name)] * scale.scale + scale.center
+        plain = np.expm1(value) if scale.transform == "log1p" else value
+        return np.asarray(np.maximum(plain, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What was found in one day's map.
+
+    Attributes:
+        made: the map, as predict_day gives it.
+        bands: diagnostics, float32 (y, x) of the map's view.
+        suspects: ranked.
+        scores: of the whole map, by name.
+        neutral: what the neutral place is, in words; empty where the model takes no place.
+    """
+
+    made: DayMap
+    bands: dict[Band, Field]
+    suspects: list[Suspect]
+    scores: dict[str, Any]
+    neutral: str
+
+
+def diagnose_day(
+    inputs: Inputs,
+    day: dt.date,
+    part: Part,
+    *,
+    device: Device = "auto",
+    engine: EngineName = "onnxruntime",
+    workers: int = 2,
+    block_size: int | None = None,
+    extra: Sequence[BlockBands] = (),
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Predict a day and diagnose it in the same pass.
+
+    Args:
+        inputs: opened and checked.
+        day: to estimate.
+        part: of the grid.
+        device, engine, workers, block_size, progress: as predict_day.
+        extra: further bands of each block; they stand in the map's `more`.
+
+    Raises:
+        As predict_day.
+    """
+    grid, places = inputs.grid, inputs.places
+    neutral = None if places is None else SmoothPlaces(places, grid, NEUTRAL_KM)
+    made = predict_day(
+        inputs.model,
+        grid,
+        inputs.predictors,
+        places,
+        day,
+        view=part.view,
+        region=part.region,
+        device=device,
+        engine=engine,
+        workers=workers,
+        block_size=block_size,
+        progress=progress,
+        neutral=neutral,
+        extra=(FromWindow(inputs.model.card.scaler), *extra),
+    )
+    return examine(
+        made, grid, part.asked(grid)[made.view.slices], inputs.model.card.place.encoder, block_size
+    )
+
+
+def examine(
+    made: DayMap, grid: Grid, asked: Mask, encoder_name: str, block_size: int | None = None
+) -> Diagnosis:
+    """Look for what is wrong in a map that was predicted with its diagnostics.
+
+    Args:
+        made: with the bands NEUTRAL (of a model with a place), INTERPOLATION and MONITOR_KM where it has them.
+        grid: of the map.
+        asked: bool (y, x) of the map's view, the cells that were to be estimated.
+        encoder_name: of the model.
+        block_size: side of the blocks of the prediction; the grid's where None.
+    """
+    view, pm25 = made.view, made.pm25
+    step_km = grid.step[0] / 1000
+    neutral = made.more.get(NEUTRAL)
+    monitor_km = made.more.get(MONITOR_KM)
+    photos = change = None
+    if neutral is not None:
+        photos = photo_density(grid)[view.slices] if encoder_name == "geoclip" else None
+        change = change_map(encoder(encoder_name), grid)[:, *view.slices]
+    bands: dict[Band, Field] = {}
+    scores: dict[str, Any] = {}
+    findings: list[Finding] = []
+    risk = None
+    if neutral is not None and change is not None:
+        found = encoder_artifacts(
+            pm25, neutral, asked, step_km, photos=photos, monitor_km=monitor_km, change=change[-1]
+        )
+        bands |= {
+            PRIOR: found.prior,
+            TEXTURE: found.texture,
+            EXCESS: found.excess,
+            RIPPLE: found.ripple,
+            RISK: found.risk,
+            CHANGE: np.where(asked, change[-1], np.nan).astype(np.float32),
+        }
+        findings += found.findings
+        risk = found.risk
+        scores |= _encoder_scores(found, change, asked)
+    faults = find_faults(made, grid, asked, block_size or grid.block_size)
+    findings += faults
+    bands[FAULT] = np.where(np.isfinite(pm25), 0.0, np.nan).astype(np.float32)
+    for fault in faults:
+        bands[FAULT][fault.mask & np.isfinite(pm25)] = 1.0
+    bands |= {
+        band: values for band, values in ((MONITOR_KM, monitor_km), (PHOTOS, photos)) if values is not None
+    }
+    if PHOTOS in bands:
+        bands[PHOTOS] = np.where(asked, bands[PHOTOS], np.nan).astype(np.float32)
+    scores |= _fault_scores(faults, asked)
+    words = f"mean of the place vectors around, Gaussian of {NEUTRAL_KM:g} km" if neutral is not None else ""
+    return Diagnosis(made, bands, rank_suspects(findings, risk, grid, view), scores, words)
+
+
+def find_faults(made: DayMap, grid: Grid, asked: Mask, block_size: int) -> list[Finding]:
+    """Find seams, stripes, flat patches and holes."""
+    pm25, view = made.pm25, made.view
+    given = made.more.get(NEUTRAL, made.more.get(INTERPOLATION))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # What the predictors justify is taken out first: plumes and mountains are no seams.
+        value = np.log1p(pm25) - (0 if given is None else np.log1p(given))
+    level = (pm25 + 1).astype(np.float32)
+    blocks = tiles_of_blocks(grid.shape, block_size)[view.slices]
+    lon, lat = (np.full(grid.shape, np.nan) for _ in range(2))
+    lon[grid.land], lat[grid.land] = grid.lonlat()
+    modis = tiles_of_modis(lon, lat)[view.slices]
+    found = find_holes(pm25, asked) + find_flat_patches(pm25, asked)
+    for tiles, what in ((blocks, "the blocks of the prediction"), (modis, "the MODIS tiles")):
+        found += find_seams(value.astype(np.float32), level, asked, tiles, what)
+    found += find_stripes(value.astype(np.float32), level, asked)
+    if NEUTRAL in made.more and INTERPOLATION in made.more:
+        # A fault of the predictors is in both estimates, and their ratio does not show it.
+        with np.errstate(invalid="ignore"):
+            plain = np.log1p(made.more[NEUTRAL]) - np.log1p(made.more[INTERPOLATION])
+        seen = np.any([f.mask for f in found], axis=0) if found else np.zeros_like(asked)
+        again = find_stripes(plain.astype(np.float32), level, asked, caution=1.3, shortest=_LONG_STRIPE)
+        for tiles, what in ((blocks, "the blocks of the prediction"), (modis, "the MODIS tiles")):
+            again += find_seams(plain.astype(np.float32), level, asked, tiles, what, caution=1.6)
+        found += [f for f in again if not (f.mask & seen).any()]
+    return found
+
+
+def _encoder_scores(found: EncoderArtifacts, change: Field, asked: Mask) -> dict[str, Any]:
+    justified, place = found.energy["justified"], found.energy["place"]
+    known = np.isfinite(found.risk)
+    return {
+        "artifact_risk_mean": _rounded(np.nanmean(found.risk)),
+        "artifact_risk_share_above_half": _rounded((found.risk[known] > 0.5).mean()),
+        "spectral_excess": _rounded(
+            sum(list(place.values())[:3]) / max(sum(list(justified.values())[:3]), 1e-12)
+        ),
+        "energy_by_wavelength": {
+            name: {band: _rounded(value) for band, value in energy.items()}
+            for name, energy in found.energy.items()
+        },
+        "texture_ugm3_mean": _rounded(np.nanmean(found.texture)),
+        "prior_ugm3_mean": _rounded(np.nanmean(found.prior)),
+        "prior_ugm3_rms": _rounded(np.sqrt(np.nanmean(found.prior**2))),
+        "parts_mean": {name: _rounded(np.nanmean(part)) for name, part in found.parts.items()},
+        "embedding_change_per_km": [_rounded(np.nanmean(part[asked])) for part in change],
+    }
+
+
+def _fault_scores(faults: list[Finding], asked: Mask) -> dict[str, Any]:
+    """Sum up each kind of fault: how many, and the share of the land in it."""
+    found = {}
+    for kind in ("seam", "stripe", "flat patch", "hole"):
+        masks = [fault.mask for fault in faults if fault.kind == kind]
+        share = float(np.any(masks, axis=0)[asked].mean()) if masks else 0.0
+        found[kind.replace(" ", "_")] = {"count": len(masks), "land_share": _rounded(share)}
+    return {"faults": found}
+
+
+def _rounded(value: Any) -> float:
+    return float(f"{float(value):.5g}")

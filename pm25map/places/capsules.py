@@ -1,0 +1,97 @@
+"""How fast place vectors change over the ground, and which part of GeoCLIP does it: its three capsules apart.
+
+A capsule is one set of random waves with its own spread of frequencies (sigma 1, 16 and 256); the vector of a
+place is the sum of the three.
+"""
+
+import json
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import Geod
+
+from pm25map.base.errors import BadModel
+from pm25map.base.shipped import find_folder
+from pm25map.base.wire import BYTES, fields_of, written
+from pm25map.grid import Grid
+from pm25map.places.encoder import LocationEncoder, Vectors, checked
+from pm25map.places.geoclip import BATCH, CARD, open_network
+
+SIGMAS = (1, 16, 256)
+"""Of GeoCLIP's capsules, in the order of its file; wavelengths 6,000 km and more, 300 to 3,200, 17 to 200."""
+
+SAMPLED_CELLS = BATCH
+"""Cells at which the change is measured, one call of the network; the others take it from those around them."""
+
+_APART_KM = 1.0
+
+# Field numbers of onnx.proto (ONNX IR).
+_MODEL_GRAPH, _GRAPH_NODE, _GRAPH_OUTPUT = 7, 1, 12
+_NODE_INPUT, _NODE_KIND, _VALUE_NAME = 1, 4, 1
+
+
+class Capsules:
+    """GeoCLIP's location encoder, its capsules not yet added up."""
+
+    def __init__(self) -> None:
+        """Open the shipped network.
+
+        Raises:
+            BadModel: it is damaged, or is no sum of three capsules.
+        """
+        folder = find_folder("models", "geoclip", CARD)
+        content = (folder / json.loads((folder / CARD).read_bytes())["file"]).read_bytes()
+        graph = next(value for number, _, value in fields_of(content) if number == _MODEL_GRAPH)
+        nodes = [list(fields_of(value)) for number, _, value in fields_of(graph) if number == _GRAPH_NODE]
+        parts = [v for n, _, v in nodes[-1] if n == _NODE_INPUT]
+        if (_NODE_KIND, BYTES, b"Sum") not in nodes[-1] or len(parts) != len(SIGMAS):
+            raise BadModel(
+                f"the encoder in {folder} is no sum of {len(SIGMAS)} capsules. Install pm25map again"
+            )
+        outputs = [(_GRAPH_OUTPUT, BYTES, written((_VALUE_NAME, BYTES, name))) for name in parts]
+        extended = content + written((_MODEL_GRAPH, BYTES, written(*outputs)))
+        self._names = [name.decode() for name in parts]
+        self._session = open_network(extended, threads=1)
+
+    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
+        """Give float32 (capsule, place, 512); their sum is what GeoCLIP gives. Else as LocationEncoder.encode."""
+        north, east = checked(lat, lon)
+        places = np.zeros((-(-north.size // BATCH) * BATCH, 2), np.float32)
+        places[: north.size, 0], places[: north.size, 1] = north, east
+        parts = [
+            np.stack(self._session.run(self._names, {"latlon": places[start : start + BATCH]}))
+            for start in range(0, len(places), BATCH)
+        ]
+        return np.concatenate(parts, axis=1)[:, : north.size]
+
+
+def change_per_km(
+    encoder: LocationEncoder | Capsules, lat: npt.NDArray[np.floating], lon: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float32]:
+    """Measure how far the vector moves over one km, north and east together.
+
+    Returns:
+        float32 (part, place), per km: a row for each of GeoCLIP's capsules, or one for any other encoder.
+        Lengths are Euclidean; a vector of GeoCLIP is about 4 long.
+    """
+    geod = Geod(ellps="WGS84")
+    here = encoder.encode(lat, lon)
+    squared = []
+    for bearing in (0.0, 90.0):
+        there = geod.fwd(lon, lat, np.full(len(lat), bearing), np.full(len(lat), 1000 * _APART_KM))
+        apart = encoder.encode(np.clip(there[1], -90, 90), there[0]) - here
+        squared.append(np.square(apart).sum(axis=-1) / _APART_KM**2)
+    return np.atleast_2d(np.sqrt(squared[0] + squared[1])).astype(np.float32)
+
+
+def change_map(encoder: LocationEncoder, grid: Grid) -> npt.NDArray[np.float32]:
+    """Map the change of the vectors over a grid, from SAMPLED_CELLS of its cells: float32 (part, y, x), per km."""
+    from scipy.interpolate import NearestNDInterpolator  # noqa: PLC0415 - slow to import
+
+    lon, lat = grid.lonlat()
+    chosen = np.unique(np.linspace(0, len(lon) - 1, SAMPLED_CELLS).astype(int))
+    measured = change_per_km(Capsules() if encoder.name == "geoclip" else encoder, lat[chosen], lon[chosen])
+    points = np.argwhere(grid.land)
+    out = np.full((len(measured), *grid.shape), np.nan, dtype=np.float32)
+    out[:, grid.land] = NearestNDInterpolator(points[chosen], measured.T)(points).T
+    return out

@@ -1,0 +1,80 @@
+"""Where GeoCLIP knows photos: how many of its gallery's 100,000 places lie around a cell.
+
+The encoder learnt from photos; where few were taken its vectors are a guess. The package geoclip ships the
+places of its gallery; what is kept here is their count on cells of a quarter of a degree, and no coordinates.
+Made by: python -m pm25map.places.gallery coordinates_100K.csv
+"""
+
+import functools
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.transform import from_origin
+
+from pm25map.base.errors import BadInstall
+from pm25map.grid import Grid
+from pm25map.grid.spectrum import masked_mean
+
+COUNTS = Path(__file__).parent / "gallery" / "geoclip-photos.tif"
+
+CELL_DEG = 0.25
+AROUND_KM = 50.0
+"""Standard deviation of the weights by which photos around a cell count."""
+
+
+def photo_density(grid: Grid) -> npt.NDArray[np.float32]:
+    """Give the photos per 1,000 km2 around every land cell, from GeoCLIP's gallery: float32 (y, x), NaN off land.
+
+    Over CONUS the mean is 4; in northern Nevada it is below 0.3, in Manhattan above 200.
+
+    Raises:
+        BadInstall: the counts are absent from this installation.
+    """
+    counts = _counts()
+    lon, lat = grid.lonlat()
+    row = np.clip(((90 - lat) / CELL_DEG).astype(int), 0, counts.shape[0] - 1)
+    col = np.clip(((lon + 180) / CELL_DEG).astype(int), 0, counts.shape[1] - 1)
+    side_km = CELL_DEG * 111.2
+    density = np.zeros(grid.shape, dtype=np.float32)
+    density[grid.land] = counts[row, col] * 1000 / (side_km**2 * np.cos(np.deg2rad(lat)))
+    smooth = masked_mean(density, grid.land, AROUND_KM * 1000 / grid.step[0])
+    return np.where(grid.land, smooth, np.nan).astype(np.float32)
+
+
+@functools.cache
+def _counts() -> npt.NDArray[np.float32]:
+    if not COUNTS.is_file():
+        raise BadInstall(f"the counts of GeoCLIP's photos are missing ({COUNTS.name}). Install pm25map again")
+    with rasterio.open(COUNTS) as source:
+        counts: npt.NDArray[np.float32] = source.read(1).astype(np.float32)
+    return counts
+
+
+def count_photos(csv: Path, out: Path = COUNTS) -> None:
+    """Count the places of a gallery, columns LAT and LON in degrees, and write them: uint16, north first."""
+    lat, lon = np.loadtxt(csv, delimiter=",", skiprows=1, unpack=True)
+    rows, cols = round(180 / CELL_DEG), round(360 / CELL_DEG)
+    edges = np.linspace(-90, 90, rows + 1), np.linspace(-180, 180, cols + 1)
+    counts = np.histogram2d(lat, lon, bins=edges)[0][::-1].astype(np.uint16)
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint16",
+        "count": 1,
+        "height": rows,
+        "width": cols,
+        "crs": "EPSG:4326",
+        "transform": from_origin(-180, 90, CELL_DEG, CELL_DEG),
+        "compress": "deflate",
+        "predictor": 2,
+        "tiled": False,
+    }
+    with rasterio.open(out, "w", **profile) as target:
+        target.update_tags(source="geoclip 1.3: model/gps_gallery/coordinates_100K.csv (MIT), counted")
+        target.write(counts, 1)
+
+
+if __name__ == "__main__":
+    count_photos(Path(sys.argv[1]))

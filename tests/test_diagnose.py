@@ -1,0 +1,147 @@
+"""`pm25map diagnose` and `predict --place-smoothing` as a user runs them: files, words, and what can go wrong."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+
+from pm25map.cli.main import cli, main
+
+BOX = ("--bbox", "-124", "43", "-120", "46")
+
+
+@pytest.fixture
+def say(monkeypatch, capsys, tmp_path):
+    """Run the program in an empty folder; give its exit code and what it said on stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["pm25map", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def doubts(tmp_path_factory):
+    """What diagnose writes and says of western Oregon."""
+    folder = tmp_path_factory.mktemp("doubts") / "out"
+    words = ["diagnose", "--date", "2020-09-12", "--out", str(folder), *BOX, "--json"]
+    result = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return folder, json.loads(result.stdout.splitlines()[-1])
+
+
+def test_diagnose_writes_bands_regions_scores_and_a_picture(doubts):
+    folder, said = doubts
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "diagnostics.tif", "suspects.geojson", "scores.json", "diagnostics.png", "quality.tif",
+    }  # fmt: skip
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["day"] == said["day"] == "2020-09-12"
+    assert scores["faults"]["hole"]["count"] == 0
+    assert "300 km" in scores["neutral_place"]
+    regions = json.loads((folder / "suspects.geojson").read_text())
+    assert len(regions["features"]) == scores["suspects"]
+    assert (folder / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_bands_say_how_far_to_trust_each_cell(doubts):
+    folder, _ = doubts
+    with rasterio.open(folder / "diagnostics.tif") as source:
+        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
+    with rasterio.open(folder / "quality.tif") as source:
+        quality = source.read(1)
+    land = np.isfinite(bands["pm25"])
+    for name in (
+        "pm25_lower",
+        "pm25_upper",
+        "p_above_35_4",
+        "dissimilarity",
+        "applicable",
+        "training_density",
+    ):
+        assert (np.isfinite(bands[name]) == land).all(), name
+    assert (bands["pm25_lower"][land] <= bands["pm25"][land]).all()
+    assert (bands["pm25"][land] <= bands["pm25_upper"][land]).all()
+    assert (bands["p_above_225_4"][land] <= bands["p_above_9"][land]).all()
+    # The sample lacks nothing: measured neighbours, and climatologies of temperature and rain.
+    assert set(np.unique(quality[land])) == {1 | 8} and set(np.unique(quality[~land])) == {255}
+
+
+def test_the_bands_say_what_they_are_and_agree_with_each_other(doubts):
+    folder, _ = doubts
+    with rasterio.open(folder / "diagnostics.tif") as source:
+        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
+        units = {source.tags(i)["NAME"]: source.tags(i)["units"] for i in source.indexes}
+        command = source.tags()["PM25MAP_COMMAND"]
+    assert command.startswith("pm25map diagnose --date 2020-09-12")
+    assert next(iter(bands)) == "pm25"
+    assert units["pm25_prior"] == "ug m-3" and units["artifact_risk"] == "1"
+    land = np.isfinite(bands["pm25"])
+    np.testing.assert_allclose(
+        bands["pm25_prior"][land], (bands["pm25"] - bands["pm25_neutral_place"])[land], atol=1e-3
+    )
+    for name in ("artifact_risk", "spectral_excess", "ripple", "fault"):
+        assert np.nanmin(bands[name]) >= 0 and np.nanmax(bands[name]) <= 1, name
+    assert all((np.isfinite(values) == land).all() for values in bands.values())
+
+
+def test_diagnose_does_not_replace_what_is_there(doubts, say, tmp_path):
+    folder, _ = doubts
+    shutil.copytree(folder, tmp_path / "out")
+    before = (tmp_path / "out" / "scores.json").read_bytes()
+    code, said = say("diagnose", "--date", "2020-09-12", "--out", "out", *BOX)
+    assert code == 1 and "--overwrite" in said
+    assert (tmp_path / "out" / "scores.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--out", "absent/deep"), "does not exist"),
+        (("--out", "file.txt"), "exists"),
+        (("--out", "new", "--region", "atlantis"), "unknown region"),
+        (("--out", "new", "--bbox", "10", "40", "12", "42"), "holds no land"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line_and_writes_nothing(words, message, say, tmp_path):
+    (tmp_path / "file.txt").write_text("mine")
+    code, said = say("diagnose", "--date", "2020-09-12", *words)
+    assert code == 1 and message in said and "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+    assert (tmp_path / "file.txt").read_text() == "mine"
+
+
+def test_place_smoothing_changes_the_map_and_says_so(say, tmp_path):
+    for name, more in {
+        "plain": (),
+        "off": ("--place-smoothing", "0"),
+        "smooth": ("--place-smoothing", "40"),
+    }.items():
+        code, said = say("predict", "--date", "2020-09-12", "--out", f"{name}.tif", *BOX, *more)
+        assert code == 0, said
+    maps, tags = {}, {}
+    for name in ("plain", "off", "smooth"):
+        with rasterio.open(tmp_path / f"{name}.tif") as source:
+            maps[name], tags[name] = source.read(1), source.tags()
+    np.testing.assert_array_equal(maps["plain"], maps["off"])
+    moved = np.abs(maps["smooth"] - maps["plain"])
+    assert np.nanmax(moved) > 1
+    assert tags["smooth"]["PM25MAP_PLACE_SMOOTHING_KM"] == "40"
+    assert "--place-smoothing 40" in tags["smooth"]["PM25MAP_COMMAND"]
+    assert "PM25MAP_PLACE_SMOOTHING_KM" not in tags["off"]
+
+
+def test_a_negative_smoothing_is_wrong_usage(say):
+    code, said = say("predict", "--date", "2020-09-12", "--out", "x.tif", "--place-smoothing", "-3")
+    assert code == 2 and "place-smoothing" in said
