@@ -10,6 +10,9 @@ from pm25map.base.errors import Pm25mapError
 COMMANDS = {
     "predict": "Draw the PM2.5 map of one day.",
     "info": "Say what a map is, and which command makes it again.",
+    "view": "Look at maps: one page that opens offline, figures, an animation.",
+    "serve": "Serve maps as tiles, time series and statistics, with the same page.",
+    "hotspots": "Find wildfire smoke and polluted cities in maps.",
     "grid": "Build grids, and embed their places.",
     "data": "Fill and inspect the store of daily predictors.",
     "train": "Train a model on monitors.",

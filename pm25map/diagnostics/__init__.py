@@ -1,0 +1,1 @@
+"""Where a map can be trusted, and where it cannot: layers beside the estimates, and match-ups with monitors."""

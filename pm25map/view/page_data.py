@@ -1,0 +1,213 @@
+"""What the page is told: maps, layers, colours, states and cities, in values that JSON holds."""
+
+import functools
+import json
+from typing import Any
+
+import numpy as np
+import shapely
+from matplotlib.colors import to_hex
+
+from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category
+from pm25map.diagnostics.hotspots import HotSpot, cities
+from pm25map.grid import states
+from pm25map.view.colours import Palette, colours, ramp, shades_of
+from pm25map.view.layers import Layer, LookedAt
+from pm25map.view.pack import net_of, pack
+
+_BORDER_DEGREES = 0.004
+"""How far a state line may be off: 400 m, less than a cell of any grid that a page holds."""
+
+_CITIES = 70
+_CITY_APART_DEGREES = 0.9
+
+EDITIONS = {"2024": CATEGORIES, "earlier": CATEGORIES_BEFORE_2024}
+_PALETTES: tuple[Palette, ...] = ("epa", "safe")
+
+ESTIMATES = "Estimates of a model, not measurements; values are 24-hour means, cut to 0.1 µg/m³ as the index asks."
+
+
+def page_data(
+    maps: list[LookedAt], left_out: list[str], spots: list[list[HotSpot]], links: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    """Gather everything that the page shows.
+
+    Args:
+        maps: in the order of the day slider.
+        left_out: sentences on files that are not shown.
+        spots: the hot spots of each map.
+        links: for each map the address of each of its layers, by key, where a server gives the values; the
+            page holds them itself where None.
+    """
+    places = list(dict.fromkeys(one.place for one in maps))
+    nets = [net_of(next(one for one in maps if one.place == place)) for place in places]
+    said = [
+        _map(one, places.index(one.place), found, None if links is None else links[number])
+        for number, (one, found) in enumerate(zip(maps, spots, strict=True))
+    ]
+    notes = [ESTIMATES] if any(one.found for one in maps) else []
+    if len(places) > 1:
+        notes.append(f"The maps lie on {len(places)} grids; each is drawn on its own cells.")
+    west, north = min(net.box[0] for net in nets), min(net.box[1] for net in nets)
+    east, south = max(net.box[2] for net in nets), max(net.box[3] for net in nets)
+    return {
+        "grids": [
+            {"box": net.box, "knots": net.knots, "places": net.places, "shape": place[2]}
+            for net, place in zip(nets, places, strict=True)
+        ],
+        "maps": said,
+        "layers": _layers(maps),
+        "schemes": {
+            f"{edition} {palette}": _scheme(categories, palette)
+            for edition, categories in EDITIONS.items()
+            for palette in _PALETTES
+        },
+        "ramps": {"plain": ramp(signed=False), "signed": ramp(signed=True)},
+        "states": json.loads(_state_lines()),
+        "cities": _cities(),
+        "view": [_degrees(west, south), _degrees(east, north)],
+        "first": 0,
+        "facts": notes + left_out,
+    }
+
+
+def title_of(maps: list[LookedAt]) -> str:
+    """Name the page."""
+    days = [one.day for one in maps if one.day]
+    what = "PM2.5" if any(one.found for one in maps) else maps[0].path.name
+    if not days:
+        return what
+    return f"{what}, {days[0]}" if days[0] == days[-1] else f"{what}, {days[0]} to {days[-1]}"
+
+
+def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] | None) -> dict[str, Any]:
+    facts = [f"File {one.path.name}."]
+    subtitle = "Surface PM2.5, 24-hour mean, µg/m³" if one.found else "Another program's map"
+    if one.found:
+        p, s = one.found.provenance, one.found.statistics
+        subtitle += f". Mean {s.mean:.1f}, maximum {s.maximum:.0f}"
+        facts += [
+            f"Model {p.model_name} {p.model_version}, card {p.card_checksum[:8]}; grid {p.grid_name}; day: "
+            f"{p.day_definition}. Made by pm25map {p.software_version}: {p.command}",
+            f"Classes: {p.aqi_edition}. Licence {p.licence}.",
+        ]
+    else:
+        facts.append("pm25map did not make it: what it lacks, such as the model and the day's definition, is not shown.")
+    if one.coarser > 1:
+        facts.append(f"Each cell shown is the mean of {one.coarser} x {one.coarser} cells of the file.")
+    layers = {}
+    for layer in one.layers:
+        packed = pack(layer)
+        where = {"data": packed.data} if links is None else {"href": links[layer.key]}
+        layers[layer.key] = {"step": packed.step, "offset": packed.offset, **where}
+    return {
+        "name": f"{one.day.isoformat()}" if one.day else one.path.name,
+        "day": one.day.isoformat() if one.day else None,
+        "subtitle": subtitle,
+        "grid": grid,
+        "layers": layers,
+        "facts": facts,
+        "spots": [_spot(spot) for spot in spots],
+    }
+
+
+def _spot(spot: HotSpot) -> dict[str, Any]:
+    west, south, east, north = spot.outline.bounds
+    return {
+        "name": spot.title,
+        "words": spot.summary,
+        "outline": json.loads(shapely.to_geojson(shapely.set_precision(spot.outline, 1e-3))),
+        "peak": [round(spot.peak_lon, 4), round(spot.peak_lat, 4)],
+        "box": [[west, south], [east, north]],
+    }
+
+
+def _layers(maps: list[LookedAt]) -> list[dict[str, Any]]:
+    """List the layers of all maps, the estimate first; a layer has one range of colours on all days."""
+    found: dict[str, list[Layer]] = {}
+    for one in maps:
+        for layer in one.layers:
+            found.setdefault(layer.key, []).append(layer)
+    return [
+        {
+            "key": key,
+            "label": same[0].label,
+            "unit": same[0].unit,
+            "kind": same[0].kind,
+            "flags": same[0].flags,
+            "range": _range(same),
+        }
+        for key, same in sorted(found.items(), key=lambda item: item[0] != "pm25")
+    ]
+
+
+def _range(layers: list[Layer]) -> list[float]:
+    """Give the ends of a layer's colours: its 1st and 99th percentile, around zero where it has a sign."""
+    if layers[0].kind == "flags":
+        return [0, max(1, len(layers[0].flags))]
+    known = np.concatenate([layer.values[np.isfinite(layer.values)] for layer in layers])
+    if not known.size:
+        return [0.0, 1.0]
+    low, high = (float(v) for v in np.percentile(known, [1, 99]))
+    if low < 0:
+        high = max(-low, high)
+        low = -high
+    elif 0 <= known.min() and known.max() <= 1:
+        low, high = 0.0, 1.0
+    return [low, high if high > low else low + 1.0]
+
+
+def _scheme(categories: tuple[Category, ...], palette: Palette) -> dict[str, Any]:
+    colormap, norm = colours(categories, palette)
+    return {
+        "edges": [round(float(edge), 6) for edge in norm.boundaries],
+        "shades": [to_hex(colour) for colour in colormap(range(colormap.N))],
+        "classes": [
+            {
+                "name": category.name,
+                "low": category.low,
+                "high": None if category is categories[-1] else category.high,
+                "shades": [to_hex(shade) for shade in shades_of(category, palette)[::4]],
+            }
+            for category in categories
+        ],
+    }
+
+
+@functools.cache
+def _state_lines() -> str:
+    """Give the states as GeoJSON text; borders between two states stay common to both."""
+    frame = states()
+    shapes = shapely.coverage_simplify(frame.geometry.to_numpy(), _BORDER_DEGREES)
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"name": str(name)},
+            "geometry": json.loads(shapely.to_geojson(shapely.set_precision(shape, 1e-4, mode="pointwise"))),
+        }
+        for name, shape in zip(frame["name"], shapes, strict=True)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features})
+
+
+@functools.cache
+def _cities() -> list[tuple[str, float, float, float]]:
+    """Choose cities that help to find one's way, largest first and none close to a larger one.
+
+    Returns:
+        name, longitude, latitude, and the zoom of the map from which on it is named.
+    """
+    chosen: list[tuple[str, float, float, float]] = []
+    for city in cities():
+        if len(chosen) == _CITIES:
+            break
+        if all(max(abs(city.lon - c[1]), abs(city.lat - c[2])) > _CITY_APART_DEGREES for c in chosen):
+            zoom = 0.0 if len(chosen) < 18 else 4.6 if len(chosen) < 40 else 5.4
+            chosen.append((city.name, round(city.lon, 3), round(city.lat, 3), zoom))
+    return chosen
+
+
+def _degrees(mx: float, my: float) -> list[float]:
+    """Turn a place on the Mercator square into longitude and latitude."""
+    lat = np.degrees(2 * np.arctan(np.exp(np.pi * (1 - 2 * my))) - np.pi / 2)
+    return [round(360 * mx - 180, 5), round(float(lat), 5)]
