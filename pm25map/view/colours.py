@@ -84,3 +84,21 @@ def ramp(signed: bool) -> list[str]:
     """
     colormap = mpl.colormaps["PuOr_r" if signed else "viridis"]
     return [to_hex(colour) for colour in colormap(np.linspace(0, 1, 64))]
+
+
+def range_of(values: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Choose the ends of a bar of colours: the 1st and 99th percentile, around zero where there is a sign.
+
+    Args:
+        values: any shape, NaN where there is none. Shares from 0 to 1 keep these ends.
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(known, [1, 99]))
+    if low < 0:
+        high = max(-low, high)
+        return -high, high
+    if known.max() <= 1:
+        return 0.0, 1.0
+    return low, high if high > low else low + 1.0

@@ -104,10 +104,14 @@ def list_maps(paths: Iterable[Path]) -> list[Path]:
             found.append(path)
             continue
         inside = sorted(
-            p for p in path.rglob("*.tif") if not any(part.startswith(".") for part in p.relative_to(path).parts)
+            p
+            for p in path.rglob("*.tif")
+            if not any(part.startswith(".") for part in p.relative_to(path).parts)
         )
         if not inside:
-            raise BadMap(f"folder {path} holds no map (*.tif): make some with pm25map predict --out {path}/cog.tif")
+            raise BadMap(
+                f"folder {path} holds no map (*.tif): make some with pm25map predict --out {path}/cog.tif"
+            )
         found += inside
     return list(dict.fromkeys(found))
 
@@ -210,7 +214,11 @@ def _read_layers(source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
 
 
 def _key(number: int, description: str, tags: dict[str, str], taken: set[str]) -> str:
-    if tags.get("standard_name") == STANDARD_NAME and description in ("", LONG_NAME, PM25) and PM25 not in taken:
+    if (
+        tags.get("standard_name") == STANDARD_NAME
+        and description in ("", LONG_NAME, PM25)
+        and PM25 not in taken
+    ):
         return PM25
     key = re.sub(r"\W+", "_", description.lower()).strip("_") or f"band_{number}"
     return key if key not in taken else f"{key}_{number}"
@@ -221,9 +229,7 @@ def _flags(tags: dict[str, str]) -> tuple[tuple[int, str], ...]:
     meanings = tags.get("flag_meanings", "").split()
     if not masks or len(masks) != len(meanings):
         return ()
-    return tuple(
-        (mask, meaning.replace("_", " ")) for mask, meaning in zip(masks, meanings, strict=True)
-    )
+    return tuple((mask, meaning.replace("_", " ")) for mask, meaning in zip(masks, meanings, strict=True))
 
 
 def _day_of(tags: dict[str, str], path: Path) -> dt.date | None:

@@ -9,26 +9,32 @@ import shapely
 from matplotlib.colors import to_hex
 
 from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category
-from pm25map.diagnostics.hotspots import HotSpot, cities
+from pm25map.diagnostics.hotspots import HotSpot
 from pm25map.grid import states
-from pm25map.view.colours import Palette, colours, ramp, shades_of
+from pm25map.grid.cities import cities
+from pm25map.view.colours import Palette, colours, ramp, range_of, shades_of
 from pm25map.view.layers import Layer, LookedAt
 from pm25map.view.pack import net_of, pack
 
 _BORDER_DEGREES = 0.004
 """How far a state line may be off: 400 m, less than a cell of any grid that a page holds."""
 
-_CITIES = 70
-_CITY_APART_DEGREES = 0.9
+_CITIES = 45
+_CITY_APART_DEGREES = 1.6
 
 EDITIONS = {"2024": CATEGORIES, "earlier": CATEGORIES_BEFORE_2024}
 _PALETTES: tuple[Palette, ...] = ("epa", "safe")
 
-ESTIMATES = "Estimates of a model, not measurements; values are 24-hour means, cut to 0.1 µg/m³ as the index asks."
+ESTIMATES = (
+    "Estimates of a model, not measurements; values are 24-hour means, cut to 0.1 µg/m³ as the index asks."
+)
 
 
 def page_data(
-    maps: list[LookedAt], left_out: list[str], spots: list[list[HotSpot]], links: list[dict[str, str]] | None = None
+    maps: list[LookedAt],
+    left_out: list[str],
+    spots: list[list[HotSpot]],
+    links: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Gather everything that the page shows.
 
@@ -77,7 +83,8 @@ def title_of(maps: list[LookedAt]) -> str:
     what = "PM2.5" if any(one.found for one in maps) else maps[0].path.name
     if not days:
         return what
-    return f"{what}, {days[0]}" if days[0] == days[-1] else f"{what}, {days[0]} to {days[-1]}"
+    first, last = (f"{day.day} {day:%B %Y}" for day in (days[0], days[-1]))
+    return f"{what}, {first}" if first == last else f"{what}, {first} to {last}"
 
 
 def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] | None) -> dict[str, Any]:
@@ -92,7 +99,9 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
             f"Classes: {p.aqi_edition}. Licence {p.licence}.",
         ]
     else:
-        facts.append("pm25map did not make it: what it lacks, such as the model and the day's definition, is not shown.")
+        facts.append(
+            "pm25map did not make it: what it lacks, such as the model and the day's definition, is not shown."
+        )
     if one.coarser > 1:
         facts.append(f"Each cell shown is the mean of {one.coarser} x {one.coarser} cells of the file.")
     layers = {}
@@ -142,19 +151,9 @@ def _layers(maps: list[LookedAt]) -> list[dict[str, Any]]:
 
 
 def _range(layers: list[Layer]) -> list[float]:
-    """Give the ends of a layer's colours: its 1st and 99th percentile, around zero where it has a sign."""
     if layers[0].kind == "flags":
         return [0, max(1, len(layers[0].flags))]
-    known = np.concatenate([layer.values[np.isfinite(layer.values)] for layer in layers])
-    if not known.size:
-        return [0.0, 1.0]
-    low, high = (float(v) for v in np.percentile(known, [1, 99]))
-    if low < 0:
-        high = max(-low, high)
-        low = -high
-    elif 0 <= known.min() and known.max() <= 1:
-        low, high = 0.0, 1.0
-    return [low, high if high > low else low + 1.0]
+    return list(range_of(np.concatenate([layer.values.ravel() for layer in layers])))
 
 
 def _scheme(categories: tuple[Category, ...], palette: Palette) -> dict[str, Any]:
@@ -167,7 +166,7 @@ def _scheme(categories: tuple[Category, ...], palette: Palette) -> dict[str, Any
                 "name": category.name,
                 "low": category.low,
                 "high": None if category is categories[-1] else category.high,
-                "shades": [to_hex(shade) for shade in shades_of(category, palette)[::4]],
+                "shades": [to_hex(tuple(shade)) for shade in shades_of(category, palette)[::4]],
             }
             for category in categories
         ],
@@ -202,7 +201,7 @@ def _cities() -> list[tuple[str, float, float, float]]:
         if len(chosen) == _CITIES:
             break
         if all(max(abs(city.lon - c[1]), abs(city.lat - c[2])) > _CITY_APART_DEGREES for c in chosen):
-            zoom = 0.0 if len(chosen) < 18 else 4.6 if len(chosen) < 40 else 5.4
+            zoom = 0.0 if len(chosen) < 16 else 4.6
             chosen.append((city.name, round(city.lon, 3), round(city.lat, 3), zoom))
     return chosen
 

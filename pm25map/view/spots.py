@@ -1,18 +1,25 @@
 """Hot spots of maps that lie on disk."""
 
+import csv
+import dataclasses
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
+import shapely
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from pm25map.base.errors import BadMap, BadPredictors
+from pm25map.base.errors import BadMap, BadOutput, BadPredictors
+from pm25map.base.files import check_output, replacing
 from pm25map.diagnostics.hotspots import HotSpot, find_hotspots
 from pm25map.grid import Block, Grid
 from pm25map.predictors.reader import Predictors
 from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.view.card import draw_card
 from pm25map.view.layers import PM25, LookedAt
 
 SMOKE = "wildfire_smoke"
@@ -107,5 +114,59 @@ def _smoke(predictors: Predictors, one: LookedAt) -> npt.NDArray[np.float32]:
     rows, cols = one.shape
     fits = one.crs == grid.crs and one.transform[0] == a and col % 1 == 0 and row % 1 == 0
     if not fits or row < 0 or col < 0 or row + rows > grid.shape[0] or col + cols > grid.shape[1]:
-        raise BadPredictors(f"{predictors.path} lies on another grid than {one.path}: give the store of that grid")
+        raise BadPredictors(
+            f"{predictors.path} lies on another grid than {one.path}: give the store of that grid"
+        )
     return smoke[int(row) : int(row) + rows, int(col) : int(col) + cols]
+
+
+def write_events(
+    events: list[HotSpot], maps: list[LookedAt], folder: Path, *, cards: int, overwrite: bool = False
+) -> list[Path]:
+    """Write hot spots as a table, as GeoJSON, and as cards.
+
+    Args:
+        events: of `events_of` over these maps.
+        maps: in which they were found.
+        folder: made where absent.
+        cards: how many events get a card, at most.
+        overwrite: replace files that are there.
+
+    Returns:
+        the files: hotspots.csv, hotspots.geojson, then the cards.
+
+    Raises:
+        BadOutput: a file cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadOutput(f"cannot make folder {folder}: {error.strerror}. Choose another") from error
+    table, outlines = folder / "hotspots.csv", folder / "hotspots.geojson"
+    files = [table, outlines]
+    files += [folder / f"{n:02d}-{_slug(event.title)}.png" for n, event in enumerate(events[:cards], start=1)]
+    for path in files:
+        check_output(path, overwrite=overwrite)
+    names = [field.name for field in dataclasses.fields(HotSpot)]
+    rows = [event.properties() for event in events]
+    with replacing(table) as part, part.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]) if rows else names)
+        writer.writeheader()
+        writer.writerows(rows)
+    features = [
+        {
+            "type": "Feature",
+            "properties": row,
+            "geometry": json.loads(shapely.to_geojson(shapely.set_precision(event.outline, 1e-4))),
+        }
+        for event, row in zip(events, rows, strict=True)
+    ]
+    with replacing(outlines) as part:
+        part.write_text(json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False))
+    for event, path in zip(events, files[2:], strict=False):
+        draw_card(event, maps, path, overwrite=overwrite)
+    return files
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -67,7 +67,7 @@ async function show() {
   $("previous").disabled = state.frame === 0;
   $("next").disabled = state.frame === DATA.maps.length - 1;
   $("facts").replaceChildren(...[...map.facts, ...DATA.facts].map((text) => element("p", {}, text)));
-  await Promise.all([spots.show(state.frame), pick(state.picked)]);
+  await Promise.all([spots.show(state.frame, !state.with.startsWith("map:")), pick(state.picked)]);
   document.documentElement.dataset.ready = String(turn);
 }
 
@@ -191,20 +191,22 @@ function addCities() {
 
 let map, spots;
 const mark = new maplibregl.Marker({ color: "#0b57d0" });
-try {
+
+async function start() {
+  // The first values are unpacked before the map begins to draw: drawing leaves no time for it.
+  await codesOf(state.frame, state.key);
   map = startMap();
   spots = new Spots(map, $("spots"), $("spots-note"));
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
   map.addControl(new maplibregl.ScaleControl({ unit: "metric" }), "bottom-left");
-  map.on("load", () => {
-    map.addLayer(raster, "state-rims");
-    spots.addLayers();
-    addCities();
-    fillControls();
-    wire();
-    show().catch((error) => problem(`This page cannot show its map: ${error.message}`));
-  });
-} catch (error) {
-  problem(`This browser cannot draw the map (${error.message}). It needs WebGL 2: use a current browser.`);
+  fillControls();
+  await map.once("style.load");
+  map.addLayer(raster, "state-rims");
+  spots.addLayers();
+  wire();
+  await show();
+  addCities();
 }
+
+start().catch((error) => problem(`This page cannot show its map (${error.message}). It needs a browser with WebGL 2.`));
 window.pm25map = { DATA, state, valueAt, cellAt, go, pick, get map() { return map; } };

@@ -68,7 +68,7 @@ function drawHistory(box, points, key, scheme) {
     return;
   }
   const layer = layerOf(key), unit = unitText(layer.unit);
-  const [width, height, left, right, top, bottom] = [336, 140, 40, 8, 14, 22];
+  const [width, height, left, right, top, bottom] = [336, 146, 40, 8, 24, 22];
   const end = Date.parse(points[points.length - 1].day), start = Date.parse(points[0].day);
   const values = points.flatMap((p) => [p.value, p.low ?? p.value, p.high ?? p.value]);
   const most = Math.max(...values), least = Math.min(0, ...values);

@@ -14,8 +14,10 @@ class Spots {
     this.map.addLayer({ id: "spots", type: "line", source: "spots", paint: { "line-color": "#12161a", "line-width": 1.5 } });
   }
 
-  async show(frame) {
-    const found = DATA.maps[frame].spots ?? [];
+  // Where two days are swiped their outlines would lie on the wrong day: then only the list is shown.
+  async show(frame, onMap) {
+    const all = DATA.maps[frame].spots ?? [];
+    const found = onMap ? all : [];
     this.map.getSource("spots").setData({
       type: "FeatureCollection",
       features: found.map((spot) => ({ type: "Feature", properties: {}, geometry: spot.outline })),
@@ -31,10 +33,10 @@ class Spots {
       mark.getElement().removeAttribute("tabindex");
       mark.getElement().setAttribute("aria-hidden", "true");
     }
-    this.note.textContent = found.length
+    this.note.textContent = all.length
       ? "Regions well above the air around them. Choose one to fly there."
       : "No region of this map stands out from the air around it.";
-    this.list.replaceChildren(...found.map((spot, i) => this.entry(spot, i)));
+    this.list.replaceChildren(...all.map((spot, i) => this.entry(spot, i)));
   }
 
   entry(spot, i) {
