@@ -10,7 +10,7 @@ import numpy.typing as npt
 import shapely
 from pyproj import Transformer
 from rasterio.features import shapes
-from scipy.ndimage import find_objects, label
+from scipy.ndimage import binary_dilation, find_objects, label
 from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.aqi import CATEGORIES, category_of
@@ -28,6 +28,9 @@ from pm25map.grid.cities import cities, nearest_city
 from pm25map.grid.grid import LONLAT
 
 Kind = Literal["wildfire", "urban", "unclear"]
+
+JOIN_KM = 25.0
+"""Hot cells that lie this close belong together."""
 
 MINIMUM_KM2 = 300.0
 """A smaller region is left out: three cells of 10 km."""
@@ -147,7 +150,8 @@ def find_hotspots(
 ) -> list[HotSpot]:
     """Find the hot spots of some days.
 
-    Regions that share a cell on two days in a row are one event. A day that is not there ends an event.
+    Hot cells within 25 km of each other are one region, islands among them; regions that share a cell on two
+    days in a row are one event. A day that is not there ends an event.
 
     Args:
         pm25: (day, y, x), ug m-3, NaN where there is no estimate.
@@ -162,8 +166,9 @@ def find_hotspots(
     """
     background = np.stack([background_of(field, grid) for field in pm25])
     hot = hot_cells(pm25, background)
-    numbers, count = label(_with_gaps(hot, days), structure=_neighbours())
-    numbers = numbers[_slots(days)]
+    near = _widened(hot, grid)
+    numbers, count = label(_with_gaps(near, days), structure=_neighbours())
+    numbers = np.where(hot, numbers[_slots(days)], 0)
     peaks = stands_out(pm25, background, PEAK_UGM3, PEAK_SHARE)
     areas, owner = cell_areas(grid), _owner(grid)
     found = []
@@ -270,6 +275,17 @@ def _outline(cells: npt.NDArray[np.bool_], grid: Grid, to_lonlat: Transformer) -
     moved = shapely.transform(joined, lambda xy: np.column_stack(to_lonlat.transform(xy[:, 0], xy[:, 1])))
     valid: BaseGeometry = shapely.make_valid(moved)
     return valid
+
+
+def _widened(hot: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
+    """Add the cells within half of the joining distance: what then touches is one region."""
+    step_km = float(np.sqrt(np.median(cell_areas(grid))))
+    reach = round(JOIN_KM / 2 / step_km)
+    if not reach:
+        return hot
+    up, across = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+    disc = up**2 + across**2 <= reach**2
+    return np.stack([binary_dilation(day, disc) for day in hot])
 
 
 def _slots(days: list[dt.date | None]) -> npt.NDArray[np.int64]:

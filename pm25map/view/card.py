@@ -28,8 +28,8 @@ _SIZE_IN = (9.0, 6.4)
 _DPI = 150
 
 _AROUND = 0.5
-"""Share of the region's size that is shown around it, at least _LEAST_CELLS."""
-_LEAST_CELLS = 12
+_LEAST_CELLS, _MOST_CELLS = 12, 25
+"""Share of the region's size that is shown around it, and its limits."""
 
 
 def draw_card(spot: HotSpot, maps: list[LookedAt], out: Path, *, overwrite: bool = False) -> None:
@@ -70,7 +70,7 @@ def _draw_place(axes: Axes, spot: HotSpot, shown: LookedAt) -> None:
     a, _, c, _, e, f = shown.transform
     rows, cols = shown.shape
     left, bottom, right, top = transform_bounds(LONLAT, shown.crs, *spot.outline.bounds)
-    pad = max(_AROUND * max(right - left, top - bottom), _LEAST_CELLS * a)
+    pad = float(np.clip(_AROUND * max(right - left, top - bottom), _LEAST_CELLS * a, _MOST_CELLS * a))
     # The window has the form of the axes, so that the map fills them.
     half = max((right - left) / 2 + pad, ((top - bottom) / 2 + pad) * 1.15)
     x, y = (left + right) / 2, (bottom + top) / 2

@@ -42,6 +42,7 @@ class Layer:
         unit: of the values; empty where the file does not say.
         kind: a concentration of PM2.5 (drawn by class), flags (bits), or any other number.
         values: float32 (y, x), row 0 is north, NaN where there is none.
+        path, band: the file, and the number of the band in it from 1 on.
         flags: bit and meaning of each flag, of CF's flag_masks and flag_meanings.
     """
 
@@ -50,6 +51,8 @@ class Layer:
     unit: str
     kind: Kind
     values: npt.NDArray[np.float32]
+    path: Path
+    band: int
     flags: tuple[tuple[int, str], ...] = ()
 
 
@@ -141,7 +144,7 @@ def read_maps(paths: Iterable[Path]) -> tuple[list[LookedAt], dict[Path, str]]:
     if not maps:
         first = next(iter(left_out.values()))
         raise BadMap(f"none of {len(files)} files can be shown; the first: {first}")
-    return _joined(sorted(maps, key=lambda m: (m.day is None, m.day or dt.date.max, m.path.name))), left_out
+    return join_days(maps), left_out
 
 
 def read_map(path: Path) -> LookedAt:
@@ -155,7 +158,7 @@ def read_map(path: Path) -> LookedAt:
             ours = "PM25MAP_DAY" in source.tags() and source.tags(1).get("standard_name") == STANDARD_NAME
             _check(path, source)
             coarser = int(np.ceil(np.sqrt(source.width * source.height / MAXIMUM_CELLS)))
-            layers = _read_layers(source, coarser)
+            layers = _read_layers(path, source, coarser)
             a, b, c, d, e, f = (float(v) for v in source.transform[:6])
             authority = source.crs.to_authority()
             crs = ":".join(authority) if authority else CRS.from_user_input(source.crs).to_wkt()
@@ -189,7 +192,7 @@ def _check(path: Path, source: DatasetReader) -> None:
         raise BadMap(f"{path} holds complex numbers, which no map shows")
 
 
-def _read_layers(source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
+def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
     size = -(-source.height // coarser), -(-source.width // coarser)
     layers: list[Layer] = []
     for number in source.indexes:
@@ -209,7 +212,7 @@ def _read_layers(source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
         kind: Kind = (
             "flags" if flags else "concentration" if unit.lower() in _UNITS and not signed else "number"
         )
-        layers.append(Layer(key, label, unit, kind, values, flags))
+        layers.append(Layer(key, label, unit, kind, values, path, int(number), flags))
     return tuple(layers)
 
 
@@ -244,10 +247,10 @@ def _day_of(tags: dict[str, str], path: Path) -> dt.date | None:
         return None
 
 
-def _joined(maps: list[LookedAt]) -> list[LookedAt]:
-    """Join maps of one day and grid whose bands differ."""
+def join_days(maps: list[LookedAt]) -> list[LookedAt]:
+    """Join maps of one day and grid whose bands differ; sort by day and name, those without a day last."""
     joined: list[LookedAt] = []
-    for one in maps:
+    for one in sorted(maps, key=lambda m: (m.day is None, m.day or dt.date.max, m.path.name)):
         for number, other in enumerate(joined):
             same = one.day is not None and other.day == one.day and other.place == one.place
             keys = {layer.key for layer in other.layers}

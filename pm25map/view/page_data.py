@@ -116,11 +116,12 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
         "grid": grid,
         "layers": layers,
         "facts": facts,
-        "spots": [_spot(spot) for spot in spots],
+        "spots": [spot_data(spot) for spot in spots],
     }
 
 
-def _spot(spot: HotSpot) -> dict[str, Any]:
+def spot_data(spot: HotSpot) -> dict[str, Any]:
+    """Say of a hot spot what the page shows."""
     west, south, east, north = spot.outline.bounds
     return {
         "name": spot.title,

@@ -16,7 +16,12 @@ class Spots {
 
   // Where two days are swiped their outlines would lie on the wrong day: then only the list is shown.
   async show(frame, onMap) {
-    const all = DATA.maps[frame].spots ?? [];
+    const map = DATA.maps[frame];
+    if (map.spots_href) {
+      map.spots = await (await fetch(map.spots_href)).json();
+      delete map.spots_href;
+    }
+    const all = map.spots ?? [];
     const found = onMap ? all : [];
     this.map.getSource("spots").setData({
       type: "FeatureCollection",
