@@ -3,7 +3,6 @@
 import datetime as dt
 import functools
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +22,10 @@ from pm25map.diagnostics.background import (
     hot_cells,
     stands_out,
 )
+from pm25map.diagnostics.hotspot_kind import Kind, kind_of
 from pm25map.grid import Grid, state_of_cells, states
 from pm25map.grid.cities import cities, nearest_city
 from pm25map.grid.grid import LONLAT
-
-Kind = Literal["wildfire", "urban", "unclear"]
 
 JOIN_KM = 25.0
 """Hot cells that lie this close belong together."""
@@ -35,18 +33,8 @@ JOIN_KM = 25.0
 MINIMUM_KM2 = 300.0
 """A smaller region is left out: three cells of 10 km."""
 
-URBAN_KM2, URBAN_UGM3 = 20_000.0, CATEGORIES[3].high
-"""Cities make neither larger regions nor higher daily means; what exceeds either is smoke."""
-
-PLUME_UGM3, WILDFIRE_UGM3 = CATEGORIES[1].high, CATEGORIES[2].high
-"""ug m-3: a large region is a plume only when it reaches beyond Moderate; any region beyond the next class."""
-
-URBAN_PEOPLE, CITY_PEOPLE = 50_000, 100_000
-"""People of the largest place inside: with and without a record of smoke."""
-
-SMOKE_SHARE = 0.5
-
 _NEAR_KM = 25.0
+_HOLE_CELLS = 30
 
 
 @dataclass(frozen=True)
@@ -232,36 +220,6 @@ def _describe(
     )
 
 
-def kind_of(area_km2: float, maximum: float, people: int, smoke_percent: float | None) -> tuple[Kind, str]:
-    """Tell a wildfire from a city, by rules that a reader can check.
-
-    Args:
-        area_km2: of the region.
-        maximum: ug m-3, its highest value.
-        people: of the largest place inside; 0 without one.
-        smoke_percent: share under smoke of NOAA HMS; None where nobody recorded it.
-
-    Returns:
-        the kind, and the rule in words.
-    """
-    inside = f"a place of {people:,} people inside"
-    if smoke_percent is not None:
-        said = f"NOAA HMS drew smoke over {smoke_percent:.0f} % of it"
-        if smoke_percent >= 100 * SMOKE_SHARE:
-            return "wildfire", said
-        return ("urban", f"{inside}; {said}") if people >= URBAN_PEOPLE else ("unclear", said)
-    large = area_km2 > URBAN_KM2
-    rules: tuple[tuple[bool, Kind, str], ...] = (
-        (large and maximum > PLUME_UGM3, "wildfire", f"larger than a city's air: over {URBAN_KM2:,.0f} km2"),
-        (maximum > URBAN_UGM3, "wildfire", f"worse than a city's air: over {URBAN_UGM3:g} ug/m3"),
-        (people >= CITY_PEOPLE and not large, "urban", inside),
-        (maximum > WILDFIRE_UGM3, "wildfire", f"over {WILDFIRE_UGM3:g} ug/m3, and no city inside"),
-        (True, "unclear", "neither large, nor high, nor over a city"),
-    )
-    kind, reason = next((kind, reason) for holds, kind, reason in rules if holds)
-    return kind, f"{reason} (no record of smoke at hand)"
-
-
 def _largest_inside(cells: npt.NDArray[np.bool_], grid: Grid) -> int:
     places = cities()
     row, col = grid.cells_at([c.lon for c in places], [c.lat for c in places])
@@ -271,10 +229,18 @@ def _largest_inside(cells: npt.NDArray[np.bool_], grid: Grid) -> int:
 
 def _outline(cells: npt.NDArray[np.bool_], grid: Grid, to_lonlat: Transformer) -> BaseGeometry:
     found = shapes(cells.astype(np.uint8), mask=cells, connectivity=8, transform=grid.affine)
-    joined = shapely.union_all([shapely.make_valid(shapely.geometry.shape(polygon)) for polygon, _ in found])
+    whole = [_without_small_holes(polygon["coordinates"], grid) for polygon, _ in found]
+    joined = shapely.union_all([shapely.make_valid(polygon) for polygon in whole])
     moved = shapely.transform(joined, lambda xy: np.column_stack(to_lonlat.transform(xy[:, 0], xy[:, 1])))
     valid: BaseGeometry = shapely.make_valid(moved)
     return valid
+
+
+def _without_small_holes(rings: list[list[tuple[float, float]]], grid: Grid) -> shapely.Polygon:
+    """Fill the holes of few cells: they are noise to the eye. Areas are counted without them all the same."""
+    width, height = grid.step
+    large = [ring for ring in rings[1:] if shapely.Polygon(ring).area > _HOLE_CELLS * width * height]
+    return shapely.Polygon(rings[0], large)
 
 
 def _widened(hot: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:

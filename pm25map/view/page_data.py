@@ -20,7 +20,9 @@ _BORDER_DEGREES = 0.004
 """How far a state line may be off: 400 m, less than a cell of any grid that a page holds."""
 
 _CITIES = 45
-_CITY_APART_DEGREES = 1.6
+_APART_DEGREES, _FIRST_APART_DEGREES = 1.6, 5.0
+_NAMED_ZOOM = 4.6
+"""Before it only cities far from each other are named, so that no two names meet."""
 
 EDITIONS = {"2024": CATEGORIES, "earlier": CATEGORIES_BEFORE_2024}
 _PALETTES: tuple[Palette, ...] = ("epa", "safe")
@@ -199,11 +201,12 @@ def _cities() -> list[tuple[str, float, float, float]]:
     """
     chosen: list[tuple[str, float, float, float]] = []
     for city in cities():
+        away = [(max(abs(city.lon - lon), abs(city.lat - lat)), zoom) for _, lon, lat, zoom in chosen]
         if len(chosen) == _CITIES:
             break
-        if all(max(abs(city.lon - c[1]), abs(city.lat - c[2])) > _CITY_APART_DEGREES for c in chosen):
-            zoom = 0.0 if len(chosen) < 16 else 4.6
-            chosen.append((city.name, round(city.lon, 3), round(city.lat, 3), zoom))
+        if all(distance > _APART_DEGREES for distance, _ in away):
+            first = all(distance > _FIRST_APART_DEGREES for distance, zoom in away if zoom == 0)
+            chosen.append((city.name, round(city.lon, 3), round(city.lat, 3), 0.0 if first else _NAMED_ZOOM))
     return chosen
 
 
