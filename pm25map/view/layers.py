@@ -156,9 +156,12 @@ def read_map(path: Path) -> LookedAt:
     try:
         with rasterio.open(path) as source:
             ours = "PM25MAP_DAY" in source.tags() and source.tags(1).get("standard_name") == STANDARD_NAME
-            _check(path, source)
+            if any(np.dtype(kind).kind == "c" for kind in source.dtypes):
+                raise BadMap(f"{path} holds complex numbers, which no map shows")
             coarser = int(np.ceil(np.sqrt(source.width * source.height / MAXIMUM_CELLS)))
             layers = _read_layers(path, source, coarser)
+            # After the values: of a file that was cut short the place is lost as well.
+            _check_place(path, source)
             a, b, c, d, e, f = (float(v) for v in source.transform[:6])
             authority = source.crs.to_authority()
             crs = ":".join(authority) if authority else CRS.from_user_input(source.crs).to_wkt()
@@ -182,14 +185,12 @@ def read_map(path: Path) -> LookedAt:
     )
 
 
-def _check(path: Path, source: DatasetReader) -> None:
+def _check_place(path: Path, source: DatasetReader) -> None:
     if source.crs is None:
         raise BadMap(f"{path} does not say where it lies (no CRS): add one, for example rio edit-info --crs")
     a, b, _, d, e, _ = source.transform[:6]
     if b or d or a <= 0 or e >= 0:
         raise BadMap(f"{path} is not north up and west left: warp it first, for example with gdalwarp")
-    if any(np.dtype(kind).kind == "c" for kind in source.dtypes):
-        raise BadMap(f"{path} holds complex numbers, which no map shows")
 
 
 def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
