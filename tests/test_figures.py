@@ -57,7 +57,15 @@ def test_a_figure_is_fine_enough_for_print_and_looks_as_stored(folder, tmp_path)
 
 def test_a_figure_says_projection_scale_day_and_unit(folder):
     words = words_of(folder / "pm25_2020-09-12.tif")
-    for part in ("EPSG:5070", "Albers", "500 km", "12 September 2020", "µg/m³", "conus-open 1.0", "2024-05-06"):
+    for part in (
+        "EPSG:5070",
+        "Albers",
+        "500 km",
+        "12 September 2020",
+        "µg/m³",
+        "conus-open 1.0",
+        "2024-05-06",
+    ):
         assert part in words
     earlier = words_of(folder / "pm25_2020-09-12.tif", categories=CATEGORIES_BEFORE_2024)
     assert "12.1 to 35.4" in earlier

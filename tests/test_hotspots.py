@@ -145,7 +145,9 @@ def test_background_follows_the_air_and_not_a_spot(base, quarter):
 
 
 def test_areas_of_cells_in_degrees_are_those_of_the_sphere():
-    grid = Grid("degrees", "OGC:CRS84", (1.0, 0, -180.0, 0, -1.0, 90.0), (180, 360), 64, np.ones((180, 360), bool))
+    grid = Grid(
+        "degrees", "OGC:CRS84", (1.0, 0, -180.0, 0, -1.0, 90.0), (180, 360), 64, np.ones((180, 360), bool)
+    )
     assert cell_areas(grid).sum() == pytest.approx(4 * np.pi * 6371.0088**2, rel=1e-9)
     assert cell_areas(conus())[0, 0] == pytest.approx(100)
 
@@ -179,7 +181,9 @@ def folder(tmp_path_factory):
 
 
 def test_table_outlines_and_cards_are_written(folder, tmp_path):
-    done = CliRunner().invoke(command, [str(folder), "--out", str(tmp_path / "spots")], catch_exceptions=False)
+    done = CliRunner().invoke(
+        command, [str(folder), "--out", str(tmp_path / "spots")], catch_exceptions=False
+    )
     assert done.exit_code == 0
     assert "1  Wildfire smoke near" in done.stdout
     with (tmp_path / "spots" / "hotspots.csv").open() as handle:

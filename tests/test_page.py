@@ -201,9 +201,13 @@ def test_two_days_are_swiped(page):
     choose(page, "with", "map:2")
     assert page.text_content("#left-name") == "2020-09-11"
     assert page.text_content("#right-name") == "2020-09-13"
-    middle = page.evaluate("(() => { const p = pm25map.map.project([-98.2, 38.5]); return p.x / pm25map.map.getContainer().clientWidth; })()")
+    middle = page.evaluate(
+        "(() => { const p = pm25map.map.project([-98.2, 38.5]); return p.x / pm25map.map.getContainer().clientWidth; })()"
+    )
     for split, value in ((middle + 0.1, "10.0"), (middle - 0.1, "21.0")):
-        page.evaluate(f"(() => {{ const s = document.getElementById('swipe'); s.value = {100 * split}; s.dispatchEvent(new Event('input')); }})()")
+        page.evaluate(
+            f"(() => {{ const s = document.getElementById('swipe'); s.value = {100 * split}; s.dispatchEvent(new Event('input')); }})()"
+        )
         assert point_at(page, -98.2, 38.5).startswith(f"{value} µg/m³")
 
 
@@ -265,7 +269,9 @@ def test_one_day_is_small(folder, tmp_path):
 def test_another_programs_map_is_shown(browser, tmp_path):
     values = np.arange(600, dtype=np.float32).reshape(20, 30) - 300
     path = tmp_path / "<b>theirs.tif"
-    write_bands(path, {"</script><b>x": (values, "K")}, crs="EPSG:4326", transform=Affine(0.5, 0, -105, 0, -0.5, 42))
+    write_bands(
+        path, {"</script><b>x": (values, "K")}, crs="EPSG:4326", transform=Affine(0.5, 0, -105, 0, -0.5, 42)
+    )
     assert make([path, "--out", tmp_path / "t.html"]).exit_code == 0
     page = open_page(browser, (tmp_path / "t.html").as_uri())
     assert page.text_content("h1") == "<b>theirs.tif"

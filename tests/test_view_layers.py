@@ -127,7 +127,9 @@ def test_what_cannot_be_shown_is_one_clear_line(tmp_path, make, words):
 
 def test_a_map_of_many_cells_is_looked_at_through_means(tmp_path):
     values = np.tile(np.float32([[1, 3], [5, 7]]), (800, 800))
-    path = write_bands(tmp_path / "f.tif", {"pm25": (values, "ug m-3")}, transform=Affine(100, 0, 0, 0, -100, 2e6))
+    path = write_bands(
+        tmp_path / "f.tif", {"pm25": (values, "ug m-3")}, transform=Affine(100, 0, 0, 0, -100, 2e6)
+    )
     found = read_map(path)
     assert (found.coarser, found.shape, found.transform[0]) == (2, (800, 800), 200)
     np.testing.assert_allclose(found.layers[0].values, 4)
@@ -174,7 +176,9 @@ def test_flags_come_back_as_they_are():
 def test_the_net_finds_the_cell_of_a_place(tmp_path, crs, transform, shape):
     """Between the knots of the net a place is off by less than 0.02 cells: the oracle is PROJ itself."""
     values = np.zeros(shape, np.float32)
-    shown = read_map(write_bands(tmp_path / "m.tif", {"a": (values, "")}, crs=crs, transform=Affine(*transform)))
+    shown = read_map(
+        write_bands(tmp_path / "m.tif", {"a": (values, "")}, crs=crs, transform=Affine(*transform))
+    )
     net = net_of(shown)
     rows, cols = net.knots
     import base64
@@ -184,7 +188,9 @@ def test_the_net_finds_the_cell_of_a_place(tmp_path, crs, transform, shape):
     west, north, east, south = net.box
     mx, my = np.meshgrid(np.linspace(west, east, middle.shape[1]), np.linspace(north, south, middle.shape[0]))
     turn = 2 * np.pi * 6_378_137
-    x, y = Transformer.from_crs("EPSG:3857", crs, always_xy=True).transform((mx - 0.5) * turn, (0.5 - my) * turn)
+    x, y = Transformer.from_crs("EPSG:3857", crs, always_xy=True).transform(
+        (mx - 0.5) * turn, (0.5 - my) * turn
+    )
     a, _, c, _, e, f = shown.transform
     col, row = (x - c) / a, (y - f) / e
     inside = (col > 0) & (row > 0) & (col < shown.shape[1]) & (row < shown.shape[0])

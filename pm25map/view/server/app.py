@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 from attrs import define
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Request
@@ -17,6 +18,7 @@ from pydantic import BaseModel
 from rasterio import Env
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
+from rio_tiler.models import ImageData
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 from titiler.core.factory import BaseFactory
@@ -33,7 +35,7 @@ from pm25map.view.page_data import EDITIONS, page_data, spot_data, title_of
 from pm25map.view.report import page_text
 from pm25map.view.server.catalogue import Catalogue, Entry
 from pm25map.view.server.limits import Limits
-from pm25map.view.server.queries import QUIET, days_of, series, statistics
+from pm25map.view.server.queries import QUIET, days_of, opened, series, statistics
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -129,7 +131,7 @@ def make_app(catalogue: Catalogue, *, rate: float = 200.0, hosts: tuple[str, ...
     """
     app = FastAPI(title="pm25map", version=__version__, docs_url=None, redoc_url=None)
     add_exception_handlers(app, {**DEFAULT_STATUS_CODES, BadRequest: 400})
-    app.add_exception_handler(BadMap, _gone)
+    app.add_exception_handler(BadMap, functools.partial(_gone, f"{catalogue.folder}/"))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_middleware(Limits, rate=rate)
     find = _finder(catalogue)
@@ -180,39 +182,52 @@ class MapTiles(BaseFactory):
             found = entry.layer(layer)
             if found is None:
                 raise HTTPException(404, f"map {entry.name} has no such layer: ask /maps which there are")
-            with Env(**QUIET), Reader(str(found.path)) as source:
+            with Env(**QUIET), opened(found) as file, Reader(str(found.path), dataset=file) as source:
                 try:
                     image = source.tile(
                         x, y, z, tilesize=_TILE, indexes=found.band, resampling_method="nearest"
                     )
                 except TileOutsideBounds as error:
                     raise HTTPException(404, "the map does not reach this tile") from error
-            table = _table(entry, layer, edition, palette)
-            content, kind = render_image(image, output_format=ImageType.png, colormap=table, add_mask=True)
+            picture = ImageData(_coloured(entry, layer, edition, palette, image.array[0]))
+            content, kind = render_image(picture, output_format=ImageType.png, add_mask=True)
             return Response(content, media_type=kind, headers={"Cache-Control": "max-age=3600"})
 
 
-_tables: dict[tuple[str, str, str, str], Any] = {}
+def _coloured(
+    entry: Entry, key: str, edition: str, palette: Palette, values: "np.ma.MaskedArray[Any, Any]"
+) -> "np.ma.MaskedArray[Any, Any]":
+    """Give red, green and blue (3, y, x), uint8; masked where there is no value."""
+    edges, shades = _table(entry, key, edition, palette)
+    known = np.isfinite(np.ma.filled(values.astype(np.float64), np.nan))
+    step = np.digitize(np.where(known, np.ma.filled(values, 0), 0), edges[1:-1])
+    colour = np.moveaxis(shades[step], -1, 0)
+    return np.ma.MaskedArray(colour, mask=np.broadcast_to(~known, colour.shape))
 
 
-def _table(entry: Entry, key: str, edition: str, palette: Palette) -> Any:
-    """Give the colours of a layer as rio-tiler takes them: pairs of an interval and RGBA."""
-    name = (str(entry.shown.path), key, edition, palette)
+_tables: dict[tuple[str, str, str, str], tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]] = {}
+"""Colours of a layer that were worked out before: edges of values, and RGB between two edges."""
+
+
+def _table(
+    entry: Entry, key: str, edition: str, palette: Palette
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    layer = entry.layer(key)
+    by_class = layer is not None and layer.kind == "concentration"
+    # The classes are the same on every map; another layer has a range of its own.
+    name = (edition, palette, "", "") if by_class else ("", "", str(entry.shown.path), key)
     if name not in _tables:
-        layer = entry.layer(key)
-        if layer is not None and layer.kind == "concentration":
+        if by_class:
             colormap, norm = colours(EDITIONS[edition], palette)
             edges = np.array(norm.boundaries, dtype=np.float64)
-            shades = colormap(range(colormap.N), bytes=True)
+            shades = np.array(colormap(range(colormap.N), bytes=True))[:, :3]
         else:
             values = next(found.values for found in entry.whole().layers if found.key == key)
             ends = range_of(values)
             hexes = ramp(signed=ends[0] < 0)
             edges = np.linspace(*ends, len(hexes) + 1)
-            shades = np.array([[int(h[i : i + 2], 16) for i in (1, 3, 5)] + [255] for h in hexes])
-        edges[0], edges[-1] = -1e9, 1e9
-        pairs = zip(edges[:-1], edges[1:], shades, strict=True)
-        _tables[name] = [((float(a), float(b)), tuple(int(v) for v in shade)) for a, b, shade in pairs]
+            shades = np.array([[int(h[i : i + 2], 16) for i in (1, 3, 5)] for h in hexes], dtype=np.uint8)
+        _tables[name] = edges, shades
     return _tables[name]
 
 
@@ -309,5 +324,6 @@ def _said(entry: Entry) -> MapSaid:
     )
 
 
-def _gone(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, status_code=404)
+def _gone(folder: str, request: Request, error: Exception) -> JSONResponse:
+    """Answer for a map that was moved or damaged since the start, without telling where the folder lies."""
+    return JSONResponse({"detail": str(error).replace(folder, "")}, status_code=404)

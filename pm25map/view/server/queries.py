@@ -71,7 +71,7 @@ def _value(entry: Entry, layer: Layer, lon: float, lat: float) -> tuple[float | 
     x, y = Transformer.from_crs(LONLAT, entry.shown.crs, always_xy=True).transform(lon, lat)
     if not np.isfinite([x, y]).all():
         return None, False
-    with _opened(layer) as source:
+    with opened(layer) as source:
         col, row = ~source.transform * (x, y)
         if not (0 <= col < source.width and 0 <= row < source.height):
             return None, False
@@ -110,7 +110,7 @@ def statistics(entry: Entry, key: str, polygon: BaseGeometry) -> dict[str, Any]:
     outside = f"the polygon holds no value of map {entry.name}: it lies outside of the map, or over water"
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise BadRequest(outside)
-    with _opened(layer) as source:
+    with opened(layer) as source:
         whole = Window(0, 0, source.width, source.height)
         wanted = from_bounds(*moved.bounds, transform=source.transform)
         row, col = max(0, int(np.floor(wanted.row_off))), max(0, int(np.floor(wanted.col_off)))
@@ -164,7 +164,12 @@ def _summed(values: Any, areas: Any, layer: Layer) -> dict[str, Any]:
     }
 
 
-def _opened(layer: Layer) -> Any:
+def opened(layer: Layer) -> Any:
+    """Open the file of a layer, as the GeoTIFF that it was at the start and no other format.
+
+    Raises:
+        BadMap: it was moved or damaged.
+    """
     try:
         with rasterio.Env(**QUIET):
             return rasterio.open(layer.path, driver="GTiff")
