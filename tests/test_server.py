@@ -48,7 +48,8 @@ def folder(tmp_path_factory):
     (folder / "broken.tif").write_bytes(b"II*\0 cut short")
     (folder / "link.tif").symlink_to(outside / "secret.tif")
     (folder / "passwords.tif").symlink_to("/etc/passwd")
-    vrt = '<VRTDataset rasterXSize="60" rasterYSize="40"><SRS>EPSG:5070</SRS><VRTRasterBand dataType="Float32" band="1">'
+    vrt = '<VRTDataset rasterXSize="60" rasterYSize="40"><SRS>EPSG:5070</SRS>'
+    vrt += '<VRTRasterBand dataType="Float32" band="1">'
     vrt += f"<SimpleSource><SourceFilename>{outside}/secret.tif</SourceFilename><SourceBand>1</SourceBand>"
     (folder / "trap.tif").write_text(vrt + "</SimpleSource></VRTRasterBand></VRTDataset>")
     return folder

@@ -111,7 +111,7 @@ class Net:
 
 def net_of(shown: LookedAt) -> Net:
     """Lay a net over a map, fine enough that no place is off by more than a small part of a cell."""
-    box = _box(shown)
+    box = mercator_box(shown)
     knots = 33
     while True:
         places = _places(shown, box, knots)
@@ -126,7 +126,12 @@ def net_of(shown: LookedAt) -> Net:
     return Net(box, (knots, knots), text)
 
 
-def _box(shown: LookedAt) -> tuple[float, float, float, float]:
+def mercator_box(shown: LookedAt) -> tuple[float, float, float, float]:
+    """Give what of the Mercator square a map reaches: west, north, east, south, 0 to 1, y growing south.
+
+    Raises:
+        BadMap: it lies nowhere on the earth.
+    """
     a, _, c, _, e, f = shown.transform
     rows, cols = shown.shape
     # The poles lie nowhere on the Mercator square: what is beyond 85 degrees is not drawn.

@@ -10,6 +10,7 @@ import numpy as np
 
 from pm25map.base.errors import BadMap, BadServer
 from pm25map.view.layers import Layer, LookedAt, join_days, list_maps, read_map
+from pm25map.view.pack import mercator_box
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF begins. GDAL knows many more formats, some of which name other files to read."""
@@ -22,10 +23,17 @@ class Entry:
     Attributes:
         name: what a request calls it: the file's name without its ending.
         shown: the map without its values.
+        box: what of the Mercator square it reaches, as `mercator_box` gives it.
     """
 
     name: str
     shown: LookedAt
+    box: tuple[float, float, float, float]
+
+    def reaches(self, z: int, x: int, y: int) -> bool:
+        """Tell whether a tile of the Mercator square and the map can have a cell in common."""
+        west, north, east, south = (2**z * edge for edge in self.box)
+        return bool(x < east and x + 1 > west and y < south and y + 1 > north)
 
     @property
     def day(self) -> dt.date | None:
@@ -89,7 +97,7 @@ def read_catalogue(folder: Path, progress: Callable[[int, int], None] = lambda d
         name = one.path.stem
         while name in entries:
             name += "_"
-        entries[name] = Entry(name, one)
+        entries[name] = Entry(name, one, mercator_box(one))
     return Catalogue(root, entries, left_out)
 
 
