@@ -16,7 +16,8 @@ from rio_cogeo import cog_validate
 
 from pm25map.base.errors import BadOutput
 from pm25map.grid import Block, Grid, load_grid
-from pm25map.raster.cog import STANDARD_NAME, statistics_of, write_cog
+from pm25map.raster.bands import PM25
+from pm25map.raster.cog import statistics_of, write_cog
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_the_tags_say_what_the_values_are(tmp_path, grid):
     assert tags["Conventions"] == "CF-1.11"
     assert tags["OVERVIEW_RESAMPLING"] == "AVERAGE"
     assert {"title", "source", "history", "references", "license", "time_bnds"} <= set(tags)
-    assert band["standard_name"] == STANDARD_NAME
+    assert band["standard_name"] == PM25.standard_name
     assert band["units"] == "ug m-3"
     assert band["cell_methods"] == "time: mean"
     assert band["grid_mapping_name"] == "albers_conical_equal_area"

@@ -53,6 +53,10 @@ class BadOutput(Pm25mapError):
     """An output cannot be written: folder absent or read-only, disk full, or file already there."""
 
 
+class DiskFull(BadOutput):
+    """There is no room left: nothing more can be written, whatever the day."""
+
+
 class BadMap(Pm25mapError):
     """A file is not a map of this package, or is damaged."""
 

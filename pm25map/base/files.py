@@ -5,11 +5,12 @@ import errno
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pm25map.base.errors import BadOutput
+from pm25map.base.errors import BadOutput, DiskFull
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -45,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise _as_bad_output(path, error) from error
+        raise as_bad_output(path, error) from error
     part = staging / target.name
     try:
         yield part
@@ -56,15 +57,16 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
-            raise _as_bad_output(path, error) from error
+            raise as_bad_output(path, error) from error
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _as_bad_output(path: Path, error: OSError) -> BadOutput:
+def as_bad_output(path: Path, error: OSError) -> BadOutput:
+    """Say in one line why a place cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BadOutput(f"cannot write {path}: the disk is full. Free some space or choose another folder")
+        return DiskFull(f"cannot write {path}: the disk is full. Free some space or choose another folder")
     return BadOutput(f"cannot write {path}: {error.strerror or error}. Choose another folder")
 
 
@@ -88,3 +90,13 @@ def sha256_of_bytes(*parts: bytes) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
+
+
+def peak_memory() -> int:
+    """Tell the largest resident memory, bytes, that this process ever had; 0 where the system does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    # Linux counts kB, macOS bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -9,6 +9,9 @@ from pm25map.base.errors import Pm25mapError
 
 COMMANDS = {
     "predict": "Draw the PM2.5 map of one day.",
+    "plan": "Say what a backfill would do and cost.",
+    "backfill": "Draw the maps of many days, resumable at any moment.",
+    "verify": "Check a folder of maps against its checksums and its model.",
     "info": "Say what a map is, and which command makes it again.",
     "view": "Look at maps: one page that opens offline, figures, an animation.",
     "serve": "Serve maps as tiles, time series and statistics, with the same page.",

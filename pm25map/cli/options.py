@@ -1,11 +1,15 @@
-"""What several commands share: days as text, and a progress bar on stderr."""
+"""What several commands share: days and places as text, a progress bar on stderr, and the inputs of maps."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pm25map.base.storage import Location
+    from pm25map.raster.inputs import Inputs
 
 
 class DayType(click.ParamType):  # type: ignore[type-arg]  # newer click only
@@ -20,7 +24,20 @@ class DayType(click.ParamType):  # type: ignore[type-arg]  # newer click only
         return value if isinstance(value, dt.date) else parse_day(str(value))
 
 
+class LocationType(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A path, or a place in an object store."""
+
+    name = "PATH|URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Location":
+        """Tell paths and URLs apart."""
+        from pm25map.base.storage import location
+
+        return location(value) if isinstance(value, str) else value
+
+
 DAY = DayType()
+LOCATION = LocationType()
 
 
 @contextmanager
@@ -33,3 +50,18 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int,
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def open_for_maps(
+    model_name: str, grid_name: str | None, predictors: "Location | None", days: list[dt.date]
+) -> "Inputs":
+    """Open what maps are made of; the places of a grid are embedded at first use, with progress.
+
+    Args:
+        model_name, grid_name, predictors: as the options of the same names.
+        days: that must be there, checked before places are embedded; none where a command sorts them itself.
+    """
+    from pm25map.raster.inputs import open_inputs
+
+    with progress_bar("embedding the cells of the grid, once") as progress:
+        return open_inputs(model_name, grid_name, predictors, days=days, progress=progress)

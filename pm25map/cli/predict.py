@@ -2,20 +2,12 @@
 
 import datetime as dt
 import json
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from pm25map.grid import Block, Grid
-    from pm25map.places.store import PlaceStore
+from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
 
 
 @click.command()
@@ -29,8 +21,8 @@ if TYPE_CHECKING:
 @click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's.")
 @click.option(
     "--predictors",
-    type=click.Path(path_type=Path),
-    help="Store of predictors: *.zarr or *.zarr.zip. Default: the sample that comes with the grid.",
+    type=LOCATION,
+    help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample that comes with the grid.",
 )
 @click.option(
     "--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees: west south east north."
@@ -47,7 +39,7 @@ def command(
     out: Path,
     model_name: str,
     grid_name: str | None,
-    predictors: Path | None,
+    predictors: Any,
     bbox: tuple[float, float, float, float] | None,
     region_name: str | None,
     device: Any,
@@ -66,78 +58,50 @@ def command(
     """  # noqa: D301 - click reads \b
     import os
 
-    from pm25map.base.errors import BadPredictors
     from pm25map.base.files import check_output
-    from pm25map.model.card import CARD_FILE, load_model
-    from pm25map.predictors.reader import open_predictors
     from pm25map.raster.cog import write_cog
-    from pm25map.raster.predict import open_grid_of, predict_day, sample_of
-    from pm25map.raster.provenance import Provenance, created_time
+    from pm25map.raster.inputs import part_of
+    from pm25map.raster.predict import predict_day
+    from pm25map.raster.provenance import created_time
     from pm25map.raster.stac import item_path, write_stac_item
     from pm25map.view.headline import headline
     from pm25map.view.preview import draw_preview
 
     for target in (out, item_path(out), *([preview] if preview else [])):
         check_output(target, overwrite=overwrite)
-    model = load_model(model_name)
-    grid = open_grid_of(model, grid_name)
-    store = predictors or sample_of(grid)
-    if store is None:
-        raise BadPredictors(
-            f"no sample of predictors comes with grid {grid.name}: name a store with --predictors, "
-            f"or make one with pm25map data ingest --grid {grid.name} --store predictors.zarr"
-        )
-    opened = open_predictors(store)
-    view, region, where = _part(grid, bbox, region_name)
-    opened.check(grid, model.card.scaler.features, _window(day, model.card.window_days))
-    places = _places(model.card.place.encoder, grid)
+    inputs = open_for_maps(model_name, grid_name, predictors, [day])
+    part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:
         made = predict_day(
-            model,
-            grid,
-            opened,
-            places,
+            inputs.model,
+            inputs.grid,
+            inputs.predictors,
+            inputs.places,
             day,
-            view=view,
-            region=region,
+            view=part.view,
+            region=part.region,
             device=device,
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
-    card = model.card
-    words = ["pm25map", "predict", "--date", str(day), "--out", out.name, "--model", card.name]
-    words += ["--grid", grid.name] + (["--predictors", store.name] if predictors else [])
-    words += (["--bbox", *(f"{v:g}" for v in bbox)] if bbox else []) + (
-        ["--region", region_name] if region_name else []
-    )
-    provenance = Provenance(
-        day=day,
-        model_name=card.name,
-        model_version=card.version,
-        card_checksum=card.checksum,
-        network_checksum=card.network_checksum,
-        grid_name=grid.name,
-        grid_checksum=grid.checksum,
-        predictors_name=store.name,
-        predictors_checksum=opened.checksum,
-        command=shlex.join(words),
-        licence="CC-BY-4.0",
-        encoder=card.place.encoder,
-        encoder_checksum=card.place.checksum or "",
-        places_checksum=places.checksum if places else "",
-        region=where,
-    )
-    asked = None if region is None else region[made.view.slices]
+    grid = inputs.grid
     statistics = write_cog(
-        out, made.pm25, grid, provenance, overwrite=overwrite, block=made.view, asked=asked
+        out,
+        made.pm25,
+        grid,
+        inputs.provenance(day, out.name, made.engine, part),
+        more=made.more,
+        overwrite=overwrite,
+        block=made.view,
+        asked=part.asked(grid)[made.view.slices],
     )
     if preview:
         draw_preview(out, preview, overwrite=overwrite)
     write_stac_item(
         out,
         created=created_time(),
-        model_card=model.network.parent / CARD_FILE,
-        predictors=store,
+        model_card=inputs.card_path,
+        predictors=inputs.predictors.path,
         preview=preview,
         overwrite=overwrite,
     )
@@ -152,33 +116,3 @@ def command(
     click.echo(news.text)
     if preview:
         click.echo(f"Picture: {preview}")
-
-
-def _part(
-    grid: "Grid", bbox: tuple[float, float, float, float] | None, region_name: str | None
-) -> "tuple[Block | None, npt.NDArray[np.bool_] | None, str]":
-    """Turn --bbox and --region into a view of the grid, a mask, and words for the provenance."""
-    from pm25map.grid import cells_of_region
-
-    view = grid.window_of_bounds(*bbox) if bbox else None
-    region = cells_of_region(grid, region_name) if region_name else None
-    words = [region_name] if region_name else []
-    words += [" ".join(f"{value:g}" for value in bbox)] if bbox else []
-    return view, region, " in ".join(words) or "all"
-
-
-def _window(day: dt.date, length: int) -> list[dt.date]:
-    from pm25map.base.days import window_of
-
-    return window_of(day, length)
-
-
-def _places(name: str, grid: "Grid") -> "PlaceStore | None":
-    """Open the place store of a grid; build it at first use."""
-    from pm25map.places.encoder import encoder
-    from pm25map.places.store import default_store
-
-    if name == "none":
-        return None
-    with progress_bar(f"embedding {grid.cell_count:,} cells, once") as progress:
-        return default_store(grid, encoder(name), progress)

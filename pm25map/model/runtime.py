@@ -4,17 +4,14 @@ import ctypes
 import importlib
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from pm25map.base.errors import BadModel, DeviceUnavailable
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.model.card import Model, ModelCard
+from pm25map.model.engines.session import BatchedSession, EngineName, FloatArray, Session
 
 Device = Literal["auto", "cpu", "cuda"]
 
-CELLS_A_CALL = 256
-"""The LSTM op is fastest with 64 to 256 cells a call (docs/performance.md), and takes 100 MB there."""
+__all__ = ["Device", "EngineName", "Session", "count_cuda_devices", "open_session"]
 
 
 def count_cuda_devices() -> int:
@@ -29,56 +26,22 @@ def count_cuda_devices() -> int:
     return count.value
 
 
-class Session:
-    """An open model. Sessions do not travel between processes: each worker opens its own.
-
-    Attributes:
-        card: of the model.
-        provider: the execution provider that truly runs the network.
-    """
+class OnnxSession(BatchedSession):
+    """A model that ONNX Runtime runs."""
 
     def __init__(self, card: ModelCard, inference: Any) -> None:
-        self.card = card
+        super().__init__(card, "onnxruntime", inference.get_providers()[0])
         self._inference = inference
-        self.provider: str = inference.get_providers()[0]
 
-    def run(
-        self, window: npt.NDArray[np.float32], place: npt.NDArray[np.float32] | None
-    ) -> npt.NDArray[np.float32]:
-        """Estimate PM2.5 of any number of cells.
-
-        Args:
-            window: float32 (cell, day, input), as Scaler.apply gives it.
-            place: float32 (cell, d), or None for a model without a place.
-
-        Returns:
-            float32 (cell,), ug m-3.
-
-        Raises:
-            BadModel: a shape is not the card's, or the network gives what is no number.
-        """
-        expected = (self.card.window_days, len(self.card.scaler.inputs))
-        if window.shape[1:] != expected:
-            raise BadModel(f"model {self.card.name} reads {expected} days and inputs, not {window.shape[1:]}")
-        width = 0 if place is None else place.shape[1]
-        if width != self.card.place.dimension:
-            raise BadModel(
-                f"model {self.card.name} takes {self.card.place.dimension} numbers a place, not {width}"
-            )
-        out = np.empty(len(window), dtype=np.float32)
-        for start in range(0, len(window), CELLS_A_CALL):
-            part = slice(start, start + CELLS_A_CALL)
-            feeds = {"window": window[part]} | ({} if place is None else {"place": place[part]})
-            out[part] = self._inference.run(None, feeds)[0]
-        if not np.isfinite(out).all():
-            raise BadModel(
-                f"model {self.card.name} gave {int((~np.isfinite(out)).sum())} values that are no numbers: "
-                "its network is damaged. Export or fetch the model again"
-            )
+    def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        feeds = {"window": window} | ({} if place is None else {"place": place})
+        out: FloatArray = self._inference.run(None, feeds)[0]
         return out
 
 
-def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Session:
+def open_session(
+    model: Model, device: Device = "auto", threads: int = 1, engine: EngineName = "onnxruntime"
+) -> Session:
     """Open a model.
 
     Args:
@@ -86,12 +49,15 @@ def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Ses
         device: "auto" takes a CUDA device where there is a usable one, and says which it took by
             `Session.provider`; "cuda" fails where there is none.
         threads: of the CPU for one call.
+        engine: that shall run the network.
 
     Raises:
         BadInstall: onnxruntime is missing, or there twice.
         DeviceUnavailable: CUDA was asked for and cannot be used.
         BadModel: the file is no ONNX network, or was made for another card.
     """
+    if engine != "onnxruntime":
+        raise BadModel(f"unknown engine {engine!r}: there is onnxruntime")
     runtime = import_onnxruntime()
     usable = count_cuda_devices() > 0 and "CUDAExecutionProvider" in runtime.get_available_providers()
     if device == "cuda" and not usable:
@@ -126,7 +92,7 @@ def open_session(model: Model, device: Device = "auto", threads: int = 1) -> Ses
     identity = inference.get_modelmeta().custom_metadata_map.get("card", "")
     if identity != model.card.identity():
         raise BadModel(f"{model.network} carries another card than {model.card.name}: export the model again")
-    session = Session(model.card, inference)
+    session = OnnxSession(model.card, inference)
     if device == "cuda" and session.provider != "CUDAExecutionProvider":
         raise DeviceUnavailable(
             f"--device cuda: ONNX Runtime fell back to {session.provider}. Run pm25map doctor, or use --device cpu"

@@ -1,4 +1,4 @@
-"""A cache of decoded arrays with a limit on its bytes, shared by threads, keyed by what is read."""
+"""A cache of decoded arrays with a limit on its bytes, and a count of what was read; threads share both."""
 
 import threading
 from collections import OrderedDict
@@ -39,3 +39,23 @@ class ArrayCache:
             while self._held > self._limit and self._arrays:
                 _, dropped = self._arrays.popitem(last=False)
                 self._held -= dropped.nbytes
+
+
+class ReadCount:
+    """Counts what is read of the daily variables of a store; threads may share it.
+
+    Attributes:
+        chunks: of a day range, a variable and a block, decoded so far.
+        bytes: of their values as they are stored, decoded.
+    """
+
+    def __init__(self) -> None:
+        self.chunks = 0
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, chunks: int, size: int) -> None:
+        """Count some more."""
+        with self._lock:
+            self.chunks += chunks
+            self.bytes += size

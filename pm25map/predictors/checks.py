@@ -11,25 +11,32 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from pm25map.base.errors import BadGrid, BadPredictors, DayOutsideStore, MissingDays
+from pm25map.base.storage import Location, remote_errors
 from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.computed import NEEDS
 from pm25map.predictors.variables import VARIABLES, Variable, variable
 
 
-def open_checked(path: Path) -> layout.Group:
+def damage() -> tuple[type[Exception], ...]:
+    """Give what opening or reading a damaged store may raise."""
+    known = (OSError, ValueError, RuntimeError, LookupError, TypeError, zipfile.BadZipFile)
+    return known + remote_errors()
+
+
+def open_checked(path: Location) -> layout.Group:
     """Open the group of a store for reading.
 
     Raises:
         BadPredictors: there is nothing, or no Zarr store, or none that this package made.
     """
     make = f"Make one: pm25map data ingest --source all --start DAY --end DAY --store {path}"
-    if not path.exists():
+    if isinstance(path, Path) and not path.exists():
         raise BadPredictors(f"there is no predictor store {path}. {make}")
     try:
         group = layout.open_group(path, "r")
         framed = all(name in group for name in ("time", "y", "x", "land", "spatial_ref", layout.FINGERPRINT))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except damage() as error:
         raise BadPredictors(
             f"{path} is not a Zarr store of predictors, or is damaged ({_first_line(error)}). {make}"
         ) from error
@@ -40,7 +47,7 @@ def open_checked(path: Path) -> layout.Group:
     return group
 
 
-def read_grid(path: Path, group: layout.Group) -> Grid:
+def read_grid(path: Location, group: layout.Group) -> Grid:
     """Make the grid of a store again from its definition, land mask and CRS, which must agree.
 
     Raises:
@@ -84,7 +91,7 @@ def read_grid(path: Path, group: layout.Group) -> Grid:
     return grid
 
 
-def read_rows(path: Path, group: layout.Group, grid: Grid) -> dict[str, Variable]:
+def read_rows(path: Location, group: layout.Group, grid: Grid) -> dict[str, Variable]:
     """List the variables that a store holds and the table knows; layers that are half written are left out.
 
     Raises:
@@ -118,7 +125,7 @@ def read_rows(path: Path, group: layout.Group, grid: Grid) -> dict[str, Variable
     return rows
 
 
-def check_features(path: Path, held: Collection[str], features: Collection[str]) -> None:
+def check_features(path: Location, held: Collection[str], features: Collection[str]) -> None:
     """Refuse features that a store cannot give.
 
     Raises:
@@ -134,7 +141,7 @@ def check_features(path: Path, held: Collection[str], features: Collection[str])
         )
 
 
-def check_days(path: Path, whole: Mapping[str, Collection[dt.date]], days: list[dt.date]) -> None:
+def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: list[dt.date]) -> None:
     """Refuse a window whose days are not all in a store.
 
     Args:

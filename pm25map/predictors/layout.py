@@ -4,17 +4,17 @@ import datetime as dt
 import json
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 from pyproj import CRS
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 import pm25map
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.storage import Location, Remote
 from pm25map.grid import Grid
 from pm25map.predictors.variables import MISSING_PACKED, Variable, packing
 
@@ -39,8 +39,10 @@ _MONTHS = 12
 _AXIS_CHUNK = 4096
 
 
-def open_group(path: Path, mode: Literal["r", "r+", "w"]) -> Group:
-    """Open the group of a store: a folder, or a zip file, which is read only."""
+def open_group(path: Location, mode: Literal["r", "r+", "w"]) -> Group:
+    """Open the group of a store: a folder; or a zip file or an object store, which are read only."""
+    if isinstance(path, Remote):
+        return zarr.open_group(zarr.storage.ObjectStore(path.open(), read_only=True), mode="r", zarr_format=3)
     if path.suffix == ".zip":
         return zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r", zarr_format=3)
     return zarr.open_group(path, mode=mode, zarr_format=3)
@@ -122,6 +124,11 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
     marker.attrs["variables"] = names
 
 
+def chunk_days(number: int, length: int) -> range:
+    """Give the slots of the time axis that a chunk of days holds; the last may be cut."""
+    return range(number * CHUNK_DAYS, min((number + 1) * CHUNK_DAYS, length))
+
+
 def lengthen(group: Group, daily: Iterable[str], length: int) -> None:
     """Give the time axis more days at its end. The axis comes last: until then the store reads as it did."""
     for name in (*daily, FINGERPRINT):
@@ -162,17 +169,25 @@ def _held_as(row: Variable, precision: float | None) -> dict[str, Any]:
     """Say how values are held: float32, or int16 in steps and squeezed harder, as it is to be shipped."""
     attributes = {**row.attributes(), "grid_mapping": "spatial_ref"}
     if precision is None:
-        codec = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
-        return {"dtype": "float32", "fill_value": np.nan, "compressors": codec, "attributes": attributes}
+        return {
+            "dtype": "float32",
+            "fill_value": np.nan,
+            "compressors": _squeezed(3),
+            "attributes": attributes,
+        }
     scale, offset = packing(row, precision)
     packed = {"scale_factor": scale, "add_offset": offset, "_FillValue": MISSING_PACKED}
-    codec = BloscCodec(cname="zstd", clevel=9, shuffle="bitshuffle")
     return {
         "dtype": "int16",
         "fill_value": MISSING_PACKED,
-        "compressors": codec,
+        "compressors": _squeezed(9),
         "attributes": {**attributes, **packed},
     }
+
+
+def _squeezed(level: int) -> tuple[BloscCodec, Crc32cCodec]:
+    """Give the codecs of a chunk. The checksum is what tells a damaged chunk: Blosc may decode one in silence."""
+    return BloscCodec(cname="zstd", clevel=level, shuffle="bitshuffle"), Crc32cCodec()
 
 
 def encode(values: npt.NDArray[np.float32], attributes: dict[str, Any]) -> npt.NDArray[Any]:

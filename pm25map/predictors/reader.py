@@ -2,28 +2,27 @@
 
 import datetime as dt
 import functools
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-import zarr
 
 from pm25map.base.errors import BadPredictors
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.storage import Location, location
 from pm25map.grid import Block, Grid
 from pm25map.predictors import layout
-from pm25map.predictors.cache import ArrayCache
+from pm25map.predictors.cache import ArrayCache, ReadCount
 from pm25map.predictors.checks import (
     check_days,
     check_features,
+    damage,
     open_checked,
     read_grid,
     read_rows,
 )
-from pm25map.predictors.computed import compute
+from pm25map.predictors.computed import NEEDS, compute
 from pm25map.predictors.sources.calendar import at_days
 from pm25map.predictors.variables import check_range, variable
 
@@ -41,14 +40,14 @@ class Predictors:
     """An open store. Any number of threads may read from it; each process opens its own.
 
     Attributes:
-        path: folder *.zarr or file *.zarr.zip.
+        path: folder *.zarr or file *.zarr.zip, or a folder *.zarr in an object store.
         grid: that the store lies on, made again from what it says of it.
         daily: names of the daily variables.
         layers: names of the static variables and climatologies that are filled.
         history: what made the store.
     """
 
-    def __init__(self, path: Path, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, path: Location, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
         self.grid: Grid = read_grid(path, group)
         rows = read_rows(path, group, self.grid)
@@ -113,6 +112,41 @@ class Predictors:
             ]
         return sha256_of_bytes(*parts)
 
+    def window_checksum(self, features: tuple[str, ...], days: list[dt.date]) -> str:
+        """SHA-256 over the grid and those values that a window is made of, by their fingerprints.
+
+        It stays what it is when the store grows or other variables and days change: a map is out of date
+        exactly when this differs.
+
+        Args:
+            features: that the model reads; what they are worked out from counts as well.
+            days: of the window.
+        """
+        needed = dict.fromkeys(need for name in features for need in NEEDS.get(name, (name,)))
+        slots = np.array([(day - self._first).days for day in days])
+        numbers = (slots + (self._first - layout.EPOCH).days).astype("<i8").tobytes()
+        parts = [self.grid.checksum.encode(), " ".join(features).encode(), numbers]
+        for name in sorted(needed):
+            if name in self._prints:
+                parts += [name.encode(), self._prints[name][slots].astype("<i8").tobytes()]
+            elif name in self.layers:
+                parts.append(f"{name} {self._attributes[name][layout.FINGERPRINT]}".encode())
+        return sha256_of_bytes(*parts)
+
+    def chunks_of(self, days: list[dt.date]) -> dict[int, list[dt.date]]:
+        """Group days by the number of the chunk that holds them: those of a group are decoded together."""
+        groups: dict[int, list[dt.date]] = {}
+        for day in sorted(days):
+            groups.setdefault((day - self._first).days // layout.CHUNK_DAYS, []).append(day)
+        return groups
+
+    def bytes_to_read(self, features: tuple[str, ...], days: list[dt.date], block: Block) -> int:
+        """Count the stored bytes, decoded, that reading some days of the daily variables of a block takes."""
+        slots = {(day - self._first).days // layout.CHUNK_DAYS for day in days}
+        length = sum(len(layout.chunk_days(number, self._length)) for number in slots)
+        widths = [self._arrays[name].dtype.itemsize for name in features if name in self._prints]
+        return int(length * sum(widths) * block.height * block.width)
+
     def precision(self, name: str) -> float | None:
         """Give the step of a packed variable, in its units; None where it is float32."""
         step = self._attributes[name].get("scale_factor")
@@ -125,7 +159,7 @@ class Predictors:
     @functools.cached_property
     def dataset(self) -> xr.Dataset:
         """Open the store as xarray does: lazily, decoded, with its coordinates."""
-        store: Any = zarr.storage.ZipStore(self.path, mode="r") if self.path.suffix == ".zip" else self.path
+        store: Any = layout.open_group(self.path, "r").store
         dataset: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
         return dataset
 
@@ -153,13 +187,21 @@ class Predictors:
         check_features(self.path, self.variables, features)
         check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, days)
 
-    def read(self, features: tuple[str, ...], days: list[dt.date], block: Block) -> npt.NDArray[np.float32]:
+    def read(
+        self,
+        features: tuple[str, ...],
+        days: list[dt.date],
+        block: Block,
+        count: ReadCount | None = None,
+    ) -> npt.NDArray[np.float32]:
         """Read some variables on some days over a block.
 
         Args:
             features: names from the table; the second axis follows them.
             days: the first axis follows them.
             block: of the store's grid.
+            count: counts what is decoded of daily variables. Who counts reads each value once, by whole chunks:
+                they are then neither sought nor kept in the cache.
 
         Returns:
             float32 (day, feature, y, x) in the table's units; NaN where missing and off land. Layers are
@@ -181,7 +223,7 @@ class Predictors:
         for i, name in enumerate(features):
             kind = variable(name).kind
             if kind == "daily":
-                values[:, i] = self._read_daily(name, days, block)
+                values[:, i] = self._read_daily(name, days, block, count)
             elif kind == "static":
                 values[:, i] = self._layer(name, block)
             elif kind == "climatology":
@@ -227,28 +269,48 @@ class Predictors:
                 values[inside, span] = picked.transpose(2, 0, 1)
         return values
 
-    def _read_daily(self, name: str, days: list[dt.date], block: Block) -> npt.NDArray[np.float32]:
+    def _read_daily(
+        self, name: str, days: list[dt.date], block: Block, count: ReadCount | None
+    ) -> npt.NDArray[np.float32]:
         """Read a daily variable by whole chunks of days, each decoded and checked once: (day, y, x)."""
         index = np.array([(day - self._first).days for day in days])
         chunks = np.unique(index // layout.CHUNK_DAYS)
-        known = {int(c): self._cache.get((name, int(c), block)) for c in chunks}
+        known = {int(c): self._cache.get((name, int(c), block)) if count is None else None for c in chunks}
         absent = [c for c, values in known.items() if values is None]
         if absent:
-            begin = absent[0] * layout.CHUNK_DAYS
-            end = min((absent[-1] + 1) * layout.CHUNK_DAYS, self._length)
+            begin = layout.chunk_days(absent[0], self._length).start
+            end = layout.chunk_days(absent[-1], self._length).stop
             values = self._decoded(name, (slice(begin, end), *block.slices))
+            if count is not None:
+                count.add(len(absent), values.size * self._arrays[name].dtype.itemsize)
             labels = [self._first + dt.timedelta(days=i) for i in range(begin, end)]
-            check_range(variable(name), values, str(self.path), labels)
+            self._check_whole(name, values, labels, block)
             for c in absent:
                 part = values[c * layout.CHUNK_DAYS - begin :][: layout.CHUNK_DAYS].copy()
                 known[c] = part
-                self._cache.put((name, c, block), part)
+                if count is None:
+                    self._cache.put((name, c, block), part)
         out = np.empty((len(days), block.height, block.width), dtype=np.float32)
         for i, number in enumerate(index):
             chunk = known[int(number) // layout.CHUNK_DAYS]
             assert chunk is not None  # noqa: S101 - every chunk was found or read above
             out[i] = chunk[number % layout.CHUNK_DAYS]
         return out
+
+    def _check_whole(
+        self, name: str, values: npt.NDArray[np.float32], labels: list[dt.date], block: Block
+    ) -> None:
+        """Refuse values out of range, and gaps that the store cannot have had when it was written."""
+        row = variable(name)
+        check_range(row, values, str(self.path), labels)
+        if row.filling == "stop":
+            land = self.grid.land[block.slices]
+            for day, value in zip(labels, values, strict=True):
+                if day in self._whole[name] and np.isnan(value[land]).any():
+                    raise BadPredictors(
+                        f"{name} of {self.path} has lost values of {day} in {block.id}: a file of the store is gone. "
+                        f"Run: pm25map data ingest --source {row.source} --start {day} --end {day} --store {self.path}"
+                    )
 
     def _layer(self, name: str, block: Block) -> npt.NDArray[np.float32]:
         """Read a layer (y, x) or (month, y, x) over a block, checked once."""
@@ -265,7 +327,7 @@ class Predictors:
         """Read a part of an array in physical values."""
         try:
             stored = self._arrays[name][where]
-        except (OSError, ValueError, RuntimeError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        except damage() as error:
             raise BadPredictors(
                 f"cannot read {name} of {self.path}, which is damaged ({type(error).__name__}: {error}). "
                 f"Make the store again with pm25map data ingest"
@@ -282,15 +344,15 @@ class Predictors:
         return known
 
 
-def open_predictors(path: Path, *, cache_bytes: int = CACHE_BYTES) -> Predictors:
+def open_predictors(path: Location | str, *, cache_bytes: int = CACHE_BYTES) -> Predictors:
     """Open a store and check it: grid, axes, units and shapes of every variable that the table knows.
 
     Args:
-        path: folder *.zarr, or file *.zarr.zip.
+        path: folder *.zarr, or file *.zarr.zip, or a folder *.zarr in an object store (s3://...).
         cache_bytes: of decoded values to keep for the next read.
 
     Raises:
         BadPredictors: there is no store, or it is damaged, or a unit, shape or CRS is wrong.
     """
-    path = Path(path)
+    path = location(path) if isinstance(path, str) else path
     return Predictors(path, open_checked(path), cache_bytes)

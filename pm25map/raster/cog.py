@@ -1,8 +1,10 @@
 """One day's map as a Cloud-Optimized GeoTIFF: whole or absent, its tags set before it is laid out."""
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +19,15 @@ from rasterio.transform import Affine
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Block, Grid
+from pm25map.raster.bands import PM25, Band
 from pm25map.raster.provenance import REFERENCE_DOI, Provenance
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 """What a failing read or write raises: rasterio lets some of GDAL's own errors through."""
 
-STANDARD_NAME = "mass_concentration_of_pm2p5_ambient_aerosol_particles_in_air"
-LONG_NAME = "PM2.5 at the surface, 24-hour mean"
-UNITS = "ug m-3"
 CONVENTIONS = "CF-1.11"
 
-_COG_OPTIONS = {
+COG_OPTIONS = {
     "COMPRESS": "DEFLATE",
     "PREDICTOR": "3",
     "BLOCKSIZE": "512",
@@ -63,6 +63,7 @@ def write_cog(
     grid: Grid,
     provenance: Provenance,
     *,
+    more: Mapping[Band, npt.NDArray[np.float32]] | None = None,
     overwrite: bool = False,
     block: Block | None = None,
     asked: npt.NDArray[np.bool_] | None = None,
@@ -74,6 +75,7 @@ def write_cog(
         pm25: float32 (y, x), ug m-3; NaN off land and where there is no estimate.
         grid: the grid of the map.
         provenance: what made it.
+        more: further bands, float32 (y, x), in the order in which they shall follow the first.
         overwrite: replace a file that is there.
         block: the part of the grid that pm25 covers, the whole where None.
         asked: bool (y, x), the land cells that were to be estimated; all land of the block where None.
@@ -86,17 +88,45 @@ def write_cog(
             stays as it was.
     """
     check_output(path, overwrite=overwrite)
+    content, statistics = cog_content(path.name, pm25, grid, provenance, more=more, block=block, asked=asked)
+    write_whole(path, content)
+    return statistics
+
+
+def cog_content(
+    name: str,
+    pm25: npt.NDArray[np.float32],
+    grid: Grid,
+    provenance: Provenance,
+    *,
+    more: Mapping[Band, npt.NDArray[np.float32]] | None = None,
+    block: Block | None = None,
+    asked: npt.NDArray[np.bool_] | None = None,
+) -> tuple[bytes, Statistics]:
+    """Lay out one day's map in memory: the bytes of its file, and what it holds. Arguments as `write_cog`."""
     block = block or Block(0, 0, *grid.shape)
     land = grid.land[block.slices]
-    if pm25.dtype != np.float32 or pm25.shape != land.shape:
-        raise ValueError(f"a map of float32 {land.shape} is wanted, not {pm25.dtype} {pm25.shape}")
-    if np.isinf(pm25).any() or np.isfinite(pm25[~land]).any():
-        raise ValueError("a map holds NaN off land, and no infinity")
+    layers = {PM25: pm25, **(more or {})}
+    for band, values in layers.items():
+        if values.dtype != np.float32 or values.shape != land.shape:
+            raise ValueError(
+                f"{band.name}: float32 {land.shape} is wanted, not {values.dtype} {values.shape}"
+            )
+        if np.isinf(values).any() or np.isfinite(values[~land]).any():
+            raise ValueError(f"{band.name}: a map holds NaN off land, and no infinity")
     statistics = statistics_of(pm25, land if asked is None else asked & land)
     if not statistics.cell_count:
-        raise BadOutput(f"nothing to write to {path}: no land cell of the map has an estimate")
-    tags = dataset_tags(grid, provenance, statistics), band_tags(grid, statistics)
-    content = _lay_out(pm25, grid, block, tags)
+        raise BadOutput(f"nothing to write to {name}: no land cell of the map has an estimate")
+    content = lay_out(layers, grid, block, dataset_tags(grid, provenance, statistics))
+    return content, statistics
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write the content of a file, whole or not at all.
+
+    Raises:
+        BadOutput: the disk is full, or the place cannot be written.
+    """
     with replacing(path) as part:
         try:
             part.write_bytes(content)
@@ -104,7 +134,6 @@ def write_cog(
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise  # `replacing` has the words for a full disk
             raise BadOutput(f"cannot write {path}: {error.strerror}. Choose another folder") from error
-    return statistics
 
 
 def statistics_of(pm25: npt.NDArray[np.float32], asked: npt.NDArray[np.bool_]) -> Statistics:
@@ -143,7 +172,6 @@ def dataset_tags(grid: Grid, provenance: Provenance, statistics: Statistics) -> 
         "comment": f"The day is the {p.day_definition}. Estimates, not measurements.",
         "time": p.day.isoformat(),
         "time_bnds": f"{p.day.isoformat()}T00:00:00/P1D local standard time",
-        "OVERVIEW_RESAMPLING": "AVERAGE",
         **p.to_tags(),
         "PM25MAP_COVERAGE_PERCENT": repr(statistics.coverage_percent),
         "PM25MAP_CELL_COUNT": str(statistics.cell_count),
@@ -151,51 +179,69 @@ def dataset_tags(grid: Grid, provenance: Provenance, statistics: Statistics) -> 
     }
 
 
-def band_tags(grid: Grid, statistics: Statistics) -> dict[str, str]:
-    """Give the tags of the one band: CF's attributes of a variable, and GDAL's statistics."""
-    return {
-        "standard_name": STANDARD_NAME,
-        "long_name": LONG_NAME,
-        "units": UNITS,
-        "cell_methods": "time: mean",
-        "grid_mapping": "spatial_ref",
-        "grid_mapping_name": str(CRS.from_user_input(grid.crs).to_cf().get("grid_mapping_name", "unknown")),
-        "STATISTICS_MINIMUM": repr(statistics.minimum),
-        "STATISTICS_MAXIMUM": repr(statistics.maximum),
-        "STATISTICS_MEAN": repr(statistics.mean),
-        "STATISTICS_STDDEV": repr(statistics.stddev),
-        "STATISTICS_VALID_PERCENT": repr(statistics.valid_percent),
+def band_tags(band: Band, values: npt.NDArray[np.float32], mapping: str, others: list[str]) -> dict[str, str]:
+    """Give the tags of a band: CF's attributes of a variable, and GDAL's statistics."""
+    found = statistics_of(values, np.isfinite(values))
+    tags = {**band.tags(), "grid_mapping": "spatial_ref", "grid_mapping_name": mapping}
+    if band is PM25 and others:
+        tags["ancillary_variables"] = " ".join(others)
+    if not found.cell_count:
+        return tags
+    return tags | {
+        "STATISTICS_MINIMUM": repr(found.minimum),
+        "STATISTICS_MAXIMUM": repr(found.maximum),
+        "STATISTICS_MEAN": repr(found.mean),
+        "STATISTICS_STDDEV": repr(found.stddev),
+        "STATISTICS_VALID_PERCENT": repr(found.valid_percent),
     }
 
 
-def _lay_out(
-    pm25: npt.NDArray[np.float32],
+def lay_out(
+    layers: Mapping[Band, npt.NDArray[Any]],
     grid: Grid,
     block: Block,
-    tags: tuple[dict[str, str], dict[str, str]],
+    tags: dict[str, str],
+    *,
+    nodata: float = float("nan"),
+    options: Mapping[str, str] = COG_OPTIONS,
 ) -> bytes:
-    """Give the content of the file."""
+    """Give the content of a Cloud-Optimized GeoTIFF.
+
+    Args:
+        layers: arrays (y, x) of one dtype, in the order of the bands.
+        grid: that they lie on.
+        block: the part of the grid that they cover.
+        tags: of the file.
+        nodata: to declare.
+        options: of GDAL's COG driver; a map of classes takes NEAREST or MODE overviews and no PREDICTOR 3.
+    """
     a, b, c, d, e, f = grid.transform
+    first = next(iter(layers.values()))
     profile = {
         "driver": "GTiff",
-        "dtype": "float32",
-        "count": 1,
+        "dtype": str(first.dtype),
+        "count": len(layers),
         "height": block.height,
         "width": block.width,
         "crs": grid.crs,
         "transform": Affine(a, b, c + a * block.col, d, e, f + e * block.row),
-        "nodata": float("nan"),
+        "nodata": nodata,
     }
+    mapping = str(CRS.from_user_input(grid.crs).to_cf().get("grid_mapping_name", "unknown"))
+    others = [band.name for band in layers if band is not PM25]
     # Tags written to a COG afterwards break its layout (stac_floodplains_bc#33), so that they go into a
     # plain GeoTIFF first; one writer then lays out tiles and overviews (rioxarray#410). Both stay in memory:
     # on a full disk GDAL may lose the last bytes and only mutter, where Python's own writing stops.
     with rasterio.Env(GDAL_PAM_ENABLED=False), MemoryFile() as memory, MemoryFile(ext=".tif") as laid_out:
         with memory.open(**profile) as plain:
-            plain.update_tags(AREA_OR_POINT="Area", **tags[0])
-            plain.update_tags(1, **tags[1])
-            plain.set_band_description(1, LONG_NAME)
-            plain.set_band_unit(1, UNITS)
-            plain.write(pm25, 1)
+            plain.update_tags(
+                AREA_OR_POINT="Area", OVERVIEW_RESAMPLING=options["OVERVIEW_RESAMPLING"], **tags
+            )
+            for number, (band, values) in enumerate(layers.items(), start=1):
+                plain.update_tags(number, **band_tags(band, values, mapping, others))
+                plain.set_band_description(number, band.long_name)
+                plain.set_band_unit(number, band.units)
+                plain.write(values, number)
         with memory.open() as plain:
-            gdal_copy(plain, laid_out.name, driver="COG", **_COG_OPTIONS)
+            gdal_copy(plain, laid_out.name, driver="COG", **options)
         return bytes(laid_out.read())

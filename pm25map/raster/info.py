@@ -11,7 +11,8 @@ from pyproj import CRS
 from rasterio.io import DatasetReader
 
 from pm25map.base.errors import BadMap
-from pm25map.raster.cog import GDAL_ERRORS, STANDARD_NAME, Statistics
+from pm25map.raster.bands import PM25
+from pm25map.raster.cog import GDAL_ERRORS, Statistics
 from pm25map.raster.provenance import Provenance
 
 
@@ -72,7 +73,7 @@ def describe(path: Path) -> MapDescription:
             windows = [window for _, window in source.block_windows(1)]
             source.read(1, window=windows[-1])
             tags, band = source.tags(), source.tags(1)
-            if "PM25MAP_DAY" not in tags or band.get("standard_name") != STANDARD_NAME:
+            if "PM25MAP_DAY" not in tags or band.get("standard_name") != PM25.standard_name:
                 raise BadMap(
                     f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
                     "writes. Describe it with rio info or gdalinfo"

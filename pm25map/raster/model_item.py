@@ -10,7 +10,7 @@ import pystac
 from pm25map.base.files import check_output, replacing, sha256_of_file
 from pm25map.grid import Grid
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, ModelCard
-from pm25map.raster.cog import LONG_NAME, UNITS
+from pm25map.raster.bands import PM25
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI
 from pm25map.raster.stac import MULTIHASH_SHA256
 
@@ -112,7 +112,7 @@ def _mlm(card: ModelCard) -> dict[str, Any]:
         "mlm:output": [
             {
                 "name": "pm25",
-                "description": f"{LONG_NAME}, {UNITS}",
+                "description": f"{PM25.long_name}, {PM25.units}",
                 "tasks": ["regression"],
                 "result": _structure(["batch"], [-1]),
             }

@@ -16,9 +16,10 @@ from pm25map.base.errors import BadGrid, BadModel, BadRegion
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Block, Grid, load_grid
 from pm25map.model.card import Model
-from pm25map.model.runtime import Device, Session, open_session
+from pm25map.model.runtime import Device, EngineName, Session, open_session
 from pm25map.places.store import PlaceStore
 from pm25map.predictors.reader import Predictors
+from pm25map.raster.bands import ESTIMATES, Band
 from pm25map.windows.window import block_window
 
 Progress = Callable[[int, int], None]
@@ -32,13 +33,17 @@ class DayMap:
         pm25: float32 (y, x) of `view`, ug m-3, NaN off land and outside of the region.
         view: the part of the grid that was asked for.
         cells: how many cells were predicted.
-        provider: what ran the network.
+        engine: that ran the network.
+        provider: what truly ran it.
+        more: further bands that the model gives, float32 (y, x) of `view`.
     """
 
     pm25: npt.NDArray[np.float32]
     view: Block
     cells: int
+    engine: str
     provider: str
+    more: dict[Band, npt.NDArray[np.float32]]
 
 
 class _Worker(threading.local):
@@ -83,6 +88,7 @@ def predict_day(
     view: Block | None = None,
     region: npt.NDArray[np.bool_] | None = None,
     device: Device = "auto",
+    engine: EngineName = "onnxruntime",
     workers: int = 2,
     block_size: int | None = None,
     progress: Progress | None = None,
@@ -98,6 +104,7 @@ def predict_day(
         view: part of the grid to give; None gives all of it.
         region: bool (y, x) of the grid: only these land cells.
         device: auto, cpu or cuda.
+        engine: that shall run the network.
         workers: blocks at the same time, each with a session of one thread.
         block_size: side of a block in cells; None takes the grid's. It does not change a value.
         progress: called with the cells done and the cells in all.
@@ -115,18 +122,18 @@ def predict_day(
     if total == 0:
         raise BadRegion(f"no land cell of grid {grid.name} lies in the box and region that were asked for")
     land_index = grid.land_index()
-    out = np.full(grid.shape, np.nan, dtype=np.float32)
     # Opened here first: what is wrong with device or file is said once, before any block.
     worker, lock, done = _Worker(), threading.Lock(), [0]
-    provider = open_session(model, device).provider
+    first = open_session(model, device, engine=engine)
+    out = np.full((len(first.bands), *grid.shape), np.nan, dtype=np.float32)
 
     def run_block(block: Block) -> None:
         cells = asked[block.slices]
         if worker.session is None:
-            worker.session = open_session(model, device)
+            worker.session = open_session(model, device, engine=engine)
         window = block_window(predictors, model.card.scaler, day, block, cells, model.card.window_days)
         place = None if places is None else places.read(land_index[block.slices][cells])
-        out[block.slices][cells] = worker.session.run(window, place)
+        out[:, *block.slices][:, cells] = worker.session.estimate(window, place)
         with lock:
             done[0] += int(cells.sum())
             if progress is not None:
@@ -135,7 +142,9 @@ def predict_day(
     blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
     tasks = [delayed(run_block)(block) for block in blocks]
     compute(*tasks, scheduler="threads", num_workers=workers)  # type: ignore[no-untyped-call]
-    return DayMap(out[view.slices], view, total, provider)
+    shown = out[:, *view.slices]
+    more = {ESTIMATES[name]: shown[i] for i, name in enumerate(first.bands) if i}
+    return DayMap(shown[0], view, total, first.engine, first.provider, more)
 
 
 def open_grid_of(model: Model, name: str | None) -> Grid:

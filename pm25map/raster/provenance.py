@@ -10,6 +10,7 @@ from pm25map import __version__
 from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
 
+MAP_LICENCE = "CC-BY-4.0"
 PRODUCT = "Daily mean surface PM2.5"
 PRODUCT_VERSION = "1"
 """Raised when maps of one day and model mean something else than before."""
@@ -40,7 +41,9 @@ class Provenance:
         network_checksum: SHA-256 of model.onnx.
         grid_name, grid_checksum: the grid that the map lies on, whole or in part.
         predictors_name: name of the predictor store, without its folder.
-        predictors_checksum: SHA-256 that the store gives of itself.
+        predictors_checksum: SHA-256 of the window that the model read (Predictors.window_checksum): a store that
+            grows does not change it.
+        engine: what ran the network; the values of two engines may differ in their last digits.
         command: the line to type to make the map again; without folders of this machine.
         licence: SPDX name or text, of the map.
         encoder: name of the location encoder, or none.
@@ -68,6 +71,7 @@ class Provenance:
     places_checksum: str = ""
     predictor_coverage_percent: float | None = None
     region: str = "all"
+    engine: str = "onnxruntime"
     software_version: str = __version__
     product_version: str = PRODUCT_VERSION
     day_definition: str = DAY_DEFINITION

@@ -13,8 +13,9 @@ from rasterio.warp import transform_geom
 
 from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.files import check_output, replacing, sha256_of_file
+from pm25map.base.storage import Location, Remote
 from pm25map.grid.grid import LONLAT
-from pm25map.raster.cog import LONG_NAME, STANDARD_NAME
+from pm25map.raster.bands import PM25
 from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
 
@@ -48,8 +49,9 @@ def write_stac_item(
     *,
     created: dt.datetime,
     model_card: Path,
-    predictors: Path,
+    predictors: Location,
     preview: Path | None = None,
+    home: Location | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the item of a finished map beside it. Everything but these arguments is read from the map.
@@ -57,9 +59,10 @@ def write_stac_item(
     Args:
         cog_path: the map.
         created: when the map was made (see provenance.created_time).
-        model_card: what the map derives from; the link to it is relative.
-        predictors: the store that the map derives from; the link to it is relative.
+        model_card: what the map derives from; the link to it is relative where both are on a disk.
+        predictors: the store that the map derives from; linked likewise.
         preview: the PNG of the map, None where there is none.
+        home: the folder where map and item will stand in the end, where that is not the map's own.
         overwrite: replace an item that is there.
 
     Returns:
@@ -73,7 +76,7 @@ def write_stac_item(
     check_output(target, overwrite=overwrite)
     found = describe(cog_path)
     item = stac_item(found, sha256_of_file(cog_path), created)
-    folder = cog_path.absolute().parent
+    folder = home or cog_path.absolute().parent
     if preview is not None:
         item.add_asset("preview", _preview_asset(preview, folder))
     p = found.provenance
@@ -82,7 +85,9 @@ def write_stac_item(
         (predictors, f"Predictors {p.predictors_name}"),
     ):
         # A store in a folder has no checksum of a file; its own is in the properties.
-        extra = {"file:checksum": MULTIHASH_SHA256 + sha256_of_file(path)} if path.is_file() else {}
+        extra = {}
+        if isinstance(path, Path) and path.is_file():
+            extra["file:checksum"] = MULTIHASH_SHA256 + sha256_of_file(path)
         item.add_link(pystac.Link("derived_from", _relative(path, folder), title=title, extra_fields=extra))
     text = json.dumps(
         item.to_dict(include_self_link=False, transform_hrefs=False), indent=2, ensure_ascii=False
@@ -139,7 +144,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
         "renders": {"aqi": _render(p.aqi_edition)},
         "pm25map:day": p.day.isoformat(),
         "pm25map:day_definition": p.day_definition,
-        "pm25map:standard_name": STANDARD_NAME,
+        "pm25map:standard_name": PM25.standard_name,
         "pm25map:coverage_percent": found.statistics.coverage_percent,
         "pm25map:predictor_coverage_percent": p.predictor_coverage_percent,
         "pm25map:region": p.region,
@@ -151,6 +156,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
             "encoder": p.encoder,
             "encoder_sha256": p.encoder_checksum or None,
             "places_sha256": p.places_checksum or None,
+            "engine": p.engine,
         },
         "pm25map:grid": {"name": p.grid_name, "sha256": p.grid_checksum},
         "pm25map:predictors": {"name": p.predictors_name, "sha256": p.predictors_checksum},
@@ -167,7 +173,7 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
     s = found.statistics
     band: dict[str, Any] = {
         "name": "pm25",
-        "description": LONG_NAME,
+        "description": PM25.long_name,
         "data_type": found.dtype,
         "nodata": found.nodata,
         "unit": found.unit,
@@ -185,7 +191,7 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
         band["raster:spatial_resolution"] = found.transform[0] * known.axis_info[0].unit_conversion_factor
     return pystac.Asset(
         f"./{found.path.name}",
-        title=LONG_NAME,
+        title=PM25.long_name,
         media_type=pystac.MediaType.COG,
         roles=["data"],
         extra_fields={
@@ -196,7 +202,7 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
     )
 
 
-def _preview_asset(preview: Path, folder: Path) -> pystac.Asset:
+def _preview_asset(preview: Path, folder: Location) -> pystac.Asset:
     return pystac.Asset(
         _relative(preview, folder),
         title="Map in the colours of the Air Quality Index",
@@ -242,6 +248,11 @@ def _footprint(found: MapDescription) -> tuple[dict[str, Any], list[float]]:
     return geometry, [min(lon), min(lat), max(lon), max(lat)]
 
 
-def _relative(path: Path, folder: Path) -> str:
+def _relative(path: Location, folder: Location) -> str:
+    """Give the address of a file as seen from a folder; a full one where the two are not on one disk."""
+    if isinstance(path, Remote):
+        return path.url
+    if isinstance(folder, Remote):
+        return path.absolute().as_uri()
     relative = Path(os.path.relpath(path.absolute(), folder)).as_posix()
     return relative if relative.startswith("..") else f"./{relative}"

@@ -1,0 +1,282 @@
+"""Folders that maps and stores live in: on a disk, or in an object store (s3://, gs://, az://).
+
+Both keep one promise: a name holds a whole file or none. On a disk a file is written beside and renamed; an
+object store shows an object only once it was put as a whole.
+"""
+
+import importlib
+import importlib.util
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from pm25map.base.errors import BadInstall, BadOutput
+from pm25map.base.files import as_bad_output
+
+_URL = re.compile(r"^[a-z][a-z0-9+.-]+://[^/]")
+
+WORKING = ".pm25map"
+"""Folder for work in progress inside a folder of maps."""
+
+SCRATCH = f"{WORKING}/writing"
+"""Where files stand until they are whole."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A place in an object store; what code asks a Path for, it can ask of this as well.
+
+    Attributes:
+        url: such as s3://bucket/maps.
+    """
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """Give the last part of the address."""
+        return PurePosixPath(self.url.rstrip("/")).name
+
+    @property
+    def suffix(self) -> str:
+        """Give the ending of the last part."""
+        return PurePosixPath(self.name).suffix
+
+    def __str__(self) -> str:
+        return self.url
+
+    def open(self) -> Any:
+        """Open the object store; address and credentials come from its provider's own environment variables.
+
+        Raises:
+            BadInstall: the library is missing.
+            BadOutput: no store is known for such an address.
+        """
+        try:
+            stores = importlib.import_module("obstore.store")
+        except ImportError as error:
+            raise BadInstall(f"{self.url} needs a package: python -m pip install 'pm25map[cloud]'") from error
+        try:
+            return stores.from_url(self.url)
+        except Exception as error:  # its errors share no narrower class that is public
+            raise BadOutput(
+                f"cannot open {self.url} ({_first_line(error)}). Name a bucket, such as s3://bucket/maps, and set "
+                "the provider's variables (AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL ...)"
+            ) from error
+
+
+Location = Path | Remote
+
+
+def location(text: str | Path) -> Location:
+    """Turn what a user wrote into a path, or into a place in an object store where it is a URL."""
+    return Remote(str(text).rstrip("/")) if _URL.match(str(text)) else Path(text)
+
+
+class Folder(Protocol):
+    """A folder of whole files; names use /."""
+
+    @property
+    def where(self) -> Location:
+        """Tell where it is."""
+
+    def read(self, name: str) -> bytes | None:
+        """Give a file, None where there is none."""
+
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """Give a part of a file that is there."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a whole file, over one that may be there."""
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put a whole file where none is; False where there was one."""
+
+    def remove(self, prefix: str) -> None:
+        """Remove a file, or all files below a folder; nothing where there is none."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Name all files below a folder, in order."""
+
+
+class LocalFolder:
+    """A folder on a disk. Unfinished files stand in its working folder, never beside the finished ones."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @property
+    def where(self) -> Location:
+        """Tell where it is."""
+        return self.path
+
+    def read(self, name: str) -> bytes | None:
+        """Give a file, None where there is none."""
+        try:
+            return (self.path / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """Give a part of a file that is there."""
+        with (self.path / name).open("rb") as handle:
+            handle.seek(start)
+            return handle.read(length)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a whole file, over one that may be there.
+
+        Raises:
+            DiskFull: there is no room.
+            BadOutput: the folder cannot be written.
+        """
+        target = self.path / name
+        try:
+            part = self._beside(content)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+        except OSError as error:
+            raise as_bad_output(target, error) from error
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put a whole file where none is; False where there was one."""
+        target = self.path / name
+        try:
+            part = self._beside(content)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # A hard link fails where the name is taken; a rename would replace.
+            os.link(part, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise as_bad_output(target, error) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return True
+
+    def remove(self, prefix: str) -> None:
+        """Remove a file, or all files below a folder; nothing where there is none."""
+        target = self.path / prefix
+        if target.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            target.unlink(missing_ok=True)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Name all files below a folder, in order."""
+        for path in sorted((self.path / prefix).rglob("*")):
+            if path.is_file():
+                yield path.relative_to(self.path).as_posix()
+
+    def _beside(self, content: bytes) -> Path:
+        """Write a file into the working folder and flush it to the disk."""
+        scratch = self.path / SCRATCH
+        scratch.mkdir(parents=True, exist_ok=True)
+        part = scratch / secrets.token_hex(8)
+        try:
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        return part
+
+
+class ObjectFolder:
+    """A folder in an object store."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        self._api = importlib.import_module("obstore")
+        self._store = remote.open()
+        self._errors = importlib.import_module("obstore.exceptions")
+
+    @property
+    def where(self) -> Location:
+        """Tell where it is."""
+        return self.remote
+
+    def read(self, name: str) -> bytes | None:
+        """Give a file, None where there is none."""
+        try:
+            return bytes(self._api.get(self._store, name).bytes())
+        except FileNotFoundError:
+            return None
+        except self._errors.BaseError as error:
+            raise self._failed("read", name, error) from error
+
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """Give a part of a file that is there."""
+        try:
+            return bytes(self._api.get_range(self._store, name, start=start, length=length))
+        except self._errors.BaseError as error:
+            raise self._failed("read", name, error) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a whole file, over one that may be there.
+
+        Raises:
+            BadOutput: the store refuses.
+        """
+        try:
+            self._api.put(self._store, name, content)
+        except self._errors.BaseError as error:
+            raise self._failed("write", name, error) from error
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put a whole file where none is; False where there was one."""
+        try:
+            self._api.put(self._store, name, content, mode="create")
+        except self._errors.AlreadyExistsError:
+            return False
+        except self._errors.BaseError as error:
+            raise self._failed("write", name, error) from error
+        return True
+
+    def remove(self, prefix: str) -> None:
+        """Remove a file, or all files below a folder; nothing where there is none."""
+        doomed = list(self.names(prefix)) or ([prefix] if self.read(prefix) is not None else [])
+        try:
+            if doomed:
+                self._api.delete(self._store, doomed)
+        except self._errors.BaseError as error:
+            raise self._failed("remove", prefix, error) from error
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Name all files below a folder, in order."""
+        try:
+            pages = self._api.list(self._store, prefix=prefix or None)
+            found = [str(entry["path"]) for page in pages for entry in page]
+        except self._errors.BaseError as error:
+            raise self._failed("list", prefix, error) from error
+        yield from sorted(found)
+
+    def _failed(self, what: str, name: str, error: Exception) -> BadOutput:
+        return BadOutput(
+            f"cannot {what} {self.remote.url}/{name}: {_first_line(error)}. Check address, credentials and network, "
+            "then run the same command again"
+        )
+
+
+def open_folder(where: Location) -> Folder:
+    """Open a folder of files; a folder on a disk need not exist yet."""
+    return ObjectFolder(where) if isinstance(where, Remote) else LocalFolder(where)
+
+
+def remote_errors() -> tuple[type[Exception], ...]:
+    """Give what reading from an object store may raise; nothing where its package is absent."""
+    if importlib.util.find_spec("obstore") is None:
+        return ()
+    found: type[Exception] = importlib.import_module("obstore.exceptions").BaseError
+    return (found,)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

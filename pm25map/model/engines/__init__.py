@@ -1,0 +1,1 @@
+"""What runs a network: one Session Protocol, and an engine a file behind it. `pm25map.model.runtime` is the door."""

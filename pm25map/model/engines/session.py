@@ -1,0 +1,112 @@
+"""What an open model gives to its callers, whatever engine runs it; and the batching that all engines share."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadModel
+from pm25map.model.card import ModelCard
+
+FloatArray = npt.NDArray[np.float32]
+
+EngineName = Literal["onnxruntime"]
+
+BANDS_PLAIN = ("pm25",)
+BANDS_MEMBERS = ("pm25", "pm25_spread", "pm25_members")
+"""Mean and standard deviation over the members, ug m-3, and how many members gave a value."""
+
+
+class Session(Protocol):
+    """An open model. Sessions do not travel between processes: each worker opens its own.
+
+    Attributes:
+        card: of the model.
+        engine: by its name, as --engine takes it.
+        provider: what truly runs the network.
+        bands: names of what `estimate` gives.
+        cells_a_call: cells that the engine takes at once; give it multiples of this where speed matters.
+    """
+
+    card: ModelCard
+    engine: str
+    provider: str
+    bands: tuple[str, ...]
+    cells_a_call: int
+
+    def run(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 of any number of cells: float32 (cell,), ug m-3; the mean of a model with members."""
+
+    def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate all bands of any number of cells: float32 (band, cell), in the order of `bands`."""
+
+
+class BatchedSession(ABC):
+    """What all engines do alike: check shapes, cut cells into calls, pad the last, summarize members.
+
+    A kernel may sum in another order for few rows than for many: each call is padded to a multiple of
+    `quantum` cells, so that a cell gets the same bits alone, among others and at the end of a block.
+    """
+
+    quantum = 64
+    cells_a_call = 256
+
+    def __init__(self, card: ModelCard, engine: str, provider: str) -> None:
+        self.card = card
+        self.engine = engine
+        self.provider = provider
+        self.bands: tuple[str, ...] = BANDS_PLAIN
+
+    @abstractmethod
+    def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Run one call of a multiple of `quantum` cells; give float32 (cell,) or (cell, member)."""
+
+    def run(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 of any number of cells.
+
+        Args:
+            window: float32 (cell, day, input), as Scaler.apply gives it.
+            place: float32 (cell, d), or None for a model without a place.
+
+        Returns:
+            float32 (cell,), ug m-3.
+
+        Raises:
+            BadModel: a shape is not the card's, or the network gives what is no number.
+        """
+        out: FloatArray = self.estimate(window, place)[0]
+        return out
+
+    def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate all bands of any number of cells: float32 (band, cell). Else as `run`."""
+        expected = (self.card.window_days, len(self.card.scaler.inputs))
+        if window.shape[1:] != expected:
+            raise BadModel(f"model {self.card.name} reads {expected} days and inputs, not {window.shape[1:]}")
+        width = 0 if place is None else place.shape[1]
+        if width != self.card.place.dimension:
+            raise BadModel(
+                f"model {self.card.name} takes {self.card.place.dimension} numbers a place, not {width}"
+            )
+        out = np.empty((len(self.bands), len(window)), dtype=np.float32)
+        for start in range(0, len(window), self.cells_a_call):
+            part = slice(start, min(start + self.cells_a_call, len(window)))
+            count = part.stop - part.start
+            size = -(-count // self.quantum) * self.quantum
+            spot = None if place is None else _padded(place[part], size)
+            out[0, part] = self._infer(_padded(window[part], size), spot)[:count]
+        if not np.isfinite(out).all():
+            raise BadModel(
+                f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
+                "its network is damaged. Export or fetch the model again"
+            )
+        return out
+
+
+def _padded(rows: FloatArray, size: int) -> FloatArray:
+    """Fill up to `size` rows by zeros; give float32 in one piece."""
+    if len(rows) == size:
+        return np.ascontiguousarray(rows, dtype=np.float32)
+    out = np.zeros((size, *rows.shape[1:]), dtype=np.float32)
+    out[: len(rows)] = rows
+    return out

@@ -1,0 +1,43 @@
+"""The bands that maps have: name, meaning and unit of each, in CF's words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Band:
+    """One layer of a map.
+
+    Attributes:
+        name: short, as scripts and the page ask for it; in the band's tag NAME.
+        long_name: for people; the band's description.
+        units: as udunits reads them; "1" for shares and counts.
+        standard_name: of the CF table, None where it has none for this.
+        cell_methods: how the value stands for its cell and day, None where it is no statistic of them.
+    """
+
+    name: str
+    long_name: str
+    units: str
+    standard_name: str | None = None
+    cell_methods: str | None = None
+
+    def tags(self) -> dict[str, str]:
+        """Give CF's attributes of the band."""
+        found = {"NAME": self.name, "long_name": self.long_name, "units": self.units}
+        if self.standard_name is not None:
+            found["standard_name"] = self.standard_name
+        if self.cell_methods is not None:
+            found["cell_methods"] = self.cell_methods
+        return found
+
+
+_PM25 = "mass_concentration_of_pm2p5_ambient_aerosol_particles_in_air"
+
+PM25 = Band("pm25", "PM2.5 at the surface, 24-hour mean", "ug m-3", _PM25, "time: mean")
+PM25_SPREAD = Band(
+    "pm25_spread", "Standard deviation of PM2.5 over the members", "ug m-3", f"{_PM25} standard_error"
+)
+PM25_MEMBERS = Band("pm25_members", "Members that gave an estimate", "1")
+
+ESTIMATES = {band.name: band for band in (PM25, PM25_SPREAD, PM25_MEMBERS)}
+"""What a session may give of a cell, by name (Session.bands)."""
