@@ -1,7 +1,12 @@
-"""A headless Chromium for the tests of the page, and pictures compared with stored ones."""
+"""A headless Chromium for the tests of the page, and pictures compared with stored ones.
+
+python tests/browser.py report.html measures how long the page takes to open.
+"""
 
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +72,21 @@ def assert_looks_as_stored(picture, name, share=0.03):
     wanted = np.asarray(Image.open(stored).convert("RGB"), dtype=np.int16)
     off = np.abs(np.asarray(small, dtype=np.int16) - wanted).max(axis=2) > 40
     assert off.mean() < share, f"{off.mean():.1%} of {name} differs from the stored picture"
+
+
+def measure(path):
+    """Open a page five times; print the seconds from the address to the drawn map."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        for _ in range(5):
+            begin = time.perf_counter()
+            page = open_page(browser, Path(path).resolve().as_uri())
+            print(f"{time.perf_counter() - begin:.2f} s")
+            page.context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1])

@@ -47,10 +47,7 @@ def write_bands(path, bands, *, crs="EPSG:5070", transform=None, grid=None, ours
 
 
 def write_map_with_bands(path, grid, pm25, extra, day=dt.date(2020, 9, 12)):
-    """A map of pm25map with more bands beside the estimate."""
-    write_map(path, grid, pm25, day)
-    with rasterio.open(path) as source:
-        tags, first = source.tags(), source.tags(1)
-        name = source.descriptions[0]
-    bands = {name: (pm25.astype(np.float32), "ug m-3", first)}
-    return write_bands(path, bands | extra, grid=grid, ours=tags)
+    """A map of pm25map with more bands: {Band: values}."""
+    more = {band: values.astype(np.float32) for band, values in extra.items()}
+    write_cog(path, pm25.astype(np.float32), grid, provenance(grid, day=day), more=more)
+    return path

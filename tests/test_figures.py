@@ -16,6 +16,7 @@ from pm25map.base.aqi import CATEGORIES_BEFORE_2024
 from pm25map.base.errors import BadInstall, BadMap, BadOutput
 from pm25map.cli.view import command
 from pm25map.grid import cells_of, region
+from pm25map.raster.bands import Band
 from pm25map.view import animation
 from pm25map.view.animation import draw_animation
 from pm25map.view.colours import colours, range_of
@@ -32,8 +33,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("days")
     pm25 = planted_map()
     extra = {
-        "prior_effect": (pm25 - np.float32(40), "ug m-3", {"long_name": "What the place adds"}),
-        "artifact_risk": (np.where(np.isfinite(pm25), pm25 / 900, np.nan).astype(np.float32), "1"),
+        Band("pm25_prior", "What the place adds", "ug m-3"): pm25 - 40,
+        Band("artifact_risk", "Risk of an artifact", "1"): pm25 / 900,
     }
     write_map_with_bands(folder / "pm25_2020-09-12.tif", conus(), pm25, extra)
     write_map(folder / "pm25_2020-09-13.tif", conus(), pm25 / 2, dt.date(2020, 9, 13))
@@ -82,9 +83,9 @@ def test_a_pdf_holds_the_figure_and_no_clock(folder, tmp_path):
 
 
 def test_a_layer_with_a_sign_has_its_own_bar(folder, tmp_path):
-    draw_figure(folder / "pm25_2020-09-12.tif", tmp_path / "s.png", key="prior_effect", dpi=100)
+    draw_figure(folder / "pm25_2020-09-12.tif", tmp_path / "s.png", key="pm25_prior", dpi=100)
     assert_looks_as_stored(tmp_path / "s.png", "figure-signed")
-    words = words_of(folder / "pm25_2020-09-12.tif", key="prior_effect")
+    words = words_of(folder / "pm25_2020-09-12.tif", key="pm25_prior")
     assert "What the place adds, µg/m³" in words
     assert "Hazardous" not in words
 

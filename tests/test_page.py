@@ -16,6 +16,7 @@ from test_preview import conus, planted_map
 from pm25map.base.aqi import CATEGORIES_BEFORE_2024
 from pm25map.base.errors import BadInstall
 from pm25map.cli.view import command
+from pm25map.raster.bands import PM25, Band
 from pm25map.view import report
 from pm25map.view.colours import colours
 
@@ -43,13 +44,20 @@ def folder(tmp_path_factory):
     """Three days, the second one with an interval, a risk and flags, and a file that is broken."""
     folder = tmp_path_factory.mktemp("days")
     pm25 = planted_map()
-    flags = {"flag_masks": "1 2", "flag_meanings": "imputed stale"}
     extra = {
-        "pm25_lower": (pm25 * np.float32(0.5), "ug m-3", {"long_name": "Lower end of the 90 % interval"}),
-        "pm25_upper": (pm25 * np.float32(2), "ug m-3", {"long_name": "Upper end of the 90 % interval"}),
-        "artifact_risk": (np.where(np.isfinite(pm25), 0.25, np.nan).astype(np.float32), "1"),
-        "quality": (np.where(np.isfinite(pm25), 3, np.nan).astype(np.float32), "", flags),
+        Band("pm25_lower", "Lower end of the 90 % interval", "ug m-3", PM25.standard_name): pm25 / 2,
+        Band("pm25_upper", "Upper end of the 90 % interval", "ug m-3", PM25.standard_name): pm25 * 2,
+        Band("artifact_risk", "Risk of an artifact", "1"): np.where(np.isfinite(pm25), 0.25, np.nan),
     }
+    flags = {"flag_masks": "1 2", "flag_meanings": "imputed stale", "PM25MAP_DAY": "2020-09-12"}
+    bits = {
+        "Quality of the predictors": (
+            np.where(conus().land, 3, 255).astype(np.uint8),
+            "1",
+            {"NAME": "quality"},
+        )
+    }
+    write_bands(folder / "pm25_2020-09-12_quality.tif", bits, grid=conus(), ours=flags, nodata=255)
     write_map(folder / "pm25_2020-09-11.tif", conus(), pm25 / 2, DAYS[0])
     write_map_with_bands(folder / "pm25_2020-09-12.tif", conus(), pm25, extra, DAYS[1])
     write_map(folder / "pm25_2020-09-13.tif", conus(), pm25 + 1, DAYS[2])
@@ -161,8 +169,8 @@ def test_a_click_tells_value_interval_quality_and_history(page):
     words = page.text_content("#cell")
     assert words.startswith("312.0 µg/m³Hazardous")
     assert "Interval 156.0 to 624.0 µg/m³" in words
-    assert re.search(r"artifact_risk\s*0.250", words)
-    assert re.search(r"quality\s*imputed, stale", words)
+    assert re.search(r"Risk of an artifact\s*0.250", words)
+    assert re.search(r"Quality of the predictors\s*imputed, stale", words)
     label = page.get_attribute("#history svg", "aria-label")
     assert label.startswith("2 days of this cell, 2020-09-11 to 2020-09-12; highest 2020-09-12: 312.0")
     assert page.get_attribute("#cell", "aria-live") == "polite"
@@ -222,7 +230,7 @@ def test_the_earlier_classes_and_the_safe_colours_are_on_a_switch(page):
 def test_a_layer_that_is_no_concentration_has_its_own_legend(page):
     page.evaluate("pm25map.go(1)")
     choose(page, "layer", "artifact_risk")
-    assert "artifact_risk" in page.text_content("#legend .title")
+    assert "Risk of an artifact" in page.text_content("#legend .title")
     assert page.locator("#legend .ends span").all_text_contents() == ["0", "0.5", "1"]
     assert page.is_hidden("#schemes")
     choose(page, "layer", "quality")

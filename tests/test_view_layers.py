@@ -13,6 +13,7 @@ from pyproj import Transformer
 from rasterio.transform import Affine
 
 from pm25map.base.errors import BadMap
+from pm25map.raster.bands import PM25, PM25_SPREAD, Band
 from pm25map.view.layers import Layer, read_map, read_maps
 from pm25map.view.pack import _refined, inflate, net_of, pack
 from pm25map.view.page_data import page_data, title_of
@@ -25,28 +26,43 @@ def layer_of(values, kind="concentration", unit="ug m-3", tmp="x.tif"):
     return Layer("pm25", "PM2.5", unit, kind, np.asarray(values, np.float32), tmp, 1)
 
 
-def test_every_band_is_a_layer_with_its_unit(tmp_path):
-    flags = {"flag_masks": "1, 2, 4", "flag_meanings": "stale imputed far_from_monitors"}
+def test_every_band_is_a_layer_with_its_unit_and_kind(tmp_path):
     extra = {
-        "pm25_lower": (LAND / 2, "ug m-3"),
-        "pm25_upper": (LAND * 2, "ug m-3"),
-        "prior_effect": (LAND - 20, "ug m-3"),
-        "artifact_risk": (LAND / 100, "1"),
-        "quality": (np.where(np.isfinite(LAND), 5, np.nan).astype(np.float32), "", flags),
+        Band("pm25_lower", "Lower end", "ug m-3", PM25.standard_name): LAND / 2,
+        PM25_SPREAD: LAND / 10,
+        Band("pm25_prior", "What the place makes", "ug m-3"): LAND - 20,
+        Band("artifact_risk", "Risk", "1"): LAND / 100,
     }
     found = read_map(write_map_with_bands(tmp_path / "m.tif", GRID, LAND, extra))
     kinds = {layer.key: layer.kind for layer in found.layers}
     assert kinds == {
         "pm25": "concentration",
         "pm25_lower": "concentration",
-        "pm25_upper": "concentration",
-        "prior_effect": "number",
+        "pm25_spread": "number",
+        "pm25_prior": "number",
         "artifact_risk": "number",
-        "quality": "flags",
     }
-    assert found.layer("quality").flags == ((1, "stale"), (2, "imputed"), (4, "far from monitors"))
+    assert found.layer("pm25_lower").label == "Lower end"
     np.testing.assert_array_equal(found.layer("pm25").values, LAND)
     assert (found.day, found.found.provenance.grid_name) == (dt.date(2020, 9, 12), "address")
+
+
+def test_a_mask_of_flags_in_a_file_of_its_own_joins_its_map(tmp_path):
+    """As `predict` writes it: uint8, bits and their meanings in the tags of the file."""
+    write_map(tmp_path / "pm25_2020-09-12.tif", GRID, LAND)
+    bits = np.where(GRID.land, 5, 255).astype(np.uint8)
+    tags = {
+        "flag_masks": "1 2 4",
+        "flag_meanings": "stale imputed far_from_monitors",
+        "PM25MAP_DAY": "2020-09-12",
+    }
+    named = {"Predictors of the window": (bits, "1", {"NAME": "quality"})}
+    write_bands(tmp_path / "pm25_2020-09-12_quality.tif", named, grid=GRID, ours=tags, nodata=255)
+    (one,), _ = read_maps([tmp_path])
+    quality = one.layer("quality")
+    assert quality.kind == "flags"
+    assert quality.flags == ((1, "stale"), (2, "imputed"), (4, "far from monitors"))
+    assert (np.nanmax(quality.values), np.isnan(quality.values).sum()) == (5, 15)
 
 
 def test_another_programs_map_is_shown_without_what_it_lacks(tmp_path):

@@ -51,7 +51,8 @@ def draw_card(spot: HotSpot, maps: list[LookedAt], out: Path, *, overwrite: bool
         FigureCanvasAgg(figure)
         figure.text(0.03, 0.965, spot.title, fontsize=15, fontweight="bold", va="top")
         day = f"{spot.peak_day.day} {spot.peak_day:%B %Y}: " if spot.peak_day else ""
-        words = f"{day}PM2.5, 24-hour mean; the line is the rim of the region"
+        over = " over all its days" if spot.days > 1 else ""
+        words = f"{day}PM2.5, 24-hour mean; the line is the rim of the region{over}"
         figure.text(0.03, 0.905, words, fontsize=9, color="#3E474E", va="top")
         _draw_place(figure.add_axes((0.03, 0.2, 0.55, 0.67)), spot, shown)
         _write_facts(figure, spot)

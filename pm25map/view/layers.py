@@ -18,12 +18,13 @@ from rasterio.io import DatasetReader
 from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
 from pm25map.grid import Grid
-from pm25map.raster.cog import GDAL_ERRORS, LONG_NAME, STANDARD_NAME
+from pm25map.raster import bands
+from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.raster.info import MapDescription, describe
 
 Kind = Literal["concentration", "number", "flags"]
 
-PM25 = "pm25"
+PM25 = bands.PM25.name
 """Key of the estimate itself."""
 
 MAXIMUM_CELLS = 1_500_000
@@ -155,7 +156,7 @@ def read_map(path: Path) -> LookedAt:
     """
     try:
         with rasterio.open(path) as source:
-            ours = "PM25MAP_DAY" in source.tags() and source.tags(1).get("standard_name") == STANDARD_NAME
+            ours = "PM25MAP_DAY" in source.tags() and _is_pm25(source.tags(1))
             if any(np.dtype(kind).kind == "c" for kind in source.dtypes):
                 raise BadMap(f"{path} holds complex numbers, which no map shows")
             coarser = int(np.ceil(np.sqrt(source.width * source.height / MAXIMUM_CELLS)))
@@ -198,7 +199,8 @@ def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer
     layers: list[Layer] = []
     for number in source.indexes:
         tags = source.tags(number)
-        flags = _flags(tags)
+        # A file of flags alone says their meaning once, for the file.
+        flags = _flags(tags) or (_flags(source.tags()) if source.count == 1 else ())
         whole = flags or np.dtype(source.dtypes[number - 1]).kind in "ui"
         how = Resampling.nearest if whole else Resampling.average
         read = source.read(number, out_shape=size, resampling=how, masked=True)
@@ -208,24 +210,30 @@ def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer
         description = (source.descriptions[number - 1] or "").strip()
         key = _key(number, description, tags, {layer.key for layer in layers})
         label = tags.get("long_name", "") or description or f"Band {number}"
-        # A difference of concentrations has their unit, and no class of the index.
-        signed = bool(np.nanmin(values, initial=0.0) < 0) and key != PM25
-        kind: Kind = (
-            "flags" if flags else "concentration" if unit.lower() in _UNITS and not signed else "number"
-        )
+        # The bits are listed by the legend.
+        label = label.partition(", bits:")[0] if flags else label
+        kind: Kind = "flags" if flags else "concentration" if _is_level(tags, unit, values) else "number"
         layers.append(Layer(key, label, unit, kind, values, path, int(number), flags))
     return tuple(layers)
 
 
 def _key(number: int, description: str, tags: dict[str, str], taken: set[str]) -> str:
-    if (
-        tags.get("standard_name") == STANDARD_NAME
-        and description in ("", LONG_NAME, PM25)
-        and PM25 not in taken
-    ):
-        return PM25
-    key = re.sub(r"\W+", "_", description.lower()).strip("_") or f"band_{number}"
+    known = tags.get("NAME", "")
+    if not known and _is_pm25(tags) and description in ("", bands.PM25.long_name):
+        known = PM25
+    key = re.sub(r"\W+", "_", (known or description).lower()).strip("_") or f"band_{number}"
     return key if key not in taken else f"{key}_{number}"
+
+
+def _is_pm25(tags: dict[str, str]) -> bool:
+    return tags.get("standard_name") == bands.PM25.standard_name
+
+
+def _is_level(tags: dict[str, str], unit: str, values: npt.NDArray[np.float32]) -> bool:
+    """Tell a concentration, which the index has a class for, from a spread or a difference of some."""
+    if "NAME" in tags or "standard_name" in tags:
+        return _is_pm25(tags)
+    return unit.lower() in _UNITS and not bool(np.nanmin(values, initial=0.0) < 0)
 
 
 def _flags(tags: dict[str, str]) -> tuple[tuple[int, str], ...]:

@@ -50,6 +50,7 @@ def events_of(
         BadPredictors: the store lies on another grid, or has no smoke.
     """
     ours = [one for one in maps if one.layer(PM25)]
+    found = [layer for one in ours if (layer := one.layer(PM25))]
     if not ours:
         raise BadMap("none of the files is a map of pm25map: hot spots need PM2.5 in ug/m3")
     days = [one.day for one in ours]
@@ -59,7 +60,7 @@ def events_of(
     if twice:
         raise BadMap(f"{twice[0]} is there twice: give one map for each day")
     grid = ours[0].grid()
-    values = np.stack([one.layers[0].values for one in ours])
+    values = np.stack([layer.values for layer in found])
     smoke = None if predictors is None else np.stack([_smoke(predictors, one) for one in ours])
     people = None if population is None else read_population(population, grid)
     return find_hotspots(values, grid, days, smoke=smoke, population=people)
