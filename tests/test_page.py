@@ -283,7 +283,7 @@ def test_another_programs_map_is_shown(browser, tmp_path):
     assert page.text_content("h1") == "<b>theirs.tif"
     assert "</script><b>x, K" in page.text_content("#legend")
     assert point_at(page, -104.75, 41.75).startswith("-300")
-    assert "did not make it" in page.text_content("#facts")
+    assert "does not say all" in page.text_content("#facts")
     assert page.said == []
 
 

@@ -78,7 +78,19 @@ def test_another_programs_map_is_shown_without_what_it_lacks(tmp_path):
     assert np.isnan(layer.values[0, 0])
     assert layer.values[2, 3] == 11
     data = page_data([found], [], [[]])
-    assert any("did not make it" in fact for fact in data["maps"][0]["facts"])
+    assert any("does not say all" in fact for fact in data["maps"][0]["facts"])
+
+
+def test_a_map_that_lacks_a_tag_is_shown_all_the_same(tmp_path):
+    """As a map of another version of pm25map may."""
+    path = write_map(tmp_path / "m.tif", GRID, LAND)
+    with rasterio.open(path) as source:
+        tags, band = source.tags(), source.tags(1)
+    del tags["PM25MAP_MODEL_NAME"]
+    write_bands(path, {"": (LAND, "ug m-3", band)}, grid=GRID, ours=tags)
+    found = read_map(path)
+    assert (found.found, found.day) == (None, dt.date(2020, 9, 12))
+    assert found.layer("pm25").kind == "concentration"
 
 
 def test_a_folder_of_days_is_in_order_and_a_broken_file_is_named(tmp_path):

@@ -67,7 +67,7 @@ class LookedAt:
         crs, transform, shape: where its cells are, as in MapDescription.
         coarser: how many cells, along a side, one shown cell is the mean of; 1 as a rule.
         layers: its bands.
-        found: what a map of pm25map says of itself; None for another program's.
+        found: what a map of pm25map says of itself; None for another program's, or where tags are missing.
     """
 
     path: Path
@@ -182,8 +182,17 @@ def read_map(path: Path) -> LookedAt:
         shape=(int(shape[0]), int(shape[1])),
         coarser=coarser,
         layers=layers,
-        found=describe(path) if ours else None,
+        found=_described(path) if ours else None,
     )
+
+
+def _described(path: Path) -> MapDescription | None:
+    """Read what a map says of itself; None where its tags are not whole, as of another version of pm25map."""
+    try:
+        return describe(path)
+    except BadMap:
+        # All cells could be read: the map is shown, without what it lacks.
+        return None
 
 
 def _check_place(path: Path, source: DatasetReader) -> None:

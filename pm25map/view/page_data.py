@@ -91,7 +91,7 @@ def title_of(maps: list[LookedAt]) -> str:
 
 def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] | None) -> dict[str, Any]:
     facts = [f"File {one.path.name}."]
-    subtitle = "Surface PM2.5, 24-hour mean, µg/m³" if one.found else "Another program's map"
+    subtitle = "Surface PM2.5, 24-hour mean, µg/m³" if one.found else "A map that does not say what made it"
     if one.found:
         p, s = one.found.provenance, one.found.statistics
         subtitle += f". Mean {s.mean:.1f}, maximum {s.maximum:.0f}"
@@ -102,7 +102,7 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
         ]
     else:
         facts.append(
-            "pm25map did not make it: what it lacks, such as the model and the day's definition, is not shown."
+            "It does not say all that a map of pm25map says: what it lacks, such as the model, is not shown."
         )
     if one.coarser > 1:
         facts.append(f"Each cell shown is the mean of {one.coarser} x {one.coarser} cells of the file.")
