@@ -83,7 +83,7 @@ def measure(path):
         for _ in range(5):
             begin = time.perf_counter()
             page = open_page(browser, Path(path).resolve().as_uri())
-            print(f"{time.perf_counter() - begin:.2f} s")
+            sys.stdout.write(f"{time.perf_counter() - begin:.2f} s\n")
             page.context.close()
         browser.close()
 
