@@ -3,7 +3,9 @@
 import dataclasses
 import datetime as dt
 import re
+import warnings
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,7 @@ import numpy.typing as npt
 import rasterio
 from pyproj import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from pm25map.base.days import parse_day
@@ -155,7 +158,10 @@ def read_map(path: Path) -> LookedAt:
         BadMap: the file is damaged, is no raster, or does not say where it lies.
     """
     try:
-        with rasterio.open(path) as source:
+        with warnings.catch_warnings(), ExitStack() as stack:
+            # Our own words say it when a file does not tell where it lies.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = stack.enter_context(rasterio.open(path))
             ours = "PM25MAP_DAY" in source.tags() and _is_pm25(source.tags(1))
             if any(np.dtype(kind).kind == "c" for kind in source.dtypes):
                 raise BadMap(f"{path} holds complex numbers, which no map shows")
