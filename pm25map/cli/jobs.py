@@ -79,7 +79,7 @@ def days_asked(asked: dict[str, Any]) -> list[dt.date]:
 
 def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     """Open the inputs and name them so that any worker finds them."""
-    from pm25map.raster.backfill.job import Job
+    from pm25map.raster.backfill.job import Job, seal_of
 
     inputs = open_for_maps(asked["model"], asked["grid"], asked["predictors"], [])
     store = asked["predictors"]
@@ -93,6 +93,7 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
         region=asked["region"],
         device=asked["device"],
         block_size=asked["block_size"],
+        seal=seal_of(inputs),
     )
     return job, inputs
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from pm25map.base.errors import BadPredictors
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Folder, location, open_folder
 from pm25map.grid import Block
@@ -25,6 +26,7 @@ class Job(BaseModel):
         bbox, region: the part of the grid, as the options of the same names.
         device, engine: what shall run the network.
         block_size: side of a block in cells; None takes the grid's.
+        seal: of the inputs (seal_of) when the job was made: a worker must find the very same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,7 @@ class Job(BaseModel):
     device: Device = "auto"
     engine: EngineName = "onnxruntime"
     block_size: int | None = None
+    seal: str
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,20 @@ class Workshop:
         return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))[:16]
 
 
+def seal_of(inputs: Inputs) -> str:
+    """Give a checksum over all that maps are made of."""
+    places = inputs.places.checksum if inputs.places else ""
+    parts = (inputs.model.card.checksum, inputs.grid.checksum, places, inputs.predictors.checksum)
+    return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))
+
+
 def open_workshop(job: Job, inputs: Inputs | None = None) -> Workshop:
-    """Open what a job needs, or give what was opened for it already."""
+    """Open what a job needs, or give what was opened for it already.
+
+    Raises:
+        BadPredictors: what is opened here is not what the job was made of.
+        Else as open_inputs.
+    """
     with _LOCK:
         if job not in _OPEN:
             inputs = inputs or open_inputs(
@@ -100,6 +115,11 @@ def open_workshop(job: Job, inputs: Inputs | None = None) -> Workshop:
                 None if job.predictors is None else location(job.predictors),
                 None if job.places is None else Path(job.places),
             )
+            if seal_of(inputs) != job.seal:
+                raise BadPredictors(
+                    f"{inputs.predictors.path}, the model or the places are not those that the backfill was planned "
+                    "with: let all workers see the same files, and run the same command again"
+                )
             part = part_of(inputs.grid, job.bbox, job.region)
             index = inputs.grid.land_index()
             folder = open_folder(location(job.out))
