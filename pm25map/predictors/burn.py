@@ -5,6 +5,7 @@ import numpy.typing as npt
 import shapely
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
+from shapely.geometry.base import BaseGeometry
 
 from pm25map.grid import Block, Grid
 from pm25map.grid.inside import project
@@ -13,7 +14,7 @@ STRIP_CELLS = 4_000_000
 """Cells that are burnt at once, so that fine grids need little memory."""
 
 
-def area_share(outline: shapely.Geometry, grid: Grid) -> npt.NDArray[np.float32]:
+def area_share(outline: BaseGeometry, grid: Grid) -> npt.NDArray[np.float32]:
     """Give the share of every cell's area that lies in an outline: (y, x), 0 to 1.
 
     Args:
@@ -34,7 +35,7 @@ def area_share(outline: shapely.Geometry, grid: Grid) -> npt.NDArray[np.float32]
     return share
 
 
-def _strip(shape: shapely.Geometry, grid: Grid, strip: Block) -> npt.NDArray[np.float32]:
+def _strip(shape: BaseGeometry, grid: Grid, strip: Block) -> npt.NDArray[np.float32]:
     left, _, right, top = grid.bounds
     step = grid.step[1]
     north, south = top - strip.row * step, top - (strip.row + strip.height) * step

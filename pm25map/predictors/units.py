@@ -31,7 +31,12 @@ SPELLINGS = {
 
 
 def convert(
-    values: npt.NDArray[np.float32], units: str | None, row: Variable, where: str, *, daily_total: bool = False
+    values: npt.NDArray[np.float32],
+    units: str | None,
+    row: Variable,
+    where: str,
+    *,
+    daily_total: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Convert values to the unit of a variable.
 

@@ -46,13 +46,16 @@ class Daymet(NetcdfSource):
         for name in self.layer_names:
             short = name.removeprefix("daymet_")
             with open_netcdf(path) as dataset:
-                values = dataset.variables.get(short)
-                if values is None or values.ndim != 2:
+                found = dataset.variables.get(short)
+                if found is None or found.ndim != 2:
                     raise BadPredictors(f"{path} holds no {short} (y, x): get the provider's own file")
                 main = dataset.variables[self.entries[0].datasets[0][0]]
                 axes = axes_of(dataset, main, path, grid)
-                rows, cols = slice(axes.rows.min(), axes.rows.max() + 1), slice(axes.cols.min(), axes.cols.max() + 1)
-                part = np.ma.filled(np.ma.asarray(values[rows, cols]).astype(np.float32), np.nan)
+                rows, cols = (
+                    slice(axes.rows.min(), axes.rows.max() + 1),
+                    slice(axes.cols.min(), axes.cols.max() + 1),
+                )
+                part = np.ma.filled(np.ma.asarray(found[rows, cols]).astype(np.float32), np.nan)
                 part = part[np.ix_(axes.rows - axes.rows.min(), axes.cols - axes.cols.min())]
             field = Field(part, axes.y[axes.rows], axes.x[axes.cols], axes.crs)
             values = regrid_field(field, grid, variable(name).resampling)

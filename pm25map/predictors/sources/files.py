@@ -21,7 +21,9 @@ def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
         BadPredictors: there is no such folder.
     """
     if not folder.is_dir():
-        raise BadPredictors(f"there is no folder {folder}: name the folder of the provider's files with --files")
+        raise BadPredictors(
+            f"there is no folder {folder}: name the folder of the provider's files with --files"
+        )
     name = re.compile(pattern, re.IGNORECASE)
     found = sorted(path for path in folder.rglob("*") if name.fullmatch(path.name))
     # A download that goes on has a name of its own, so that what matches is whole or damaged.

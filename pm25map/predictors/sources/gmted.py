@@ -110,7 +110,9 @@ def join_tiles(tiles: list[Tile]) -> str:
             f"resolution in the folder"
         )
     west, north = min(t.transform.c for t in tiles), max(t.transform.f for t in tiles)
-    placed = [(t, round((t.transform.c - west) / first.a), round((t.transform.f - north) / first.e)) for t in tiles]
+    placed = [
+        (t, round((t.transform.c - west) / first.a), round((t.transform.f - north) / first.e)) for t in tiles
+    ]
     width = max(col + t.width for t, col, _ in placed)
     height = max(row + t.height for t, _, row in placed)
     parts = "".join(
@@ -146,6 +148,6 @@ def _describe(path: Path) -> Tile:
 
 def _method(transform: Affine, grid: Grid) -> Resampling:
     """Average, or bilinear where the raster's cells are larger than the grid's."""
-    left, bottom, right, top = transform_bounds(grid.crs, GEOGRAPHIC, *grid.bounds)
+    left, _, right, _ = transform_bounds(grid.crs, GEOGRAPHIC, *grid.bounds)
     across = (right - left) / transform.a / grid.shape[1]
     return Resampling.average if across > 1 / 1.5 else Resampling.bilinear

@@ -19,6 +19,7 @@ import pandas as pd
 import pyogrio
 import shapely
 from pyogrio.errors import DataSourceError
+from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
@@ -66,7 +67,9 @@ class Hms:
         Raises:
             BadPredictors: a file is damaged, says no density, or one that is unknown.
         """
-        return {"wildfire_smoke": np.stack([burn_plumes(read_plumes(self._files[day]), grid) for day in days])}
+        return {
+            "wildfire_smoke": np.stack([burn_plumes(read_plumes(self._files[day]), grid) for day in days])
+        }
 
     @functools.cached_property
     def _files(self) -> dict[dt.date, Path]:
@@ -141,10 +144,11 @@ def _density(row: dict[str, object], path: Path) -> float:
     return known[-1]
 
 
-def _polygons(shape: shapely.Geometry | None) -> shapely.Geometry:
+def _polygons(shape: BaseGeometry | None) -> BaseGeometry:
     """Mend a plume: rings that cross themselves, and parts that have no area."""
     if shape is None or shape.is_empty:
         return shapely.Polygon()
     valid = shapely.make_valid(shapely.force_2d(shape))
     parts = [part for part in shapely.get_parts(valid) if part.geom_type in ("Polygon", "MultiPolygon")]
-    return shapely.union_all(parts) if parts else shapely.Polygon()
+    joined: BaseGeometry = shapely.union_all(parts) if parts else shapely.Polygon()
+    return joined

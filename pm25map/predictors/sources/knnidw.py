@@ -44,7 +44,7 @@ class Knnidw:
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
         """Say on which days no monitor measured; `grid` does not matter."""
-        silent = np.isnan(self.monitors.matrix(days)).all(axis=1)
+        silent = [bool(np.isnan(values).all()) for values in self.monitors.matrix(days)]
         return {day: "no monitor measured" for day, none in zip(days, silent, strict=True) if none}
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:

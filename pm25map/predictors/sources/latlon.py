@@ -113,7 +113,9 @@ class NetcdfSource:
         ]
         values = parts[0].values if entry.combine is None else entry.combine([part.values for part in parts])
         check_values(values, row, f"{path} on {day}")
-        return held(regrid_field(Field(values, parts[0].y, parts[0].x, parts[0].crs), grid, row.resampling), row)
+        return held(
+            regrid_field(Field(values, parts[0].y, parts[0].x, parts[0].crs), grid, row.resampling), row
+        )
 
     def _file(self, entry: Entry, day: dt.date) -> Path | None:
         return self._index[entry.variable].get((day.year, day.month, day.day)[: self._depth(entry)])

@@ -78,19 +78,21 @@ class Maiac:
         found = self._granules(grid)
         made: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in DATASETS}
         for day in days:
-            parts = {
-                tile: read_best(found[day, tile]) for tile in tiles_of(grid) if (day, tile) in found
-            }
+            parts = {tile: read_best(found[day, tile]) for tile in tiles_of(grid) if (day, tile) in found}
             for name in DATASETS:
                 row = variable(name)
                 joined, transform = mosaic({tile: part[name] for tile, part in parts.items()})
-                made[name].append(held(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row))
+                made[name].append(
+                    held(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
+                )
         return {name: np.stack(values) for name, values in made.items()}
 
     def _granules(self, grid: Grid) -> dict[tuple[dt.date, Tile], Granule]:
         found = granules(self.folder, PRODUCT)
         if not found:
-            raise BadPredictors(f"{self.folder} holds no granule of {PRODUCT}: name their folder with --files")
+            raise BadPredictors(
+                f"{self.folder} holds no granule of {PRODUCT}: name their folder with --files"
+            )
         if not {tile for _, tile in found} & set(tiles_of(grid)):
             raise BadPredictors(
                 f"{self.folder} holds tiles {', '.join(sorted({tile_name(tile) for _, tile in found}))}, and grid "

@@ -67,8 +67,8 @@ class Band:
     def valid(self) -> npt.NDArray[np.bool_]:
         """Mark what is neither the fill value nor outside of the range that the provider states."""
         low, high = self.attributes["valid_range"]
-        inside: npt.NDArray[np.bool_] = (self.stored >= low) & (self.stored <= high)
-        return inside & (self.stored != self.attributes["_FillValue"])
+        inside = (self.stored >= low) & (self.stored <= high)
+        return np.asarray(inside & (self.stored != self.attributes["_FillValue"]), dtype=np.bool_)
 
 
 def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:

@@ -69,7 +69,9 @@ class Ndvi:
         for day in days:
             gone = [tile for tile in tiles_of(grid) if not self._carried(tile, day)]
             if gone:
-                absent[day] = f"no granule of {', '.join(map(tile_name, gone))} from {PERIOD_DAYS} days up to it"
+                absent[day] = (
+                    f"no granule of {', '.join(map(tile_name, gone))} from {PERIOD_DAYS} days up to it"
+                )
         return absent
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
@@ -119,7 +121,9 @@ def _on_grid(sources: tuple[Granule, ...], grid: Grid) -> npt.NDArray[np.float32
         if granule.tile not in parts:
             parts[granule.tile] = read_index(granule)
         elif np.isnan(parts[granule.tile]).any():
-            parts[granule.tile] = np.where(np.isnan(parts[granule.tile]), read_index(granule), parts[granule.tile])
+            parts[granule.tile] = np.where(
+                np.isnan(parts[granule.tile]), read_index(granule), parts[granule.tile]
+            )
     joined, transform = mosaic(parts)
     row = variable("ndvi")
     values = held(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
@@ -147,4 +151,7 @@ def read_index(granule: Granule) -> npt.NDArray[np.float32]:
     # Both bands have one scale, which the ratio does not feel.
     r, n = red.stored.astype(np.float32), infrared.stored.astype(np.float32)
     usable &= (r + n) > 0
-    return np.divide(n - r, n + r, out=np.full(r.shape, np.nan, dtype=np.float32), where=usable)
+    index: npt.NDArray[np.float32] = np.divide(
+        n - r, n + r, out=np.full(r.shape, np.nan, dtype=np.float32), where=usable
+    )
+    return index

@@ -116,10 +116,12 @@ def read_day(
             reach = f"{min(days)} to {max(days)}" if days else "no day"
             raise BadPredictors(f"{path} holds {reach}, and not {day}: get the file of that day")
         axes = axes_of(dataset, found, path, grid)
-        values = np.mean([_slice(found, slot, axes) for slot in slots], axis=0, dtype=np.float64)
+        values: Array = (
+            np.stack([_slice(found, slot, axes) for slot in slots]).mean(axis=0).astype(np.float32)
+        )
         units = getattr(found, "units", None)
         where = f"{found.name} of {path}"
-    converted = convert(values.astype(np.float32), units, row, where, daily_total=daily_total)
+    converted = convert(values, units, row, where, daily_total=daily_total)
     check_values(converted, row, f"{where} on {day}")
     return Field(converted, axes.y[axes.rows], axes.x[axes.cols], axes.crs)
 
@@ -220,7 +222,7 @@ def _named(dataset: netCDF4.Dataset, names: tuple[str, ...], day: dt.date) -> An
 
 
 def _mapping(dataset: netCDF4.Dataset, found: Any, path: Path) -> str:
-    name = getattr(found, "grid_mapping", None)
+    name = str(getattr(found, "grid_mapping", ""))
     try:
         about = dataset.variables[name]
         known = {key: about.getncattr(key) for key in about.ncattrs()}
