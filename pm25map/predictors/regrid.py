@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 from rasterio.transform import Affine
 from rasterio.warp import Resampling, calculate_default_transform, reproject, transform_bounds
 from scipy import interpolate
@@ -66,6 +66,10 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
     """
     if resampling == "vector":
         return _regrid_direction(band, transform, crs, grid)
+    if _is_aligned(transform, crs, grid):
+        # Every cell is one of the raster's. An average would let a gap take the value of the cell beside it,
+        # which rounding makes it touch.
+        resampling = "nearest"
     if resampling == "average" and _is_coarser(band, transform, crs, grid):
         resampling = "bilinear"
     values = np.full(grid.shape, np.nan, dtype=np.float32)
@@ -146,6 +150,16 @@ def _regrid_direction(degrees: Array, transform: Affine, crs: str, grid: Grid) -
     direction = np.degrees(np.arctan2(east, north)) % 360
     calm = np.hypot(east, north) < 1e-3
     return np.where(calm, np.nan, direction).astype(np.float32)
+
+
+def _is_aligned(transform: Affine, crs: str, grid: Grid) -> bool:
+    """Say whether the cells of a raster are cells of the grid."""
+    step = grid.step[0]
+    same_step = abs(transform.a - step) < 1e-6 * step and abs(transform.e + grid.step[1]) < 1e-6 * step
+    if not same_step or CRS.from_user_input(crs) != CRS.from_user_input(grid.crs):
+        return False
+    col, row = (~transform) * (grid.affine.c, grid.affine.f)
+    return abs(col - round(col)) < 1e-3 and abs(row - round(row)) < 1e-3
 
 
 def _is_coarser(band: Array, transform: Affine, crs: str, grid: Grid) -> bool:
