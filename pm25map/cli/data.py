@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -149,16 +149,17 @@ def _ingest_files(
 
     entry = CATALOGUE[name]
     source = open_source(name, files, partial=partial_tiles)
+    # Look at the files before the store is made: a wrong folder leaves nothing behind.
+    made: list[tuple[str, Any]] = []
     if entry.has_days:
-        # Look at the files before the store is made: a wrong folder leaves nothing behind.
         cast("DailySource", source).lacking(grid, days[:1])
+    else:
+        made = list(cast("LayerSource", source).layers(grid))
     ensure_store(store, grid, days[0], days[-1])
-    layers = 0
-    if entry.has_layers:
+    if entry.has_days and entry.has_layers:
         given = cast("LayerSource", source)
-        if not entry.has_days or set(given.layer_names) - set(open_predictors(store).layers):
-            with progress_bar(f"{name}, layers", len(given.layer_names)) as progress:
-                layers = ingest_layers(store, given.layers(grid), len(given.layer_names), progress)
+        made = list(given.layers(grid)) if set(given.layer_names) - set(open_predictors(store).layers) else []
+    layers = ingest_layers(store, iter(made), len(made))
     if not entry.has_days:
         return layers, None
     with progress_bar(f"{name}, days", len(days)) as progress:

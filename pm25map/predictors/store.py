@@ -224,8 +224,18 @@ def forget(path: Path, name: str, days: list[dt.date]) -> None:
             for number in {slot // layout.CHUNK_DAYS for slot in slots}:
                 span = layout.chunk_days(number, group[name].shape[0])
                 if not np.any(marker[span.start : span.stop, column]):
-                    # A chunk that cannot be read could not be written either, day by day: it is emptied.
-                    group[name][span.start : span.stop] = group[name].fill_value
+                    _empty(group[name], span, path)
+
+
+def _empty(array: layout.Group, span: range, path: Path) -> None:
+    """Empty a chunk of days: one that cannot be read could not be written day by day either."""
+    try:
+        array[span.start : span.stop] = array.fill_value
+    except (ValueError, RuntimeError) as error:
+        raise BadPredictors(
+            f"a whole file of {array.basename} in {path} is damaged ({str(error).splitlines()[0]}). Make the store "
+            f"again with pm25map data ingest"
+        ) from error
 
 
 def _checked_days(
