@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,9 +226,15 @@ def _mapping(dataset: netCDF4.Dataset, found: Any, path: Path) -> str:
     name = str(getattr(found, "grid_mapping", ""))
     try:
         about = dataset.variables[name]
-        known = {key: about.getncattr(key) for key in about.ncattrs()}
-        return str(CRS.from_cf(known).to_wkt())
-    except (KeyError, CRSError) as error:
+        known = {key: np.array(about.getncattr(key)).tolist() for key in about.ncattrs()}
+        return _projection(tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in known.items()))
+    except (KeyError, CRSError, TypeError) as error:
         raise BadPredictors(
             f"{path} does not say the projection of {found.name}: get the provider's own file"
         ) from error
+
+
+@functools.lru_cache(maxsize=16)
+def _projection(attributes: tuple[tuple[str, Any], ...]) -> str:
+    """Read a CF grid mapping. PROJ looks its ellipsoid up among all there are, which takes a third of a second."""
+    return str(CRS.from_cf({key: list(v) if isinstance(v, tuple) else v for key, v in attributes}).to_wkt())
