@@ -159,7 +159,7 @@ def _is_aligned(transform: Affine, crs: str, grid: Grid) -> bool:
     if not same_step or CRS.from_user_input(crs) != CRS.from_user_input(grid.crs):
         return False
     col, row = (~transform) * (grid.affine.c, grid.affine.f)
-    return abs(col - round(col)) < 1e-3 and abs(row - round(row)) < 1e-3
+    return bool(abs(col - round(col)) < 1e-3 and abs(row - round(row)) < 1e-3)
 
 
 def _is_coarser(band: Array, transform: Affine, crs: str, grid: Grid) -> bool:
