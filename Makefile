@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench clean
 
 help:  ## Show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: $(VENV)/.dev  ## Style (ruff), types (mypy --strict) and the rules of the
 
 test: $(VENV)/.dev  ## Install everything the tests need, and run them
 	$(BIN)/python -m pytest tests
+
+bench: $(VENV)/.dev  ## Measure engines and writing on this machine, and write docs/performance.md
+	$(BIN)/python tests/bench/run.py
 
 clean:  ## Remove the environment and what the demo wrote
 	rm -rf $(VENV) cog.tif cog.json cog.png

@@ -65,5 +65,9 @@ class DeviceUnavailable(Pm25mapError):
     """The device that was asked for cannot run the model."""
 
 
+class EngineRefused(Pm25mapError):
+    """An engine's results depend on what else is in a call, or differ too much from stock ONNX Runtime's."""
+
+
 class BadInstall(Pm25mapError):
     """The Python environment lacks a package, or holds two that exclude each other."""

@@ -23,6 +23,9 @@ _URL = re.compile(r"^[a-z][a-z0-9+.-]+://[^/]")
 WORKING = ".pm25map"
 """Folder for work in progress inside a folder of maps."""
 
+SCRATCH = f"{WORKING}/writing"
+"""Where files stand until they are whole."""
+
 
 @dataclass(frozen=True)
 class Remote:
@@ -86,7 +89,7 @@ class Folder(Protocol):
         """Give a file, None where there is none."""
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file that is there."""
+        """Give a part of a file; FileNotFoundError where there is none."""
 
     def write(self, name: str, content: bytes) -> None:
         """Put a whole file, over one that may be there."""
@@ -120,7 +123,7 @@ class LocalFolder:
             return None
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file that is there."""
+        """Give a part of a file; FileNotFoundError where there is none."""
         with (self.path / name).open("rb") as handle:
             handle.seek(start)
             return handle.read(length)
@@ -172,7 +175,7 @@ class LocalFolder:
 
     def _beside(self, content: bytes) -> Path:
         """Write a file into the working folder and flush it to the disk."""
-        scratch = self.path / WORKING / "tmp"
+        scratch = self.path / SCRATCH
         scratch.mkdir(parents=True, exist_ok=True)
         part = scratch / secrets.token_hex(8)
         try:
@@ -210,9 +213,11 @@ class ObjectFolder:
             raise self._failed("read", name, error) from error
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file that is there."""
+        """Give a part of a file; FileNotFoundError where there is none."""
         try:
             return bytes(self._api.get_range(self._store, name, start=start, length=length))
+        except FileNotFoundError:
+            raise
         except self._errors.BaseError as error:
             raise self._failed("read", name, error) from error
 

@@ -9,6 +9,9 @@ from pm25map.base.errors import Pm25mapError
 
 COMMANDS = {
     "predict": "Draw the PM2.5 map of one day.",
+    "plan": "Say what a backfill would do and cost.",
+    "backfill": "Draw the maps of many days, resumable at any moment.",
+    "verify": "Check a folder of maps against its checksums and its model.",
     "info": "Say what a map is, and which command makes it again.",
     "grid": "Build grids, and embed their places.",
     "data": "Fill and inspect the store of daily predictors.",

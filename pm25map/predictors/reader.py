@@ -41,7 +41,6 @@ class Predictors:
 
     Attributes:
         path: folder *.zarr or file *.zarr.zip, or a folder *.zarr in an object store.
-        count: what was read from it so far.
         grid: that the store lies on, made again from what it says of it.
         daily: names of the daily variables.
         layers: names of the static variables and climatologies that are filled.
@@ -50,7 +49,6 @@ class Predictors:
 
     def __init__(self, path: Location, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
-        self.count = ReadCount()
         self.grid: Grid = read_grid(path, group)
         rows = read_rows(path, group, self.grid)
         self.daily = tuple(name for name, row in rows.items() if row.kind == "daily")
@@ -135,12 +133,12 @@ class Predictors:
                 parts.append(f"{name} {self._attributes[name][layout.FINGERPRINT]}".encode())
         return sha256_of_bytes(*parts)
 
-    def chunks_of(self, days: list[dt.date]) -> list[list[dt.date]]:
-        """Group days by the chunks of the store that hold them: those of a group are decoded together."""
+    def chunks_of(self, days: list[dt.date]) -> dict[int, list[dt.date]]:
+        """Group days by the number of the chunk that holds them: those of a group are decoded together."""
         groups: dict[int, list[dt.date]] = {}
-        for day in days:
+        for day in sorted(days):
             groups.setdefault((day - self._first).days // layout.CHUNK_DAYS, []).append(day)
-        return [groups[number] for number in sorted(groups)]
+        return groups
 
     def bytes_to_read(self, features: tuple[str, ...], days: list[dt.date], block: Block) -> int:
         """Count the stored bytes, decoded, that reading some days of the daily variables of a block takes."""
@@ -189,13 +187,21 @@ class Predictors:
         check_features(self.path, self.variables, features)
         check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, days)
 
-    def read(self, features: tuple[str, ...], days: list[dt.date], block: Block) -> npt.NDArray[np.float32]:
+    def read(
+        self,
+        features: tuple[str, ...],
+        days: list[dt.date],
+        block: Block,
+        count: ReadCount | None = None,
+    ) -> npt.NDArray[np.float32]:
         """Read some variables on some days over a block.
 
         Args:
             features: names from the table; the second axis follows them.
             days: the first axis follows them.
             block: of the store's grid.
+            count: counts what is decoded of daily variables. Who counts reads each value once, by whole chunks:
+                they are then neither sought nor kept in the cache.
 
         Returns:
             float32 (day, feature, y, x) in the table's units; NaN where missing and off land. Layers are
@@ -217,7 +223,7 @@ class Predictors:
         for i, name in enumerate(features):
             kind = variable(name).kind
             if kind == "daily":
-                values[:, i] = self._read_daily(name, days, block)
+                values[:, i] = self._read_daily(name, days, block, count)
             elif kind == "static":
                 values[:, i] = self._layer(name, block)
             elif kind == "climatology":
@@ -263,25 +269,27 @@ class Predictors:
                 values[inside, span] = picked.transpose(2, 0, 1)
         return values
 
-    def _read_daily(self, name: str, days: list[dt.date], block: Block) -> npt.NDArray[np.float32]:
+    def _read_daily(
+        self, name: str, days: list[dt.date], block: Block, count: ReadCount | None
+    ) -> npt.NDArray[np.float32]:
         """Read a daily variable by whole chunks of days, each decoded and checked once: (day, y, x)."""
         index = np.array([(day - self._first).days for day in days])
         chunks = np.unique(index // layout.CHUNK_DAYS)
-        known = {int(c): self._cache.get((name, int(c), block)) for c in chunks}
+        known = {int(c): self._cache.get((name, int(c), block)) if count is None else None for c in chunks}
         absent = [c for c, values in known.items() if values is None]
         if absent:
             begin = layout.chunk_days(absent[0], self._length).start
             end = layout.chunk_days(absent[-1], self._length).stop
             values = self._decoded(name, (slice(begin, end), *block.slices))
-            self.count.add(
-                len(range(absent[0], absent[-1] + 1)), values.size * self._arrays[name].dtype.itemsize
-            )
+            if count is not None:
+                count.add(len(absent), values.size * self._arrays[name].dtype.itemsize)
             labels = [self._first + dt.timedelta(days=i) for i in range(begin, end)]
             self._check_whole(name, values, labels, block)
             for c in absent:
                 part = values[c * layout.CHUNK_DAYS - begin :][: layout.CHUNK_DAYS].copy()
                 known[c] = part
-                self._cache.put((name, c, block), part)
+                if count is None:
+                    self._cache.put((name, c, block), part)
         out = np.empty((len(days), block.height, block.width), dtype=np.float32)
         for i, number in enumerate(index):
             chunk = known[int(number) // layout.CHUNK_DAYS]

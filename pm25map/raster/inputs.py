@@ -18,9 +18,7 @@ from pm25map.places.encoder import encoder
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.raster.predict import check_inputs, open_grid_of, sample_of
-from pm25map.raster.provenance import Provenance
-
-MAP_LICENCE = "CC-BY-4.0"
+from pm25map.raster.provenance import MAP_LICENCE, Provenance
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ class Inputs:
         card, store = self.model.card, self.predictors.path.name
         words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
         words += ["--grid", self.grid.name, *(["--predictors", store] if self.named else []), *part.options]
+        words += ["--engine", engine] if engine != "onnxruntime" else []
         return Provenance(
             day=day,
             model_name=card.name,

@@ -10,6 +10,7 @@ from pm25map import __version__
 from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
 
+MAP_LICENCE = "CC-BY-4.0"
 PRODUCT = "Daily mean surface PM2.5"
 PRODUCT_VERSION = "1"
 """Raised when maps of one day and model mean something else than before."""

@@ -1,0 +1,132 @@
+"""`pm25map backfill`: the maps of many days, in a folder that can be left at any moment and gone on with."""
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pm25map.cli.jobs import days_asked, job_options, make_job, print_forecast, print_plan
+
+if TYPE_CHECKING:
+    from pm25map.raster.backfill.day import DayReport
+    from pm25map.raster.backfill.log import DayLog
+
+
+@click.command()
+@job_options
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Address of a Dask scheduler (tcp://host:8786): its workers do the work.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
+    """Draw the PM2.5 maps of many days: OUT/2020/pm25_2020-09-12.tif, a STAC item a day, and a collection.
+
+    Pull the plug at any moment and type the same command again: days that are whole and made of the same model,
+    grid, places and predictors are kept, half-done blocks are taken up, and exactly what depends on a changed
+    input is made again. A day that fails stops no other. OUT/backfill.jsonl gets one line a day;
+    OUT/report.json says what was planned and what happened. Exit code 1 if a day failed.
+
+    \b
+    Try: pm25map backfill --start 2020-09-05 --end 2020-09-20 --out maps
+    """  # noqa: D301 - click reads \b
+    from pm25map.raster.backfill.collection import write_collection
+    from pm25map.raster.backfill.crew import hire
+    from pm25map.raster.backfill.forecast import forecast
+    from pm25map.raster.backfill.job import open_workshop
+    from pm25map.raster.backfill.lock import only_one
+    from pm25map.raster.backfill.log import DayLog
+    from pm25map.raster.backfill.prepare import prepare
+    from pm25map.raster.backfill.report import Measured, write_report
+    from pm25map.raster.backfill.run import Backfill
+
+    days = days_asked(asked)
+    job, inputs = make_job(asked)
+    shop = open_workshop(job, inputs)
+    with only_one(shop.folder):
+        prepared = prepare(shop, days, longest=asked["run_days"])
+        plan = prepared.plan
+        expected = forecast(shop, plan, asked["workers"], asked["calibrate"])
+        log = DayLog(shop.folder)
+        for verdict in plan.days_of("done"):
+            there = prepared.found[verdict.day]
+            if not log.knows(str(verdict.day), there.sha256):
+                log.add(day=str(verdict.day), state="done", sha256=there.sha256)
+        for verdict in plan.days_of("impossible"):
+            log.add(day=str(verdict.day), state="impossible", reason=verdict.reason)
+        if not as_json:
+            print_plan(plan, expected)
+        with (
+            Measured() as measured,
+            hire(scheduler, asked["workers"]) as crew,
+            _Screen(plan.estimates, log) as screen,
+        ):
+            outcome = Backfill(job, plan, shop.folder, prepared.staged, crew, screen).work()
+        log.flush()
+        number = write_collection(shop.folder)
+        told = write_report(shop.folder, plan, expected, outcome, measured)
+    failed = {v.day: v.reason for v in plan.days_of("impossible")} | outcome.failed
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        print_forecast(told)
+        click.echo(
+            f"{asked['out']}: {number} maps; {len(outcome.done)} made now, {len(plan.days_of('done'))} kept"
+        )
+        for day, reason in sorted(failed.items()):
+            click.echo(f"{day} has no map: {reason}")
+    if failed:
+        raise SystemExit(1)
+
+
+class _Screen:
+    """Progress on stderr, with rate and time left; and the log."""
+
+    def __init__(self, total: int, log: "DayLog") -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._log = log
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %  {task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("0 maps", total=total, rate="")
+        self._maps = 0
+
+    def __enter__(self) -> "_Screen":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def estimated(self, cells: int) -> None:
+        """Move the bar."""
+        speed = self._bar.tasks[0].speed
+        self._bar.update(self._task, advance=cells, rate=f"{speed:,.0f} cells/s" if speed else "")
+
+    def day_done(self, report: "DayReport") -> None:
+        """Log a map."""
+        self._maps += 1
+        self._bar.update(self._task, description=f"{self._maps} maps")
+        self._log.add(
+            day=str(report.day),
+            state="done",
+            sha256=report.sha256,
+            bytes=report.size,
+            cells=report.cells,
+            maximum_ugm3=round(report.maximum, 2),
+            mean_ugm3=round(report.mean, 3),
+            seconds=round(report.seconds, 3),
+        )
+
+    def day_failed(self, day: dt.date, reason: str) -> None:
+        """Log a failure."""
+        self._log.add(day=str(day), state="failed", reason=reason)

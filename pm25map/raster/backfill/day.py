@@ -1,0 +1,203 @@
+"""One day of a backfill: its files, whether they are done, and how they are made of what is staged."""
+
+import datetime as dt
+import json
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pm25map.base.errors import BadOutput
+from pm25map.base.files import sha256_of_bytes
+from pm25map.base.storage import Folder, Remote
+from pm25map.model.runtime import Session
+from pm25map.raster.backfill.job import Job, Workshop, open_workshop
+from pm25map.raster.backfill.stage import read_header
+from pm25map.raster.bands import ESTIMATES
+from pm25map.raster.cog import cog_content, write_whole
+from pm25map.raster.provenance import created_time
+from pm25map.raster.stac import MULTIHASH_SHA256, write_stac_item
+
+
+def map_name(day: dt.date) -> str:
+    """Name the map of a day in its folder: 2020/pm25_2020-09-12.tif."""
+    return f"{day.year:04d}/pm25_{day.isoformat()}.tif"
+
+
+def item_name(day: dt.date) -> str:
+    """Name the STAC item of a day."""
+    return map_name(day).removesuffix(".tif") + ".json"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides the values of a map: the same identity, the same map, up to the digits of the engine."""
+
+    card: str
+    network: str
+    places: str
+    grid: str
+    predictors: str
+    region: str
+
+    def differs(self, other: "Identity") -> str:
+        """Name what differs, in words."""
+        names = [name for name in vars(self) if getattr(self, name) != getattr(other, name)]
+        words = {"card": "model", "network": "model"}
+        return ", ".join(dict.fromkeys(words.get(name, name) for name in names))
+
+
+def identity_of(shop: Workshop, day: dt.date) -> Identity:
+    """Tell what the map of a day shall be made of."""
+    inputs = shop.inputs
+    return Identity(
+        card=inputs.model.card.checksum,
+        network=inputs.model.card.network_checksum,
+        places=inputs.places.checksum if inputs.places else "",
+        grid=inputs.grid.checksum,
+        predictors=inputs.predictors.window_checksum(inputs.features, inputs.window(day)),
+        region=shop.part.words,
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """A map that is there.
+
+    Attributes:
+        identity: what it was made of, None where its item does not say.
+        engine: that made it.
+        sha256: that its item states.
+        whole: whether the file has that checksum.
+    """
+
+    identity: Identity | None
+    engine: str
+    sha256: str
+    whole: bool
+
+
+def find_map(folder: Folder, day: dt.date) -> Found | None:
+    """Look at the map of a day: read as a whole and compared with its item; None where there is none."""
+    content = folder.read(item_name(day))
+    pixels = folder.read(map_name(day))
+    if content is None or pixels is None:
+        return None
+    try:
+        told = json.loads(content)
+        properties, asset = told["properties"], told["assets"]["map"]
+        model = properties["pm25map:model"]
+        identity = Identity(
+            card=model["card_sha256"],
+            network=model["network_sha256"],
+            places=model["places_sha256"] or "",
+            grid=properties["pm25map:grid"]["sha256"],
+            predictors=properties["pm25map:predictors"]["sha256"],
+            region=properties["pm25map:region"],
+        )
+        stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
+        engine = str(model["engine"])
+    except (ValueError, KeyError, TypeError):
+        return Found(None, "", "", whole=False)
+    return Found(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What came of a day.
+
+    Attributes:
+        day: that was made.
+        sha256, size: of its map.
+        cells: that hold an estimate.
+        maximum, mean: ug m-3.
+        seconds: that laying out and writing took.
+    """
+
+    day: dt.date
+    sha256: str
+    size: int
+    cells: int
+    maximum: float
+    mean: float
+    seconds: float
+
+
+def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
+    """Make the map of a day and its STAC item of what is staged. The item comes last: it says that all is done.
+
+    Args:
+        job: what it is for.
+        day: to make.
+        names: staged files that hold the day, of all blocks.
+
+    Raises:
+        BadOutput: a staged row is damaged or absent, or the folder cannot be written.
+    """
+    shop = open_workshop(job)
+    began = time.monotonic()
+    layers = _gather(shop, shop.session(), day, names)
+    inputs, view = shop.inputs, shop.view
+    name = map_name(day)
+    content, statistics = cog_content(
+        name,
+        layers[0],
+        inputs.grid,
+        inputs.provenance(day, Path(name).name, job.engine, shop.part),
+        more={ESTIMATES[band]: layers[i] for i, band in enumerate(shop.session().bands) if i},
+        block=view,
+        asked=shop.asked[view.slices],
+    )
+    folder = shop.folder
+    item = item_of(shop, day, content)
+    folder.write(name, content)
+    folder.write(item_name(day), item)
+    return DayReport(
+        day=day,
+        sha256=sha256_of_bytes(content),
+        size=len(content),
+        cells=statistics.cell_count,
+        maximum=statistics.maximum,
+        mean=statistics.mean,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _gather(shop: Workshop, session: Session, day: dt.date, names: Iterable[str]) -> Any:
+    """Put the staged rows of a day together: float32 (band, y, x) of the view."""
+    grid = shop.inputs.grid
+    out = np.full((len(session.bands), *grid.shape), np.nan, dtype=np.float32)
+    blocks = {block.id: block for block in shop.blocks()}
+    for name in names:
+        header = read_header(shop.folder, name)
+        if header is None or day not in header.days:
+            raise BadOutput(f"the stage has lost {day} of {name}: run the same command again")
+        block = blocks.pop(header.block)
+        out[:, *block.slices][:, shop.asked[block.slices]] = header.read_row(shop.folder, day)
+    if blocks:
+        raise BadOutput(
+            f"the stage lacks {len(blocks)} blocks of {day} (first: {next(iter(blocks))}): run the same command again"
+        )
+    return out[:, *shop.view.slices]
+
+
+def item_of(shop: Workshop, day: dt.date, content: bytes) -> bytes:
+    """Write the item of a map as it will read once both stand in their folder."""
+    inputs, where = shop.inputs, shop.folder.where
+    year = f"{day.year:04d}"
+    home = Remote(f"{where.url}/{year}") if isinstance(where, Remote) else where / year
+    with tempfile.TemporaryDirectory(prefix="pm25map-") as scratch:
+        draft = Path(scratch) / Path(map_name(day)).name
+        write_whole(draft, content)
+        item = write_stac_item(
+            draft,
+            created=created_time(),
+            model_card=inputs.card_path,
+            predictors=inputs.predictors.path,
+            home=home,
+        )
+        return item.read_bytes()

@@ -1,0 +1,187 @@
+"""How long a plan will take and how much memory: some seconds of its own work, done in a process of their own.
+
+The process opens the same inputs, runs as many threads, and ends: its peak memory is what the backfill's will be,
+and nothing of the user's is touched.
+"""
+
+import dataclasses
+import datetime as dt
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadModel, Pm25mapError
+from pm25map.base.files import peak_memory
+from pm25map.grid import Block
+from pm25map.raster.backfill.block import BlockReport, estimates
+from pm25map.raster.backfill.day import item_of
+from pm25map.raster.backfill.job import Job, Workshop, open_workshop
+from pm25map.raster.backfill.plan import Plan
+from pm25map.raster.bands import ESTIMATES
+from pm25map.raster.cog import cog_content
+
+_TASKS = 64
+"""Blocks that the trial may go through; it hardly ever gets that far."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the trial foretells.
+
+    Attributes:
+        seconds: of the whole backfill.
+        cells_per_second: estimated, reading and windows included, all workers together.
+        map_seconds: to lay out and write one map, all workers together.
+        start_seconds: until the first estimate.
+        peak_bytes: of memory.
+        file_bytes: of all maps, after compression.
+        workers: that worked in the trial.
+    """
+
+    seconds: float
+    cells_per_second: float
+    map_seconds: float
+    start_seconds: float
+    peak_bytes: int
+    file_bytes: int
+    workers: int
+
+
+def forecast(shop: Workshop, plan: Plan, workers: int, seconds: float) -> Forecast | None:
+    """Foretell a plan.
+
+    Args:
+        shop: of the plan.
+        plan: what is to be done.
+        workers: threads that will work.
+        seconds: that the trial may work; with 0 nothing is foretold.
+
+    Raises:
+        BadModel: the trial failed; says why.
+    """
+    tasks = [task for run in plan.runs for task in run.tasks]
+    days = len(plan.days_of("todo"))
+    if not seconds or not tasks:
+        return None
+    # The largest first: they decide how much memory it takes, and hold most of the cells.
+    chosen = sorted(tasks, key=lambda task: -shop.cells_of(task.block))[:_TASKS]
+    order = {
+        "job": shop.job.model_dump(mode="json"),
+        "workers": workers,
+        "seconds": seconds,
+        "tasks": [
+            {"block": dataclasses.astuple(t.block), "days": [str(day) for day in t.days]} for t in chosen
+        ],
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", __name__], input=json.dumps(order), capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        last = (ran.stderr.strip().splitlines() or ["no word"])[-1]
+        raise BadModel(f"the trial run failed: {last}. Skip it with --calibrate 0, or run pm25map doctor")
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return Forecast(
+        seconds=told["start_seconds"]
+        + plan.estimates / told["cells_per_second"]
+        + days * told["map_seconds"],
+        cells_per_second=told["cells_per_second"],
+        map_seconds=told["map_seconds"],
+        start_seconds=told["start_seconds"],
+        peak_bytes=told["peak_bytes"],
+        file_bytes=days * told["file_bytes"],
+        workers=workers,
+    )
+
+
+class _Trial:
+    """Counts what the threads of a trial estimate, and tells them when to stop."""
+
+    def __init__(self, shop: Workshop, seconds: float) -> None:
+        self.shop, self.seconds = shop, seconds
+        self.cells = 0
+        self.began: float | None = None
+        self.ended = 0.0
+        self.samples: list[npt.NDArray[np.float32]] = []
+        self._lock = threading.Lock()
+
+    def work(self, tasks: list[tuple[Block, tuple[dt.date, ...]]]) -> None:
+        """Estimate block after block until the time is over."""
+        for block, days in itertools.cycle(tasks):
+            for _, estimate in estimates(self.shop, block, days, BlockReport(block.id)):
+                if self._enough(estimate):
+                    return
+
+    def _enough(self, estimate: npt.NDArray[np.float32]) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if self.began is None:
+                # The first estimates pay for the opening of sessions, which is told apart.
+                self.began = now
+                return False
+            if now - self.began > self.seconds:
+                return True
+            self.cells += estimate.shape[1]
+            self.ended = now
+            if sum(sample.shape[1] for sample in self.samples) < np.count_nonzero(self.shop.asked):
+                self.samples.append(estimate)
+            return False
+
+    def lay_out(self, day: dt.date) -> int:
+        """Lay out a map whose land holds what was estimated, again and again; give the bytes of its file."""
+        shop, grid = self.shop, self.shop.inputs.grid
+        sample = np.concatenate(self.samples, axis=1)
+        out = np.full((len(sample), *grid.shape), np.nan, dtype=np.float32)
+        repeat = -(-np.count_nonzero(shop.asked) // sample.shape[1])
+        out[:, shop.asked] = np.tile(sample, repeat)[:, : np.count_nonzero(shop.asked)]
+        layers = out[:, *shop.view.slices]
+        bands = shop.session().bands
+        content, _ = cog_content(
+            "trial",
+            layers[0],
+            grid,
+            shop.inputs.provenance(day, "trial.tif", shop.job.engine, shop.part),
+            more={ESTIMATES[name]: layers[i] for i, name in enumerate(bands) if i},
+            block=shop.view,
+        )
+        item_of(shop, day, content)
+        return len(content)
+
+
+def _run_trial(order: dict[str, Any], started: float) -> dict[str, Any]:
+    shop = open_workshop(Job.model_validate(order["job"]))
+    workers = int(order["workers"])
+    tasks = [
+        (Block(*told["block"]), tuple(dt.date.fromisoformat(day) for day in told["days"]))
+        for told in order["tasks"]
+    ]
+    trial = _Trial(shop, float(order["seconds"]))
+    with ThreadPoolExecutor(workers) as pool:
+        for future in [pool.submit(trial.work, tasks[i % len(tasks) :] + tasks) for i in range(workers)]:
+            future.result()
+        began = time.monotonic()
+        sizes = list(pool.map(trial.lay_out, [tasks[0][1][0]] * (2 * workers)))
+        map_seconds = (time.monotonic() - began) / len(sizes)
+    assert trial.began is not None  # noqa: S101 - every thread estimated something
+    return {
+        "cells_per_second": trial.cells / max(trial.ended - trial.began, 1e-9),
+        "map_seconds": map_seconds,
+        "start_seconds": trial.began - started,
+        "peak_bytes": peak_memory(),
+        "file_bytes": sizes[0],
+    }
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(json.dumps(_run_trial(json.load(sys.stdin), time.monotonic())))
+    except Pm25mapError as error:
+        sys.exit(" ".join(str(error).split()))

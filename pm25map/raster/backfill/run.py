@@ -1,0 +1,241 @@
+"""The loop that does what a plan says: blocks of a run, then its days, on any executor, whatever workers die."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from pm25map.base.errors import DiskFull, Pm25mapError
+from pm25map.base.storage import Folder
+from pm25map.raster.backfill.block import BlockReport, compute_block
+from pm25map.raster.backfill.day import DayReport, assemble_day
+from pm25map.raster.backfill.job import Job
+from pm25map.raster.backfill.plan import Plan, Run, Task
+
+ATTEMPTS = 5
+"""How often a piece of work is given out again when its worker died."""
+
+
+class Listener(Protocol):
+    """Hears what happens, as it happens."""
+
+    def estimated(self, cells: int) -> None:
+        """So many cells of one day each were just estimated."""
+
+    def day_done(self, report: DayReport) -> None:
+        """The map of a day stands in its folder."""
+
+    def day_failed(self, day: dt.date, reason: str) -> None:
+        """A day has no map."""
+
+
+@dataclass
+class Outcome:
+    """What a backfill came to.
+
+    Attributes:
+        done: reports of the days that were made.
+        failed: the others, and why.
+        estimated, chunk_reads, read_bytes, stage_bytes: as in the plan, counted while it happened.
+    """
+
+    done: list[DayReport] = field(default_factory=list)
+    failed: dict[dt.date, str] = field(default_factory=dict)
+    estimated: int = 0
+    chunk_reads: int = 0
+    read_bytes: int = 0
+    stage_bytes: int = 0
+
+    def count(self, report: BlockReport) -> None:
+        """Add what came of a block."""
+        self.estimated += report.estimated
+        self.chunk_reads += report.chunks
+        self.read_bytes += report.bytes
+        self.stage_bytes += report.staged_bytes
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the work.
+
+    Attributes:
+        executor: runs functions with values that travel: threads here, or the workers of a cluster.
+        workers: pieces of work that run at a time.
+        local: whether workers share this process, and can tell how far they are.
+        lost: what a future raises when its worker died; the work is then given out again.
+    """
+
+    executor: Executor
+    workers: int
+    local: bool
+    lost: tuple[type[BaseException], ...] = ()
+
+
+@dataclass
+class _Piece:
+    """A piece of work that can be given out again."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    finished: Callable[[Any], None]
+    broken: Callable[[str], None]
+    attempts: int = 0
+
+
+class _RunState:
+    """One run on its way: the blocks that are still out, the days that failed, the files that are staged."""
+
+    def __init__(self, run: Run, staged: Mapping[dt.date, list[str]]) -> None:
+        self.run = run
+        self.left = len(run.tasks)
+        self.failed: dict[dt.date, str] = {}
+        self.names = {day: list(staged.get(day, ())) for day in run.days}
+
+
+class Backfill:
+    """Carries a plan out.
+
+    Args:
+        job: what it is for.
+        plan: what is to be done.
+        folder: of the maps.
+        staged: what is in the stage already (stage.covered).
+        crew: who works.
+        listener: who hears of it.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        plan: Plan,
+        folder: Folder,
+        staged: Mapping[str, Mapping[dt.date, str]],
+        crew: Crew,
+        listener: Listener,
+    ) -> None:
+        self._job, self._plan, self._folder = job, plan, folder
+        self._crew, self._listener = crew, listener
+        self._staged: dict[dt.date, list[str]] = {}
+        self._users: dict[str, set[dt.date]] = {}
+        todo = {day for run in plan.runs for day in run.days}
+        for names in staged.values():
+            for day in todo & names.keys():
+                self._staged.setdefault(day, []).append(names[day])
+                self._users.setdefault(names[day], set()).add(day)
+        self._urgent: deque[_Piece] = deque()
+        self.outcome = Outcome()
+
+    def work(self) -> Outcome:
+        """Do all of it.
+
+        Raises:
+            DiskFull: there is no room; what is done stays, and the same command goes on from there.
+        """
+        pieces = self._pieces()
+        out: dict[Future[Any], _Piece] = {}
+        try:
+            while True:
+                # Maps come first: they are what the user waits for, and they empty the stage.
+                while len(out) < 2 * self._crew.workers:
+                    piece = self._urgent.popleft() if self._urgent else next(pieces, None)
+                    if piece is None:
+                        break
+                    out[self._give(piece)] = piece
+                if not out:
+                    return self.outcome
+                for future in wait(out, return_when=FIRST_COMPLETED).done:
+                    self._take(future, out.pop(future))
+        finally:
+            for future in out:
+                future.cancel()
+
+    def _give(self, piece: _Piece) -> Future[Any]:
+        piece.attempts += 1
+        return self._crew.executor.submit(piece.function, *piece.arguments)
+
+    def _take(self, future: Future[Any], piece: _Piece) -> None:
+        try:
+            result = future.result()
+        except DiskFull:
+            raise
+        except Pm25mapError as error:
+            piece.broken(" ".join(str(error).split()))
+        except self._crew.lost as error:
+            if piece.attempts < ATTEMPTS:
+                self._urgent.append(piece)
+            else:
+                piece.broken(
+                    f"its workers died {ATTEMPTS} times ({type(error).__name__}): run the same command again"
+                )
+        else:
+            piece.finished(result)
+
+    def _pieces(self) -> Iterator[_Piece]:
+        """Give out the blocks of one run after another; a run whose blocks are all staged goes to its days."""
+        for run in self._plan.runs:
+            state = _RunState(run, self._staged)
+            if not run.tasks:
+                self._assemble(state)
+            for task in run.tasks:
+                hear = (self._listener.estimated,) if self._crew.local else ()
+                yield _Piece(
+                    compute_block,
+                    (self._job, task.block, task.days, *hear),
+                    partial(self._block_done, state),
+                    partial(self._block_broken, state, task),
+                )
+            while self._urgent:
+                yield self._urgent.popleft()
+
+    def _block_done(self, state: _RunState, report: BlockReport) -> None:
+        self.outcome.count(report)
+        if not self._crew.local:
+            self._listener.estimated(report.estimated)
+        for name, days in report.staged.items():
+            self._users.setdefault(name, set()).update(days)
+            for day in days:
+                state.names[day].append(name)
+        for day, reason in report.failed.items():
+            state.failed.setdefault(day, f"{reason} (block {report.block})")
+        self._one_block_less(state)
+
+    def _block_broken(self, state: _RunState, task: Task, reason: str) -> None:
+        for day in task.days:
+            state.failed.setdefault(day, f"{reason} (block {task.block.id})")
+        self._one_block_less(state)
+
+    def _one_block_less(self, state: _RunState) -> None:
+        state.left -= 1
+        if state.left == 0:
+            self._assemble(state)
+
+    def _assemble(self, state: _RunState) -> None:
+        """Give out the days of a run whose blocks are all there."""
+        for day in state.run.days:
+            if day in state.failed:
+                self._day_failed(day, state.failed[day])
+                continue
+            self._urgent.append(
+                _Piece(
+                    assemble_day,
+                    (self._job, day, tuple(sorted(state.names[day]))),
+                    partial(self._day_done, state),
+                    partial(self._day_failed, day),
+                )
+            )
+
+    def _day_done(self, state: _RunState, report: DayReport) -> None:
+        self.outcome.done.append(report)
+        self._listener.day_done(report)
+        for name in state.names[report.day]:
+            # After a killed run a staged file may hold days of two runs of this one: the last day removes it.
+            self._users[name].discard(report.day)
+            if not self._users[name]:
+                self._folder.remove(name)
+
+    def _day_failed(self, day: dt.date, reason: str) -> None:
+        self.outcome.failed[day] = reason
+        self._listener.day_failed(day, reason)

@@ -1,0 +1,114 @@
+"""Check a folder of maps: files against checksums, inputs against the store, some cells against the model."""
+
+import dataclasses
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.io import MemoryFile
+
+from pm25map.base.errors import DayOutsideStore, MissingDays
+from pm25map.base.storage import Folder
+from pm25map.grid import Block
+from pm25map.raster.backfill.block import BlockReport, estimates
+from pm25map.raster.backfill.day import find_map, identity_of, item_name, map_name
+from pm25map.raster.backfill.job import Workshop
+from pm25map.raster.cog import GDAL_ERRORS
+
+OTHER_ENGINE_UGM3 = 0.1
+"""How far another engine than the map's may be from it, ug m-3; the same engine must give the same bits."""
+
+_NAME = re.compile(r"^\d{4}/pm25_(\d{4}-\d{2}-\d{2})\.(tif|json)$")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with the map of a day."""
+
+    day: dt.date
+    text: str
+
+
+def days_in(folder: Folder) -> list[dt.date]:
+    """List the days of which a folder holds a map or an item, oldest first."""
+    matches = (_NAME.match(name) for name in folder.names(""))
+    return sorted({dt.date.fromisoformat(match[1]) for match in matches if match})
+
+
+def verify_days(
+    shop: Workshop, days: list[dt.date], cells: int, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Problem]:
+    """Check maps.
+
+    Args:
+        shop: opened for the folder, with the model and store that the maps should be made of.
+        days: to check.
+        cells: to compute again in each map, in a block drawn by the day; 0 for none.
+        progress: called with the days checked and the days in all.
+    """
+    for number, day in enumerate(days, start=1):
+        text = _verify(shop, day, cells)
+        if text:
+            yield Problem(day, text)
+        if progress is not None:
+            progress(number, len(days))
+
+
+def _verify(shop: Workshop, day: dt.date, cells: int) -> str:
+    """Tell what is wrong with a map; nothing where all is well."""
+    found = find_map(shop.folder, day)
+    if found is None:
+        return f"{map_name(day)} or {item_name(day)} is missing: run the same backfill again"
+    if not found.whole or found.identity is None:
+        return f"{map_name(day)} does not have the checksum of its item: run the same backfill again"
+    try:
+        shop.inputs.check(day)
+    except (DayOutsideStore, MissingDays) as error:
+        return f"its predictors are not there to compare with: {error}"
+    if found.identity != (wanted := identity_of(shop, day)):
+        return f"it was made of other {found.identity.differs(wanted)}: run the same backfill again, or name those"
+    return _compare_cells(shop, day, cells, found.engine) if cells else ""
+
+
+def _compare_cells(shop: Workshop, day: dt.date, cells: int, engine: str) -> str:
+    draw = np.random.default_rng(day.toordinal())
+    blocks = shop.blocks()
+    block = blocks[int(draw.integers(len(blocks)))]
+    inside = np.argwhere(shop.asked[block.slices])
+    chosen = inside[draw.permutation(len(inside))[:cells]]
+    some = np.zeros(shop.asked.shape, dtype=np.bool_)
+    some[block.slices][tuple(chosen.T)] = True
+    sample = dataclasses.replace(shop, asked=some)
+    made = [estimate for _, estimate in estimates(sample, block, (day,), BlockReport(block.id))]
+    if not made:
+        return f"its predictors cannot be read in block {block.id}"
+    again = made[0]
+    held = _read(shop.folder, day, shop.view)
+    if isinstance(held, str):
+        return held
+    whole = np.full((len(again), *shop.asked.shape), np.nan, dtype=np.float32)
+    whole[:, *shop.view.slices] = held
+    stored = whole[:, some]
+    worst = float(np.nanmax(np.abs(stored - again)))
+    same = np.array_equal(stored, again) if engine == shop.session().engine else worst <= OTHER_ENGINE_UGM3
+    if same:
+        return ""
+    return f"{len(chosen)} cells of block {block.id} computed again differ by up to {worst:.3g} ug/m3"
+
+
+def _read(folder: Folder, day: dt.date, view: Block) -> npt.NDArray[np.float32] | str:
+    """Read all bands of a map: float32 (band, y, x), or what is wrong."""
+    content = folder.read(map_name(day)) or b""
+    try:
+        with MemoryFile(content) as memory, memory.open() as source:
+            values: npt.NDArray[np.float32] = source.read()
+    except GDAL_ERRORS as error:
+        return f"{map_name(day)} cannot be read ({error}): run the same backfill again"
+    if values.shape[1:] != (view.height, view.width):
+        return (
+            f"{map_name(day)} has {values.shape[1:]} cells, and {view.height} x {view.width} were asked for"
+        )
+    return values
