@@ -45,7 +45,7 @@ def verify_store(store: Predictors, days: list[dt.date], progress: Progress | No
     for done, name in enumerate(store.variables, start=1):
         if name in store.daily:
             whole = set(store.days_of((name,)))
-            for chunk in store.chunks_of([day for day in days if day in whole]):
+            for chunk in store.chunks_of([day for day in days if day in whole]).values():
                 found += _verify_days(store, group, name, chunk)
         else:
             found += _verify_layer(group, name)
