@@ -326,3 +326,22 @@ def test_true_files_of_north_carolina_are_read(shared_data):
 def test_a_true_file_of_another_product_is_refused(shared_data):
     with pytest.raises(BadPredictors, match="holds no file of merra2"):
         open_source("merra2", shared_data / "providers" / "merra2").lacking(small_grid(), [DAY])
+
+
+def test_the_neighbours_of_the_study_weigh_by_inverse_distance_in_parts_of_the_grid(monkeypatch):
+    from test_sources import small_monitors
+
+    from pm25map.predictors.sources import knnidw
+
+    monitors, grid = small_monitors([DAY]), small_grid()
+    source = knnidw.Knnidw(monitors)
+    whole = source.fields(grid, [DAY])
+    monkeypatch.setattr(knnidw, "CELLS_AT_ONCE", 7)
+    parts = source.fields(grid, [DAY])
+    measured = monitors.matrix([DAY])[0]
+    for name, values in whole.items():
+        np.testing.assert_array_equal(values, parts[name])
+        assert np.isfinite(on_land(grid, values)).all()
+        assert np.isnan(values[0][~grid.land]).all()
+    got = on_land(grid, whole["knnidw_pm25_val"])
+    assert np.nanmin(measured) <= got.min() <= got.max() <= np.nanmax(measured)

@@ -19,6 +19,9 @@ EARTH_KM = 6371.0
 NEAREST_KM = 0.5
 """A cell that holds a monitor is at this distance from it: its weight stays finite."""
 
+CELLS_AT_ONCE = 500_000
+"""So that a fine grid needs little memory."""
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -61,10 +64,15 @@ class Knnidw:
         made = {name: np.full((len(days), *grid.shape), np.nan, dtype=np.float32) for name in self.variables}
         for i, day_values in enumerate(values):
             known = np.isfinite(day_values)
-            weights, index = _nearest(stations[known], cells)
-            made["knnidw_distance"][i, grid.land] = (1 / weights).mean(axis=1)
-            for name, of in (("knnidw_pm25", means), ("knnidw_pm25_val", day_values)):
-                made[name][i, grid.land] = (of[known][index] * weights).sum(axis=1) / weights.sum(axis=1)
+            at_cells = {name: np.empty(len(cells), dtype=np.float32) for name in self.variables}
+            for first in range(0, len(cells), CELLS_AT_ONCE):
+                part = slice(first, first + CELLS_AT_ONCE)
+                weights, index = _nearest(stations[known], cells[part])
+                at_cells["knnidw_distance"][part] = (1 / weights).mean(axis=1)
+                for name, of in (("knnidw_pm25", means), ("knnidw_pm25_val", day_values)):
+                    at_cells[name][part] = (of[known][index] * weights).sum(axis=1) / weights.sum(axis=1)
+            for name, values_at in at_cells.items():
+                made[name][i, grid.land] = values_at
         return made
 
 
