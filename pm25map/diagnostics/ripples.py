@@ -22,7 +22,7 @@ _LONG = 1.5
 _LEAK = 0.5
 """A window's taper leaks at most a quarter of a long wave's power to where a ripple is looked for."""
 
-STANDS_OUT = 37.0
+STANDS_OUT = 35.0
 """Power of a wave in units of the median of its window, whitened. On the maps of September 2020 half of the
 windows have no wave above 10, one in a hundred one above 20 to 26, and the highest of all is 46."""
 
