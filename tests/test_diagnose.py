@@ -43,7 +43,9 @@ def doubts(tmp_path_factory):
 def test_diagnose_writes_bands_regions_scores_and_a_picture(doubts):
     folder, said = doubts
     names = {path.name for path in folder.iterdir()}
-    assert names == {"diagnostics.tif", "suspects.geojson", "scores.json", "diagnostics.png"}
+    assert names == {
+        "diagnostics.tif", "suspects.geojson", "scores.json", "diagnostics.png", "quality.tif",
+    }  # fmt: skip
     scores = json.loads((folder / "scores.json").read_text())
     assert scores["day"] == said["day"] == "2020-09-12"
     assert scores["faults"]["hole"]["count"] == 0
@@ -51,6 +53,29 @@ def test_diagnose_writes_bands_regions_scores_and_a_picture(doubts):
     regions = json.loads((folder / "suspects.geojson").read_text())
     assert len(regions["features"]) == scores["suspects"]
     assert (folder / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_bands_say_how_far_to_trust_each_cell(doubts):
+    folder, _ = doubts
+    with rasterio.open(folder / "diagnostics.tif") as source:
+        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
+    with rasterio.open(folder / "quality.tif") as source:
+        quality = source.read(1)
+    land = np.isfinite(bands["pm25"])
+    for name in (
+        "pm25_lower",
+        "pm25_upper",
+        "p_above_35_4",
+        "dissimilarity",
+        "applicable",
+        "training_density",
+    ):
+        assert (np.isfinite(bands[name]) == land).all(), name
+    assert (bands["pm25_lower"][land] <= bands["pm25"][land]).all()
+    assert (bands["pm25"][land] <= bands["pm25_upper"][land]).all()
+    assert (bands["p_above_225_4"][land] <= bands["p_above_9"][land]).all()
+    # The sample lacks nothing: measured neighbours, and climatologies of temperature and rain.
+    assert set(np.unique(quality[land])) == {1 | 8} and set(np.unique(quality[~land])) == {255}
 
 
 def test_the_bands_say_what_they_are_and_agree_with_each_other(doubts):

@@ -10,7 +10,7 @@ from pm25map.base.wire import BYTES, VARINT, fields_of, written
 from pm25map.grid import Grid, load_grid
 from pm25map.grid.spectrum import low_pass, masked_mean, spectral_profile
 from pm25map.model.card import load_model
-from pm25map.model.runtime import open_session
+from pm25map.model.runtime import open_session, open_twin
 from pm25map.model.twin import twin_of
 from pm25map.places.capsules import Capsules, change_per_km
 from pm25map.places.encoder import encoder
@@ -58,7 +58,7 @@ def test_the_twin_gives_what_the_model_gives_at_both_places():
     rng = np.random.default_rng(0)
     window = rng.normal(size=(300, 21, len(model.card.scaler.inputs))).astype(np.float32)
     own, neutral = (0.02 * rng.normal(size=(300, 512)).astype(np.float32) for _ in range(2))
-    plain, twin = open_session(model, "cpu"), open_session(model, "cpu", twin=True)
+    plain, twin = open_session(model, "cpu"), open_twin(model)
     both = twin.estimate(window, np.hstack([own, neutral]))
     np.testing.assert_array_equal(both[0], plain.run(window, own))
     np.testing.assert_array_equal(both[1], plain.run(window, neutral))

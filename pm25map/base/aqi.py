@@ -36,6 +36,16 @@ CATEGORIES = (
     Category("Hazardous", 225.5, 325.4, 301, 500, "#7E0023"),
 )
 
+CATEGORIES_BEFORE_2024 = (
+    Category("Good", 0.0, 12.0, 0, 50, "#00E400"),
+    Category("Moderate", 12.1, 35.4, 51, 100, "#FFFF00"),
+    Category("Unhealthy for Sensitive Groups", 35.5, 55.4, 101, 150, "#FF7E00"),
+    Category("Unhealthy", 55.5, 150.4, 151, 200, "#FF0000"),
+    Category("Very Unhealthy", 150.5, 250.4, 201, 300, "#8F3F97"),
+    Category("Hazardous", 250.5, 500.4, 301, 500, "#7E0023"),
+)
+"""The classes in force from 2012 to May 2024 (78 FR 3086), to draw beside maps of that time."""
+
 UPPER_ENDS = tuple(category.high for category in CATEGORIES[:-1])
 """ug m-3: the highest value of every class but the last."""
 

@@ -65,5 +65,17 @@ class DeviceUnavailable(Pm25mapError):
     """The device that was asked for cannot run the model."""
 
 
+class EngineRefused(Pm25mapError):
+    """An engine's results depend on what else is in a call, or differ too much from stock ONNX Runtime's."""
+
+
 class BadInstall(Pm25mapError):
     """The Python environment lacks a package, or holds two that exclude each other."""
+
+
+class BadRequest(Pm25mapError):
+    """What was asked of a map cannot be answered: a point or polygon outside of it, or more than is allowed."""
+
+
+class BadServer(Pm25mapError):
+    """The tile server cannot start: its port is taken, or its folder holds no map."""

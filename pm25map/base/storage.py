@@ -89,7 +89,7 @@ class Folder(Protocol):
         """Give a file, None where there is none."""
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file that is there."""
+        """Give a part of a file; FileNotFoundError where there is none."""
 
     def write(self, name: str, content: bytes) -> None:
         """Put a whole file, over one that may be there."""
@@ -123,7 +123,7 @@ class LocalFolder:
             return None
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file that is there."""
+        """Give a part of a file; FileNotFoundError where there is none."""
         with (self.path / name).open("rb") as handle:
             handle.seek(start)
             return handle.read(length)
@@ -213,9 +213,11 @@ class ObjectFolder:
             raise self._failed("read", name, error) from error
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file that is there."""
+        """Give a part of a file; FileNotFoundError where there is none."""
         try:
             return bytes(self._api.get_range(self._store, name, start=start, length=length))
+        except FileNotFoundError:
+            raise
         except self._errors.BaseError as error:
             raise self._failed("read", name, error) from error
 

@@ -35,7 +35,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.collection import write_collection
     from pm25map.raster.backfill.crew import hire
     from pm25map.raster.backfill.forecast import forecast
-    from pm25map.raster.backfill.job import open_workshop
+    from pm25map.raster.backfill.job import open_workshop, remember_engine
     from pm25map.raster.backfill.lock import only_one
     from pm25map.raster.backfill.log import DayLog
     from pm25map.raster.backfill.prepare import prepare
@@ -46,6 +46,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     job, inputs = make_job(asked)
     shop = open_workshop(job, inputs)
     with only_one(shop.folder):
+        remember_engine(shop)
         prepared = prepare(shop, days, longest=asked["run_days"])
         plan = prepared.plan
         expected = forecast(shop, plan, asked["workers"], asked["calibrate"])

@@ -54,7 +54,9 @@ def command(
 
     Written to the folder: diagnostics.tif, a Cloud-Optimized GeoTIFF of PM2.5 (ug/m3) with a band for each
     diagnostic; suspects.geojson, the suspect regions by rank, each with its area (km2) and reason;
-    scores.json; and diagnostics.png. Seams, stripes, flat patches and holes are faults; ripples and textures
+    scores.json; quality.tif, bits that say what the predictors of each cell are worth; and diagnostics.png.
+    Where the model was calibrated, the bands hold 90 % intervals (ug/m3), probabilities of exceeding the classes
+    of the Air Quality Index, and applicability. Seams, stripes, flat patches and holes are faults; ripples and textures
     are made by the location encoder; priors are places where the place, not the day, makes the value.
 
     \b
@@ -65,22 +67,30 @@ def command(
 
     from pm25map.base.files import check_output
     from pm25map.diagnostics.diagnose import diagnose_day
+    from pm25map.diagnostics.quality import QUALITY, QualityMask, write_quality
     from pm25map.diagnostics.suspects import to_geojson
+    from pm25map.diagnostics.trust import has_calibration, trust_bands
     from pm25map.raster.cog import write_cog, write_whole
     from pm25map.raster.inputs import part_of
     from pm25map.view.diagnostics import draw_diagnostics
 
-    cog, regions, scores, picture = (
-        out / name for name in ("diagnostics.tif", "suspects.geojson", "scores.json", "diagnostics.png")
-    )
+    names = ("diagnostics.tif", "suspects.geojson", "scores.json", "diagnostics.png", "quality.tif")
+    cog, regions, scores, picture, quality = (out / name for name in names)
     check_output(out / "x", overwrite=True) if out.is_dir() else check_output(out, overwrite=False)
-    for target in (cog, regions, scores, picture) if out.is_dir() else ():
+    for target in (cog, regions, scores, picture, quality) if out.is_dir() else ():
         check_output(target, overwrite=overwrite)
     inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
+    trusted = trust_bands(inputs.model, inputs.grid) if has_calibration(inputs.model) else ()
     with progress_bar(f"PM2.5 of {day}") as progress:
         found = diagnose_day(
-            inputs, day, part, device=device, workers=workers or os.cpu_count() or 1, progress=progress
+            inputs,
+            day,
+            part,
+            device=device,
+            workers=workers or os.cpu_count() or 1,
+            extra=(*trusted, QualityMask(inputs.features, inputs.predictors, inputs.model.card.window_days)),
+            progress=progress,
         )
     out.mkdir(exist_ok=True)
     grid, made = inputs.grid, found.made
@@ -90,6 +100,7 @@ def command(
     )
     asked = part.asked(grid)[made.view.slices]
     more = {**made.more, **found.bands}
+    write_quality(quality, more.pop(QUALITY), grid, provenance, block=made.view, overwrite=overwrite)
     write_cog(cog, made.pm25, grid, provenance, more=more, overwrite=overwrite, block=made.view, asked=asked)
     write_whole(regions, to_geojson(found.suspects, grid, made.view).encode())
     report = {
@@ -105,12 +116,17 @@ def command(
     write_whole(scores, (json.dumps(report, indent=1) + "\n").encode())
     draw_diagnostics(found, grid, day, picture, overwrite=True)
     if as_json:
-        files = {"map": str(cog), "regions": str(regions), "scores": str(scores), "picture": str(picture)}
+        files = {"map": str(cog), "quality": str(quality), "regions": str(regions)}
+        files |= {"scores": str(scores), "picture": str(picture)}
         click.echo(json.dumps(files | report))
         return
     click.echo(
         f"{cog}: PM2.5 of {day} and {len(more)} bands beside it, {made.cells:,} land cells of {grid.name}"
     )
+    if not trusted:
+        click.echo(
+            f"No intervals, no applicability: {inputs.model.card.name} is not calibrated (pm25map calibrate)"
+        )
     click.echo(_summary(found.scores))
     for suspect in found.suspects[:top]:
         click.echo(f"{suspect.rank}. {suspect.words}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.options import DAY, LOCATION, open_for_maps
+from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.raster.backfill.forecast import Forecast
@@ -30,6 +30,7 @@ _JOB_OPTIONS: tuple[Decorator, ...] = (
     click.option("--end", type=DAY, required=True, help="Last day, included."),
     click.option("--out", type=LOCATION, required=True, help="Folder of the maps: a path or s3://..."),
     *_PART_OPTIONS,
+    engine_option,
     click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores."),
     click.option(
         "--block-size", type=click.IntRange(min=1), help="Side of a block, cells. Default: the grid's."
@@ -79,10 +80,18 @@ def days_asked(asked: dict[str, Any]) -> list[dt.date]:
 
 def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     """Open the inputs and name them so that any worker finds them."""
-    from pm25map.raster.backfill.job import Job
+    from pm25map.base.storage import open_folder
+    from pm25map.model.calibrate import resolve_engine
+    from pm25map.raster.backfill.job import Job, engine_before, seal_of
 
     inputs = open_for_maps(asked["model"], asked["grid"], asked["predictors"], [])
     store = asked["predictors"]
+    folder = open_folder(asked["out"])
+    engine = asked.get("engine", "onnxruntime")
+    if engine == "auto":
+        engine = engine_before(folder, inputs) or engine
+    with progress_bar(f"checking engine {engine}"):
+        engine = resolve_engine(inputs.model, engine, sessions=asked.get("workers") or 1)
     job = Job(
         model=str(inputs.model.network.parent.absolute()),
         grid=_absolute(asked["grid"]),
@@ -92,7 +101,9 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
         bbox=asked["bbox"] or None,
         region=asked["region"],
         device=asked["device"],
+        engine=engine,
         block_size=asked["block_size"],
+        seal=seal_of(inputs),
     )
     return job, inputs
 

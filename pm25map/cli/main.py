@@ -13,12 +13,17 @@ COMMANDS = {
     "backfill": "Draw the maps of many days, resumable at any moment.",
     "verify": "Check a folder of maps against its checksums and its model.",
     "info": "Say what a map is, and which command makes it again.",
+    "view": "Look at maps: one page that opens offline, figures, an animation.",
+    "serve": "Serve maps as tiles, time series and statistics, with the same page.",
+    "hotspots": "Find wildfire smoke and polluted cities in maps.",
     "grid": "Build grids, and embed their places.",
     "data": "Fill and inspect the store of daily predictors.",
     "train": "Train a model on monitors.",
     "export": "Turn a trained network into an ONNX model with its card.",
     "evaluate": "Score a model on stations that it never saw.",
     "diagnose": "Say what to doubt in the map of one day.",
+    "validate": "Compare estimates with monitors that did not feed them.",
+    "calibrate": "Write what a model needs to say where it can be trusted.",
     "doctor": "Check this installation.",
 }
 

@@ -36,8 +36,31 @@ class LocationType(click.ParamType):  # type: ignore[type-arg]  # as above
         return location(value) if isinstance(value, str) else value
 
 
+class EngineType(click.ParamType):  # type: ignore[type-arg]  # as above
+    """An engine by its name, or "auto"; the names are looked up when they are needed."""
+
+    name = "ENGINE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a name that is no engine's."""
+        from pm25map.model.runtime import ENGINES
+
+        if value not in (*ENGINES, "auto"):
+            self.fail(f"{value!r} is none of {', '.join(ENGINES)}, auto", param, ctx)
+        return str(value)
+
+
 DAY = DayType()
 LOCATION = LocationType()
+
+engine_option = click.option(
+    "--engine",
+    type=EngineType(),
+    default="onnxruntime",
+    show_default=True,
+    help="What runs the network: a name that pm25map doctor lists, or auto to take the fastest, measured for "
+    "some seconds.",
+)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
+from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, progress_bar
 
 
 @click.command()
@@ -38,6 +38,7 @@ from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
     help="Average place vectors with a Gaussian of this standard deviation, km, against encoder artifacts; 0: off.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@engine_option
 @click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
@@ -53,6 +54,7 @@ def command(
     region_name: str | None,
     smoothing_km: float,
     device: Any,
+    engine: Any,
     workers: int | None,
     preview: Path | None,
     overwrite: bool,
@@ -71,6 +73,7 @@ def command(
 
     from pm25map.base.errors import BadModel
     from pm25map.base.files import check_output
+    from pm25map.model.calibrate import resolve_engine
     from pm25map.places.smooth import SmoothPlaces
     from pm25map.raster.cog import write_cog
     from pm25map.raster.inputs import part_of
@@ -84,6 +87,9 @@ def command(
         check_output(target, overwrite=overwrite)
     inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
+    workers = workers or os.cpu_count() or 1
+    with progress_bar(f"checking engine {engine}"):
+        engine = resolve_engine(inputs.model, engine, sessions=workers)
     smooth = None
     if smoothing_km > 0:
         if inputs.places is None:
@@ -100,7 +106,8 @@ def command(
             view=part.view,
             region=part.region,
             device=device,
-            workers=workers or os.cpu_count() or 1,
+            engine=engine,
+            workers=workers,
             progress=progress,
             smooth=smooth,
         )
@@ -132,9 +139,13 @@ def command(
     if as_json:
         found = {"map": str(out), "item": str(item_path(out)), "preview": str(preview) if preview else None}
         numbers = {"cells": made.cells, "maximum_ugm3": round(statistics.maximum, 1), "headline": news.text}
-        click.echo(json.dumps(found | {"day": str(day), "provider": made.provider} | numbers))
+        click.echo(
+            json.dumps(found | {"day": str(day), "engine": made.engine, "provider": made.provider} | numbers)
+        )
         return
-    click.echo(f"{out}: PM2.5 of {day}, {made.cells:,} land cells of {grid.name}, {made.provider}")
+    click.echo(
+        f"{out}: PM2.5 of {day}, {made.cells:,} land cells of {grid.name}, {made.engine} on {made.provider}"
+    )
     click.echo(news.maximum_text)
     click.echo(news.text)
     if preview:

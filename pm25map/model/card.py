@@ -15,6 +15,7 @@ from pm25map.windows.scaler import Scaler
 
 CARD_FILE = "card.json"
 NETWORK_FILE = "model.onnx"
+UNROLLED_FILE = "unrolled.onnx"
 
 Geolocation = Literal["none", "latlon", "sincos", "geoclip"]
 
@@ -102,6 +103,20 @@ class Parity(_Part):
     worst_ugm3: float
 
 
+class GraphRecord(_Part):
+    """Another graph of the same network, in the form that some engine runs best.
+
+    Attributes:
+        file: beside the card.
+        checksum: SHA-256 of the file.
+        parity: its difference from model.onnx, both run by ONNX Runtime.
+    """
+
+    file: str
+    checksum: str
+    parity: Parity
+
+
 class ScoreRow(_Part):
     """One line of the score table: the model and plain interpolation on the same targets."""
 
@@ -128,7 +143,13 @@ class Scores(_Part):
 
 
 class ModelCard(_Part):
-    """The card, as it stands in card.json and inside of the network's file."""
+    """The card, as it stands in card.json and inside of the network's file.
+
+    Attributes:
+        training: what the network learned from; of a model with members, what its first learned from.
+        members: what every member learned from, in the order of the network's output; empty for one network.
+        graphs: further forms of the network, by name ("unrolled").
+    """
 
     name: str
     version: str
@@ -145,6 +166,8 @@ class ModelCard(_Part):
     network_checksum: str
     training: TrainingRecord
     parity: Parity
+    members: tuple[TrainingRecord, ...] = ()
+    graphs: dict[str, GraphRecord] = {}
     scores: Scores | None = None
     licence: str = "MIT"
     citation: str = "Karimzadeh, Wang & Crooks 2025, doi:10.1080/15481603.2025.2594797 (architecture)"
@@ -156,12 +179,18 @@ class ModelCard(_Part):
         return self
 
     def identity(self) -> str:
-        """Serialize what the network's file repeats: all but its own checksum and the scores."""
-        return self.model_dump_json(exclude={"network_checksum", "scores"})
+        """Serialize what the network's file repeats: all but checksums of files, and the scores."""
+        # A model without members has the identity that it had before there were any.
+        missing = set() if self.members else {"members"}
+        return self.model_dump_json(exclude={"network_checksum", "scores", "graphs"} | missing)
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of what decides a prediction: the identity and the network."""
+        """SHA-256 of what decides a prediction: the identity and the network.
+
+        Other graphs of the network are the same function, up to their parity, and do not join in: a map says
+        which engine made it beside this checksum.
+        """
         return sha256_of_bytes(self.identity().encode(), self.network_checksum.encode())
 
 
@@ -171,6 +200,21 @@ class Model:
 
     card: ModelCard
     network: Path
+
+    def graph(self, name: str) -> Path:
+        """Give the path of another graph of the network, its checksum compared with the card.
+
+        Raises:
+            BadModel: the model has no such graph, or its file is damaged.
+        """
+        record = self.card.graphs.get(name)
+        again = f"Run: pm25map export --unroll {self.network.parent}"
+        if record is None:
+            raise BadModel(f"model {self.card.name} has no {name} graph. {again}")
+        path = self.network.parent / record.file
+        if not path.is_file() or sha256_of_file(path) != record.checksum:
+            raise BadModel(f"{path} is absent or damaged: its SHA-256 is not the card's. {again}")
+        return path
 
 
 def read_card(path: Path) -> ModelCard:

@@ -70,15 +70,7 @@ def match(
     targets = samples.targets(judged, start, end, card.window_days)
     if len(targets) == 0:
         raise BadMonitors(f"no station that is held out measured anything between {start} and {end}")
-    back = np.arange(1 - card.window_days, 1)
-    model = np.empty(len(targets), dtype=np.float32)
-    for first in range(0, len(targets), TARGETS_AT_ONCE):
-        part = targets[first : first + TARGETS_AT_ONCE]
-        window = card.scaler.apply(samples.values[part[:, :1], part[:, 1:] + back])
-        spots = None if place is None else place[part[:, 0]]
-        model[first : first + len(part)] = session.run(window, spots)
-        if progress is not None:
-            progress(first + len(part), len(targets))
+    model = estimates(session, samples, place, targets, progress)
     station, day = targets[:, 0], targets[:, 1]
 
     def field(name: str) -> npt.NDArray[np.float32]:
@@ -93,6 +85,27 @@ def match(
         field("neighbours_idw9"),
         field("neighbours_distance"),
     )
+
+
+def estimates(
+    session: Session,
+    samples: StationSamples,
+    place: npt.NDArray[np.float32] | None,
+    targets: npt.NDArray[np.int64],
+    progress: Progress | None = None,
+) -> npt.NDArray[np.float32]:
+    """Predict targets (target, 2) of station and day numbers, as `StationSamples.targets` lists them: ug m-3."""
+    card = session.card
+    back = np.arange(1 - card.window_days, 1)
+    model = np.empty(len(targets), dtype=np.float32)
+    for first in range(0, len(targets), TARGETS_AT_ONCE):
+        part = targets[first : first + TARGETS_AT_ONCE]
+        window = card.scaler.apply(samples.values[part[:, :1], part[:, 1:] + back])
+        spots = None if place is None else place[part[:, 0]]
+        model[first : first + len(part)] = session.run(window, spots)
+        if progress is not None:
+            progress(first + len(part), len(targets))
+    return model
 
 
 def score_table(matches: Matches) -> tuple[ScoreRow, ...]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,17 @@ import torch
 from pm25map.base.errors import ParityFailed
 from pm25map.base.files import replacing
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, ModelCard, Parity, write_card
+from pm25map.model.ensemble import check_members, common_scaler, merge_members, to_common
+from pm25map.model.graphs import write_unrolled
+from pm25map.model.handover import Run
 from pm25map.model.network import Network
 from pm25map.model.runtime import open_session
 
 OPSET = 20
 PARITY_WINDOWS = 10_000
+GRAPH_WINDOWS = 1_000
+"""Windows that the unrolled graph is compared with model.onnx by."""
+
 PARITY_SCALED = 1e-4
 """Largest difference of torch and ONNX, in units of the target's standard deviation (about 9 ug m-3)."""
 
@@ -59,7 +66,7 @@ def export_model(
     place: npt.NDArray[np.float32] | None,
     folder: Path,
 ) -> Model:
-    """Write a model: its network with the card inside, and the card beside it.
+    """Write a model: its network with the card inside, its unrolled graph, and the card beside them.
 
     Args:
         network: trained.
@@ -77,18 +84,94 @@ def export_model(
         draft = card.model_copy(
             update={"opset": OPSET, "parity": Parity(windows=0, worst_scaled=0, worst_ugm3=0)}
         )
-        model = _write(graph, draft, part)
+        model = write_network(graph, draft, part)
         parity = measure_parity(network, model, windows, place)
         if not parity.worst_scaled <= PARITY_SCALED:
             raise ParityFailed(
                 f"model {card.name} was not written: ONNX differs from torch by {parity.worst_scaled:.2g} scaled "
                 f"units ({parity.worst_ugm3:.2g} ug/m3), more than {PARITY_SCALED:g}"
             )
-        final = _write(graph, draft.model_copy(update={"parity": parity}), part)
+        written = write_network(graph, draft.model_copy(update={"parity": parity}), part)
+        few = slice(GRAPH_WINDOWS)
+        final = write_unrolled(written, windows[few], None if place is None else place[few])
     return Model(final.card, folder / NETWORK_FILE)
 
 
-def _write(graph: onnx.ModelProto, card: ModelCard, folder: Path) -> Model:
+def export_members(runs: Sequence[Run], name: str, version: str, folder: Path) -> Model:
+    """Write several trained runs as one model whose network gives what every member gives.
+
+    Args:
+        runs: of pm25map train, as load_handover reads them; same features, window, place and grid.
+        name, version: of the model.
+        folder: to write, whole or not at all.
+
+    Raises:
+        BadModel: the runs do not fit together.
+        ParityFailed: a member differs from its torch network by more than PARITY_SCALED; nothing is written.
+    """
+    handovers = [run[0] for run in runs]
+    common = common_scaler([handover.scaler for handover in handovers])
+    check_members(handovers)
+    first = handovers[0].draft_card(version)
+    graphs = [
+        to_onnx(network, len(handover.scaler.inputs), handover.place.dimension, first.window_days)
+        for handover, network, _, _ in runs
+    ]
+    merged = merge_members(graphs, [handover.scaler for handover in handovers], common)
+    draft = first.model_copy(
+        update={
+            "name": name,
+            "opset": OPSET,
+            "scaler": common,
+            "units": {feature: first.units[feature] for feature in common.features},
+            "members": tuple(handover.record for handover in handovers),
+        }
+    )
+    with replacing(folder) as part:
+        part.mkdir()
+        model = write_network(merged, draft, part)
+        parity = _members_parity(runs, model)
+        if not parity.worst_scaled <= PARITY_SCALED:
+            raise ParityFailed(
+                f"model {name} was not written: a member differs from torch by {parity.worst_scaled:.2g} scaled "
+                f"units ({parity.worst_ugm3:.2g} ug/m3), more than {PARITY_SCALED:g}"
+            )
+        written = write_network(merged, draft.model_copy(update={"parity": parity}), part)
+        _, _, windows, place = runs[0]
+        few = slice(GRAPH_WINDOWS)
+        seen = to_common(windows[few], handovers[0].scaler, common)
+        final = write_unrolled(written, seen, None if place is None else place[few])
+    return Model(final.card, folder / NETWORK_FILE)
+
+
+def _members_parity(runs: Sequence[Run], model: Model) -> Parity:
+    """Compare every member with its torch network, each on the windows of its own run."""
+    session = open_session(model, "cpu")
+    worst, count = 0.0, 0
+    for number, (handover, network, windows, place) in enumerate(runs):
+        ours = session.estimate_members(to_common(windows, handover.scaler, model.card.scaler), place)
+        worst = max(worst, float(np.abs(ours[:, number] - _torch(network, windows, place)).max()))
+        count += len(windows)
+    return Parity(windows=count, worst_scaled=worst / model.card.target_scale, worst_ugm3=worst)
+
+
+def _torch(
+    network: Network, windows: npt.NDArray[np.float32], place: npt.NDArray[np.float32] | None
+) -> npt.NDArray[np.float32]:
+    """Run a network under torch, 512 cells at a time."""
+    with torch.no_grad():
+        parts = [
+            network(
+                torch.from_numpy(windows[i : i + 512]),
+                None if place is None else torch.from_numpy(place[i : i + 512]),
+            ).numpy()
+            for i in range(0, len(windows), 512)
+        ]
+    out: npt.NDArray[np.float32] = np.concatenate(parts)
+    return out
+
+
+def write_network(graph: onnx.ModelProto, card: ModelCard, folder: Path) -> Model:
     """Put the card into the graph and both into a folder."""
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, {"card": card.identity(), "licence": card.licence})
@@ -116,18 +199,8 @@ def measure_parity(
     holes[::7, ::3, first_indicator:] = 1.0
     session = open_session(model, "cpu")
     worst = 0.0
-    with torch.no_grad():
-        for batch in (windows, holes, windows[:1]):
-            spot = None if place is None else place[: len(batch)]
-            ours = session.run(batch, spot)
-            theirs = np.concatenate(
-                [
-                    network(
-                        torch.from_numpy(batch[i : i + 512]),
-                        None if spot is None else torch.from_numpy(spot[i : i + 512]),
-                    ).numpy()
-                    for i in range(0, len(batch), 512)
-                ]
-            )
-            worst = max(worst, float(np.abs(ours - theirs).max()))
+    for batch in (windows, holes, windows[:1]):
+        spot = None if place is None else place[: len(batch)]
+        theirs = _torch(network, batch, spot)
+        worst = max(worst, float(np.abs(session.run(batch, spot) - theirs).max()))
     return Parity(windows=len(windows), worst_scaled=worst / card.target_scale, worst_ugm3=worst)

@@ -79,9 +79,11 @@ def save_handover(
         part.write_text(handover.model_dump_json(indent=1))
 
 
-def load_handover(
-    folder: Path,
-) -> tuple[Handover, Network, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+Run = tuple[Handover, Network, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
+"""A trained run: what it needs, its network, and real windows and places to compare by."""
+
+
+def load_handover(folder: Path) -> Run:
     """Read a trained run: what it needs, its network, and real windows and places to compare by.
 
     Raises:

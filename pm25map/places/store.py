@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import numpy.typing as npt
 import platformdirs
@@ -21,11 +22,6 @@ from pm25map.base.errors import BadGrid, BadModel, BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Grid
 from pm25map.places.encoder import LocationEncoder, Vectors
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such lock; there, two first uses at once both compute.
-    fcntl = None  # type: ignore[assignment]
 
 Progress = Callable[[int, int], None]
 """Called with the cells done and the cells there are."""
@@ -267,17 +263,14 @@ def _whole(path: Path, grid: Grid, encoder: LocationEncoder) -> PlaceStore | Non
 def _alone(path: Path) -> Iterator[None]:
     """Hold a lock that the system releases when the process ends, however it ends."""
     try:
-        handle = path.open("a")
+        with filelock.FileLock(path):
+            yield
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOSPC, errno.EDQUOT):
             raise
         raise BadOutput(
             f"cannot write in the cache {path.parent}: {error.strerror}. Name another folder in PM25MAP_CACHE"
         ) from error
-    with handle:
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _damaged(path: Path, reason: str) -> str:

@@ -238,7 +238,8 @@ def lay_out(
                 AREA_OR_POINT="Area", OVERVIEW_RESAMPLING=options["OVERVIEW_RESAMPLING"], **tags
             )
             for number, (band, values) in enumerate(layers.items(), start=1):
-                plain.update_tags(number, **band_tags(band, values, mapping, others))
+                shown = values if np.isnan(nodata) else np.where(values == nodata, np.nan, values)
+                plain.update_tags(number, **band_tags(band, shown, mapping, others))
                 plain.set_band_description(number, band.long_name)
                 plain.set_band_unit(number, band.units)
                 plain.write(values, number)

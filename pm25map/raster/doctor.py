@@ -11,7 +11,7 @@ from pm25map.base.errors import Pm25mapError
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.grid import grid_names, load_grid
 from pm25map.model.card import load_model
-from pm25map.model.runtime import count_cuda_devices, open_session
+from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, why_not
 from pm25map.places.encoder import encoder
 from pm25map.places.store import cache_folder
 from pm25map.predictors.reader import open_predictors
@@ -41,6 +41,7 @@ def examine() -> list[Finding]:
         "python": _python,
         "onnxruntime": _onnxruntime,
         "cuda": _cuda,
+        "engines": _engines,
         "grid": _grid,
         "model": _model,
         "places": _places,
@@ -72,6 +73,13 @@ def _cuda() -> tuple[State, str]:
     if count and not listed:
         return "warning", f"{count} CUDA devices, and this ONNX Runtime is for the CPU: install pm25map[gpu]"
     return "ok", f"{count} CUDA devices usable" if count else "no CUDA device: maps are made on the CPU"
+
+
+def _engines() -> tuple[State, str]:
+    found = {name: why_not(name) for name in ENGINES}
+    there = [name for name, reason in found.items() if reason is None]
+    absent = [f"{name}: {reason}" for name, reason in found.items() if reason is not None]
+    return "ok", "; ".join([", ".join(there), *absent])
 
 
 def _grid() -> tuple[State, str]:

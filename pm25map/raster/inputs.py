@@ -101,6 +101,7 @@ class Inputs:
         card, store = self.model.card, self.predictors.path.name
         words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
         words += ["--grid", self.grid.name, *(["--predictors", store] if self.named else []), *part.options]
+        words += ["--engine", engine] if engine != "onnxruntime" else []
         return Provenance(
             day=day,
             model_name=card.name,

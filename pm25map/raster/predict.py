@@ -17,11 +17,11 @@ from pm25map.base.errors import BadGrid, BadModel, BadRegion
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Block, Grid, load_grid
 from pm25map.model.card import Model
-from pm25map.model.runtime import Device, EngineName, Session, open_session
+from pm25map.model.runtime import Device, EngineName, Session, TwinSession, open_session, open_twin
 from pm25map.places.store import PlaceStore
 from pm25map.predictors.reader import Predictors
 from pm25map.raster.bands import ESTIMATES, PM25, Band
-from pm25map.windows.window import block_window
+from pm25map.windows.window import block_predictors
 
 Progress = Callable[[int, int], None]
 
@@ -58,6 +58,7 @@ class SeenBlock:
         window: float32 (cell, day, input), scaled, oldest day first.
         place: float32 (cell, d); None for a model without a place.
         pm25: float32 (cell,), ug m-3: the estimate.
+        raw: float32 (cell, day, feature) in the table's units, NaN where missing: the window before scaling.
     """
 
     day: dt.date
@@ -66,6 +67,7 @@ class SeenBlock:
     window: npt.NDArray[np.float32]
     place: npt.NDArray[np.float32] | None
     pm25: npt.NDArray[np.float32]
+    raw: npt.NDArray[np.float32]
 
 
 class BlockBands(Protocol):
@@ -94,7 +96,7 @@ class Places(Protocol):
 class _Worker(threading.local):
     """One session a thread: it is opened by the first block that the thread gets."""
 
-    session: Session | None = None
+    session: Session | TwinSession | None = None
 
 
 def check_inputs(
@@ -175,8 +177,11 @@ def predict_day(
     land_index = grid.land_index()
     # Opened here first: what is wrong with device or file is said once, before any block.
     worker, lock, done = _Worker(), threading.Lock(), [0]
-    twin = neutral is not None
-    first = open_session(model, device, engine=engine, twin=twin)
+
+    def open_worker() -> Session | TwinSession:
+        return open_session(model, device, engine=engine) if neutral is None else open_twin(model)
+
+    first = open_worker()
     bands = [ESTIMATES[name] for name in first.bands] + [band for one in extra for band in one.bands]
     out = {band: np.full(grid.shape, np.nan, dtype=np.float32) for band in bands}
     vectors = places if smooth is None else smooth
@@ -184,14 +189,16 @@ def predict_day(
     def run_block(block: Block) -> None:
         cells = asked[block.slices]
         if worker.session is None:
-            worker.session = open_session(model, device, engine=engine, twin=twin)
-        window = block_window(predictors, model.card.scaler, day, block, cells, model.card.window_days)
+            worker.session = open_worker()
+        scaler = model.card.scaler
+        raw = block_predictors(predictors, scaler.features, day, block, cells, model.card.window_days)
+        window = scaler.apply(raw)
         number = land_index[block.slices][cells]
         place = None if vectors is None else vectors.read(number)
         told = place if place is None or neutral is None else np.hstack([place, neutral.read(number)])
         found = dict(zip(bands, worker.session.estimate(window, told), strict=False))
         for one in extra:
-            found |= one(SeenBlock(day, block, cells, window, place, found[PM25]))
+            found |= one(SeenBlock(day, block, cells, window, place, found[PM25], raw))
         for band, values in found.items():
             out[band][block.slices][cells] = values
         with lock:

@@ -1,10 +1,16 @@
 """The colours of the Air Quality Index, shaded within each class so that its structure shows."""
 
+from typing import Literal
+
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex, to_rgb
 
-from pm25map.base.aqi import CATEGORIES, UPPER_ENDS, Category
+from pm25map.base.aqi import CATEGORIES, Category
+
+Palette = Literal["epa", "safe"]
+"""EPA's own colours, or colours that people with a colour vision deficiency tell apart as well."""
 
 SHADES = 24
 """Steps of colour within a class."""
@@ -24,17 +30,30 @@ _HAZARDOUS_END = 500.0
 """ug m-3: where the darkest shade of the last class is reached."""
 
 
-def colours() -> tuple[ListedColormap, BoundaryNorm]:
+_SAFE = "magma_r"
+"""From pale to black, evenly in lightness: it is read without any hue, and in grey print."""
+
+_SAFE_GAP = 0.35
+"""Share of a class's part of that palette that is left out between two classes, so that their border shows."""
+
+
+def colours(
+    categories: tuple[Category, ...] = CATEGORIES, palette: Palette = "epa"
+) -> tuple[ListedColormap, BoundaryNorm]:
     """Give the colours of the index: within each class they darken from its low end to its high end.
 
     The class of a value is exact: the ends of classes are ends of colours.
+
+    Args:
+        categories: the classes in force, or those of before 2024.
+        palette: which colours.
     """
-    ends = [0.0, *(end + 0.1 for end in UPPER_ENDS), _HAZARDOUS_END]
     edges: list[float] = []
     shades: list[npt.NDArray[np.float64]] = []
-    for category, low, high in zip(CATEGORIES, ends[:-1], ends[1:], strict=True):
+    ends = [0.0, *(category.high + 0.1 for category in categories[:-1]), _HAZARDOUS_END]
+    for category, low, high in zip(categories, ends[:-1], ends[1:], strict=True):
         edges.extend(np.linspace(low, high, SHADES, endpoint=False))
-        shades.extend(shades_of(category))
+        shades.extend(shades_of(category, palette))
     colormap = ListedColormap(shades)
     colormap.set_over(tuple(shades[-1]))
     colormap.set_under(tuple(shades[0]))
@@ -42,8 +61,44 @@ def colours() -> tuple[ListedColormap, BoundaryNorm]:
     return colormap, BoundaryNorm([*edges, _HAZARDOUS_END], colormap.N)
 
 
-def shades_of(category: Category) -> list[npt.NDArray[np.float64]]:
-    """Blend EPA's colour of a class with white, then with black: list of RGB, 0 to 1."""
+def shades_of(category: Category, palette: Palette = "epa") -> list[npt.NDArray[np.float64]]:
+    """Give the shades of a class, low end first: list of RGB, 0 to 1.
+
+    EPA's colour is blended with white, then with black; of the safe palette each class takes its part.
+    """
+    if palette == "safe":
+        part = 1 / len(_SHADING)
+        begin = list(_SHADING).index(category.name) * part
+        places = np.linspace(begin, begin + part * (1 - _SAFE_GAP), SHADES)
+        return [np.array(colour[:3]) for colour in mpl.colormaps[_SAFE](places)]
     own = np.array(to_rgb(category.colour))
     shifts = np.linspace(*_SHADING[category.name], SHADES)
     return [own + (1 - own) * shift if shift > 0 else own * (1 + shift) for shift in shifts]
+
+
+def ramp(signed: bool) -> list[str]:
+    """Give 64 colours for a layer that is no concentration, hexadecimal.
+
+    Args:
+        signed: the layer has values on both sides of zero; the middle of the colours stands for zero.
+    """
+    colormap = mpl.colormaps["PuOr_r" if signed else "viridis"]
+    return [to_hex(colour) for colour in colormap(np.linspace(0, 1, 64))]
+
+
+def range_of(values: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Choose the ends of a bar of colours: the 1st and 99th percentile, around zero where there is a sign.
+
+    Args:
+        values: any shape, NaN where there is none. Shares from 0 to 1 keep these ends.
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(known, [1, 99]))
+    if low < 0:
+        high = max(-low, high)
+        return -high, high
+    if known.max() <= 1:
+        return 0.0, 1.0
+    return low, high if high > low else low + 1.0

@@ -33,9 +33,31 @@ def block_window(
         float32 (cell, day, input), cells row by row, oldest day first.
 
     Raises:
+        As `block_predictors`.
+    """
+    return scaler.apply(block_predictors(predictors, scaler.features, day, block, cells, window_days))
+
+
+def block_predictors(
+    predictors: Predictors,
+    features: tuple[str, ...],
+    day: dt.date,
+    block: Block,
+    cells: npt.NDArray[np.bool_],
+    window_days: int,
+) -> npt.NDArray[np.float32]:
+    """Read the window of some cells of a block as it is: before scaling, missing values still NaN.
+
+    Args:
+        features: names, in order. Else as `block_window`.
+
+    Returns:
+        float32 (cell, day, feature) in the table's units, cells row by row, oldest day first.
+
+    Raises:
         MissingDays, DayOutsideStore: the store lacks a day. Days are never skipped or repeated.
         BadPredictors: a value is out of its valid range.
     """
-    values = predictors.read(scaler.features, window_of(day, window_days), block)
-    # Scale the stack (cell, day, feature) once, after dropping cells off land: half of a coastal block.
-    return scaler.apply(values[:, :, cells].transpose(2, 0, 1))
+    # The stack is scaled once, after dropping cells off land: half of a coastal block.
+    values = predictors.read(features, window_of(day, window_days), block)
+    return values[:, :, cells].transpose(2, 0, 1)

@@ -11,7 +11,9 @@ from pm25map.model.card import ModelCard
 
 FloatArray = npt.NDArray[np.float32]
 
-EngineName = Literal["onnxruntime"]
+EngineName = Literal[
+    "onnxruntime", "onnxruntime-unrolled", "openvino", "openvino-f16", "openvino-bf16", "cuda"
+]
 
 BANDS_PLAIN = ("pm25",)
 BANDS_MEMBERS = ("pm25", "pm25_spread", "pm25_members")
@@ -41,6 +43,9 @@ class Session(Protocol):
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate all bands of any number of cells: float32 (band, cell), in the order of `bands`."""
 
+    def estimate_members(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 by every member: float32 (cell, member), ug m-3."""
+
 
 class BatchedSession(ABC):
     """What all engines do alike: check shapes, cut cells into calls, pad the last, summarize members.
@@ -49,14 +54,14 @@ class BatchedSession(ABC):
     `quantum` cells, so that a cell gets the same bits alone, among others and at the end of a block.
     """
 
-    quantum = 64
+    quantum = 32
     cells_a_call = 256
 
     def __init__(self, card: ModelCard, engine: str, provider: str) -> None:
         self.card = card
         self.engine = engine
         self.provider = provider
-        self.bands: tuple[str, ...] = BANDS_PLAIN
+        self.bands: tuple[str, ...] = BANDS_MEMBERS if card.members else BANDS_PLAIN
 
     @abstractmethod
     def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
@@ -80,6 +85,21 @@ class BatchedSession(ABC):
 
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate all bands of any number of cells: float32 (band, cell). Else as `run`."""
+        estimates = self.estimate_members(window, place)
+        out = summarize_members(estimates) if self.card.members else estimates.T
+        if not np.isfinite(out).all():
+            raise BadModel(
+                f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
+                "its network is damaged. Export or fetch the model again"
+            )
+        return out
+
+    def estimate_members(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
+        """Estimate PM2.5 by every member: float32 (cell, member), ug m-3; NaN where a member gives no number.
+
+        Raises:
+            BadModel: a shape is not the card's.
+        """
         expected = (self.card.window_days, len(self.card.scaler.inputs))
         if window.shape[1:] != expected:
             raise BadModel(f"model {self.card.name} reads {expected} days and inputs, not {window.shape[1:]}")
@@ -88,19 +108,38 @@ class BatchedSession(ABC):
             raise BadModel(
                 f"model {self.card.name} takes {self.card.place.dimension} numbers a place, not {width}"
             )
-        out = np.empty((len(self.bands), len(window)), dtype=np.float32)
+        members = max(1, len(self.card.members))
+        out = np.empty((len(window), members), dtype=np.float32)
         for start in range(0, len(window), self.cells_a_call):
             part = slice(start, min(start + self.cells_a_call, len(window)))
             count = part.stop - part.start
             size = -(-count // self.quantum) * self.quantum
             spot = None if place is None else _padded(place[part], size)
-            out[0, part] = self._infer(_padded(window[part], size), spot)[:count]
-        if not np.isfinite(out).all():
-            raise BadModel(
-                f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
-                "its network is damaged. Export or fetch the model again"
-            )
+            found = self._infer(_padded(window[part], size), spot)
+            out[part] = found.reshape(size, members)[:count]
         return out
+
+
+def summarize_members(estimates: FloatArray) -> FloatArray:
+    """Give mean, standard deviation and count of the members that gave a number.
+
+    The deviation is the sample's (ddof 1), and 0 where one member is left. A cell that no member gives a
+    number for has a mean and deviation of NaN.
+
+    Args:
+        estimates: float32 (cell, member).
+
+    Returns:
+        float32 (3, cell).
+    """
+    known = np.isfinite(estimates)
+    count = known.sum(axis=1)
+    values = np.where(known, estimates, 0).astype(np.float64)
+    some = np.where(count > 0, count, np.nan)
+    mean = values.sum(axis=1) / some
+    square = (np.where(known, values - mean[:, None], 0) ** 2).sum(axis=1)
+    spread = np.sqrt(square / np.where(count > 1, count - 1, some))
+    return np.stack([mean, spread, count]).astype(np.float32)
 
 
 def _padded(rows: FloatArray, size: int) -> FloatArray:

@@ -147,7 +147,7 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
         name,
         layers[0],
         inputs.grid,
-        inputs.provenance(day, Path(name).name, job.engine, shop.part),
+        inputs.provenance(day, Path(name).name, shop.session().engine, shop.part),
         more={ESTIMATES[band]: layers[i] for i, band in enumerate(shop.session().bands) if i},
         block=view,
         asked=shop.asked[view.slices],

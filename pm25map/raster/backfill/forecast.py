@@ -148,7 +148,7 @@ class _Trial:
             "trial",
             layers[0],
             grid,
-            shop.inputs.provenance(day, "trial.tif", shop.job.engine, shop.part),
+            shop.inputs.provenance(day, "trial.tif", shop.session().engine, shop.part),
             more={ESTIMATES[name]: layers[i] for i, name in enumerate(bands) if i},
             block=shop.view,
         )

@@ -1,7 +1,10 @@
 """What a backfill shall make, in values that travel to workers; and what each worker opens of it, once."""
 
 import functools
+import itertools
+import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from pm25map.base.errors import BadPredictors
 from pm25map.base.files import sha256_of_bytes
-from pm25map.base.storage import Folder, location, open_folder
+from pm25map.base.storage import WORKING, Folder, location, open_folder
 from pm25map.grid import Block
-from pm25map.model.runtime import Device, EngineName, Session, open_session
+from pm25map.model.runtime import ENGINES, Device, EngineName, Session, count_cuda_devices, open_session
 from pm25map.raster.inputs import Inputs, Part, open_inputs, part_of
+
+_ENGINE = f"{WORKING}/engine.json"
 
 
 class Job(BaseModel):
@@ -25,6 +31,7 @@ class Job(BaseModel):
         bbox, region: the part of the grid, as the options of the same names.
         device, engine: what shall run the network.
         block_size: side of a block in cells; None takes the grid's.
+        seal: of the inputs (seal_of) when the job was made: a worker must find the very same.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +46,7 @@ class Job(BaseModel):
     device: Device = "auto"
     engine: EngineName = "onnxruntime"
     block_size: int | None = None
+    seal: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Workshop:
     asked: npt.NDArray[np.bool_]
     land_index: npt.NDArray[np.int32]
     _own: threading.local
+    _threads: Iterator[int]
 
     @property
     def view(self) -> Block:
@@ -66,9 +75,13 @@ class Workshop:
         return self.part.view or Block(0, 0, *self.inputs.grid.shape)
 
     def session(self) -> Session:
-        """Give the session of this thread, opened at its first use."""
+        """Give the session of this thread, opened at its first use; threads share the CUDA devices evenly."""
         if not hasattr(self._own, "session"):
-            self._own.session = open_session(self.inputs.model, self.job.device, engine=self.job.engine)
+            number = next(self._threads) % max(1, count_cuda_devices())
+            job = self.job
+            self._own.session = open_session(
+                self.inputs.model, job.device, engine=job.engine, device_id=number
+            )
         session: Session = self._own.session
         return session
 
@@ -86,12 +99,40 @@ class Workshop:
         """Name what decides a staged value, apart from the day's window: 16 hexadecimal digits."""
         card = self.inputs.model.card
         places = self.inputs.places.checksum if self.inputs.places else ""
-        parts = (card.checksum, self.inputs.grid.checksum, places, self.job.engine, self.part.words)
+        engine = self.session().engine
+        parts = (card.checksum, self.inputs.grid.checksum, places, engine, self.part.words)
         return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))[:16]
 
 
+def engine_before(folder: Folder, inputs: Inputs) -> EngineName | None:
+    """Give the engine that an earlier run on a folder chose for this model, so that all days are of one engine."""
+    told = json.loads(folder.read(_ENGINE) or b"{}")
+    if told.get("card") != inputs.model.card.checksum or told.get("engine") not in ENGINES:
+        return None
+    chosen: EngineName = told["engine"]
+    return chosen
+
+
+def remember_engine(shop: Workshop) -> None:
+    """Write down the engine of a run, for `--engine auto` of the next."""
+    told = {"engine": shop.job.engine, "card": shop.inputs.model.card.checksum}
+    shop.folder.write(_ENGINE, json.dumps(told).encode())
+
+
+def seal_of(inputs: Inputs) -> str:
+    """Give a checksum over all that maps are made of."""
+    places = inputs.places.checksum if inputs.places else ""
+    parts = (inputs.model.card.checksum, inputs.grid.checksum, places, inputs.predictors.checksum)
+    return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))
+
+
 def open_workshop(job: Job, inputs: Inputs | None = None) -> Workshop:
-    """Open what a job needs, or give what was opened for it already."""
+    """Open what a job needs, or give what was opened for it already.
+
+    Raises:
+        BadPredictors: what is opened here is not what the job was made of.
+        Else as open_inputs.
+    """
     with _LOCK:
         if job not in _OPEN:
             inputs = inputs or open_inputs(
@@ -100,12 +141,18 @@ def open_workshop(job: Job, inputs: Inputs | None = None) -> Workshop:
                 None if job.predictors is None else location(job.predictors),
                 None if job.places is None else Path(job.places),
             )
+            if seal_of(inputs) != job.seal:
+                raise BadPredictors(
+                    f"{inputs.predictors.path}, the model or the places are not those that the backfill was planned "
+                    "with: let all workers see the same files, and run the same command again"
+                )
             part = part_of(inputs.grid, job.bbox, job.region)
             index = inputs.grid.land_index()
             folder = open_folder(location(job.out))
             asked = part.asked(inputs.grid)
             _OPEN.clear()  # one job at a time: what an earlier one held is let go
-            _OPEN[job] = Workshop(job, inputs, part, folder, asked, index, threading.local())
+            own = threading.local()
+            _OPEN[job] = Workshop(job, inputs, part, folder, asked, index, own, itertools.count())
         return _OPEN[job]
 
 

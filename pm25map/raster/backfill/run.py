@@ -93,7 +93,6 @@ class _RunState:
         self.left = len(run.tasks)
         self.failed: dict[dt.date, str] = {}
         self.names = {day: list(staged.get(day, ())) for day in run.days}
-        self.days_left = len(run.days)
 
 
 class Backfill:
@@ -120,9 +119,12 @@ class Backfill:
         self._job, self._plan, self._folder = job, plan, folder
         self._crew, self._listener = crew, listener
         self._staged: dict[dt.date, list[str]] = {}
+        self._users: dict[str, set[dt.date]] = {}
+        todo = {day for run in plan.runs for day in run.days}
         for names in staged.values():
-            for day, name in names.items():
-                self._staged.setdefault(day, []).append(name)
+            for day in todo & names.keys():
+                self._staged.setdefault(day, []).append(names[day])
+                self._users.setdefault(names[day], set()).add(day)
         self._urgent: deque[_Piece] = deque()
         self.outcome = Outcome()
 
@@ -193,6 +195,7 @@ class Backfill:
         if not self._crew.local:
             self._listener.estimated(report.estimated)
         for name, days in report.staged.items():
+            self._users.setdefault(name, set()).update(days)
             for day in days:
                 state.names[day].append(name)
         for day, reason in report.failed.items():
@@ -213,30 +216,26 @@ class Backfill:
         """Give out the days of a run whose blocks are all there."""
         for day in state.run.days:
             if day in state.failed:
-                self._day_failed(state, day, state.failed[day])
+                self._day_failed(day, state.failed[day])
                 continue
             self._urgent.append(
                 _Piece(
                     assemble_day,
                     (self._job, day, tuple(sorted(state.names[day]))),
                     partial(self._day_done, state),
-                    partial(self._day_failed, state, day),
+                    partial(self._day_failed, day),
                 )
             )
 
     def _day_done(self, state: _RunState, report: DayReport) -> None:
         self.outcome.done.append(report)
         self._listener.day_done(report)
-        self._one_day_less(state)
+        for name in state.names[report.day]:
+            # After a killed run a staged file may hold days of two runs of this one: the last day removes it.
+            self._users[name].discard(report.day)
+            if not self._users[name]:
+                self._folder.remove(name)
 
-    def _day_failed(self, state: _RunState, day: dt.date, reason: str) -> None:
+    def _day_failed(self, day: dt.date, reason: str) -> None:
         self.outcome.failed[day] = reason
         self._listener.day_failed(day, reason)
-        self._one_day_less(state)
-
-    def _one_day_less(self, state: _RunState) -> None:
-        """Empty the stage of a run once all of its days are made; after a failure it keeps what it has."""
-        state.days_left -= 1
-        if state.days_left == 0 and not any(day in self.outcome.failed for day in state.run.days):
-            for name in dict.fromkeys(name for names in state.names.values() for name in names):
-                self._folder.remove(name)

@@ -117,8 +117,11 @@ def read_stage(folder: Folder, key: str) -> list[StagedFile]:
 
 
 def read_header(folder: Folder, name: str) -> StagedFile | None:
-    """Read what a staged file holds; None where it is damaged."""
-    lead = folder.read_range(name, 0, _LEAD.size)
+    """Read what a staged file holds; None where it is damaged or gone."""
+    try:
+        lead = folder.read_range(name, 0, _LEAD.size)
+    except FileNotFoundError:
+        return None
     if len(lead) < _LEAD.size or lead[: len(_MAGIC)] != _MAGIC:
         return None
     length = _LEAD.unpack(lead)[1]

@@ -1,0 +1,174 @@
+"""`pm25map validate`: match-ups of monitors with estimates that they did not feed."""
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pm25map.cli.options import DAY, progress_bar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pm25map.diagnostics.validate import StratumScore
+    from pm25map.monitors import Monitors
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--date", "day", type=DAY, help="The one day to validate.")
+@click.option("--start", type=DAY, help="First day, in place of --date.")
+@click.option("--end", type=DAY, help="Last day, included.")
+@click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them, ug/m3.")
+@click.option("--out", type=PATH, required=True, help="Folder for matchups.parquet, scores and pictures.")
+@click.option("--maps", type=PATH, help="Folder of maps to compare, in place of estimates of the model.")
+@click.option(
+    "--neighbours",
+    type=PATH,
+    help="Monitors that feed the estimates. Default: those of --monitors, each left out of its own.",
+)
+@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
+@click.option(
+    "--predictors",
+    type=PATH,
+    help="Store with the static layers of the model's grid. Default: the sample that comes with it.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    *,
+    day: dt.date | None,
+    start: dt.date | None,
+    end: dt.date | None,
+    monitors: Path,
+    out: Path,
+    maps: Path | None,
+    neighbours: Path | None,
+    model_name: str,
+    predictors: Path | None,
+    threads: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Compare estimates with monitors: match-ups as GeoParquet, scores (ug/m3) by stratum, scatter, map of bias.
+
+    No monitor is compared with an estimate that it fed. Without --maps every station is estimated as if it were
+    not there. With --maps, stations at the place of a monitor named by --neighbours are listed as used by the
+    map and not scored; without --neighbours any of them may have been used, and nothing can be scored.
+
+    \b
+    Try: pm25map validate --date 2020-09-12 --monitors aqs --out validation
+    """  # noqa: D301 - click reads \b
+    from pm25map.base.errors import BadDate
+    from pm25map.base.files import check_output, replacing
+    from pm25map.diagnostics.matchups import write_matchups
+    from pm25map.diagnostics.validate import USED, score_strata
+    from pm25map.monitors import read_monitors
+    from pm25map.view.validation import draw_bias_map, draw_scatter
+
+    if (day is None) == (start is None) or (start is None) != (end is None):
+        raise BadDate("say which days: either --date, or --start with --end")
+    first, last = (day, day) if day else (start, end)
+    assert first is not None and last is not None  # noqa: S101 - one of the two was given
+    if last < first:
+        raise BadDate(f"the period ends on {last}, before it starts on {first}: swap --start and --end")
+    files = [out / name for name in ("matchups.parquet", "scores.json", "scatter.png", "bias.png")]
+    if out.is_dir():
+        for file in files:
+            check_output(file, overwrite=overwrite)
+    else:
+        check_output(out, overwrite=overwrite)
+    measured = read_monitors(monitors)
+    feeding = read_monitors(neighbours) if neighbours else None
+    if maps is not None:
+        from pm25map.diagnostics.validate_maps import match_maps
+
+        frame = match_maps(maps, measured, feeding, first, last)
+        notes = [f"maps of {maps.name}"]
+    else:
+        frame, notes = _left_out(model_name, measured, feeding, predictors, first, last, threads)
+    rows = score_strata(frame)
+    fair = frame[frame["station_is"] != USED]
+    used = frame[frame["station_is"] == USED]
+    notes.append(f"{fair['site_id'].nunique()} stations {fair['station_is'].iloc[0]}: scored")
+    if len(used):
+        notes.append(f"{used['site_id'].nunique()} stations used by the map: in the match-ups, not scored")
+    spoke = measured.between(first, last).observations["site_id"].nunique()
+    if spoke > frame["site_id"].nunique():
+        notes.append(
+            f"{spoke - frame['site_id'].nunique()} stations that measured have no estimate: off the land of the grid, "
+            "or without neighbours on a day of the window"
+        )
+    out.mkdir(exist_ok=True)
+    write_matchups(frame, files[0])
+    when = f"{first}" if first == last else f"{first} to {last}"
+    with replacing(files[1]) as part:
+        found = {"days": when, "notes": notes, "scores": [row.model_dump() for row in rows]}
+        part.write_text(json.dumps(found, indent=1) + "\n")
+    what = (
+        f"maps of the folder {maps.name}"
+        if maps
+        else f"model {Path(model_name).name}, every station left out of its own estimate"
+    )
+    draw_scatter(fair, files[2], when, what, overwrite=overwrite)
+    draw_bias_map(fair, files[3], when, what, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(found | {"files": [str(file) for file in files]}, indent=1))
+        return
+    click.echo(f"{out}: {len(frame):,} match-ups of {when}; " + "; ".join(notes))
+    click.echo("\n".join(_lines(rows)))
+
+
+def _left_out(
+    model_name: str,
+    measured: "Monitors",
+    feeding: "Monitors | None",
+    predictors: Path | None,
+    first: dt.date,
+    last: dt.date,
+    threads: int | None,
+) -> "tuple[pd.DataFrame, list[str]]":
+    """Estimate every station without itself; give the match-ups and what to say of them."""
+    import os
+
+    from pm25map.base.errors import BadPredictors
+    from pm25map.diagnostics.validate import match_left_out, trust_of
+    from pm25map.model.card import load_model
+    from pm25map.model.runtime import open_session
+    from pm25map.predictors.reader import open_predictors
+    from pm25map.raster.predict import open_grid_of, sample_of
+
+    model = load_model(model_name)
+    trust = trust_of(model, required=False)
+    store = predictors or sample_of(open_grid_of(model, None))
+    if store is None:
+        raise BadPredictors(
+            f"no sample comes with grid {model.card.grid}: name a store with its static layers with --predictors"
+        )
+    session = open_session(model, "cpu", threads=threads or os.cpu_count() or 1)
+    with progress_bar("neighbours, then targets") as progress:
+        frame = match_left_out(
+            session, trust, measured, feeding, open_predictors(store), first, last, progress
+        )
+    notes = [f"model {model.card.name}"]
+    notes += [f"no {name} in its folder (pm25map calibrate makes it)" for name in trust.missing]
+    return frame, notes
+
+
+def _lines(rows: "tuple[StratumScore, ...]") -> list[str]:
+    """Lay the scores out as a table."""
+    lines = [
+        f"{'ug/m3':<42}{'n':>8}{'stations':>9}{'R2':>9}{'RMSE':>8}{'MAE':>7}{'MBE':>8}{'in 90 %':>9}{'width':>8}"
+    ]
+    for row in rows:
+        values = [
+            (row.r2, 9, 3), (row.rmse, 8, 2), (row.mae, 7, 2), (row.mbe, 8, 2), (row.coverage_percent, 9, 1),
+            (row.width_ugm3, 8, 1),
+        ]  # fmt: skip
+        numbers = "".join(f"{v:>{w}.{d}f}" if v is not None else " " * w for v, w, d in values)
+        lines.append(f"{row.stratum:<42}{row.n:>8}{row.stations:>9}{numbers}")
+    return lines

@@ -1,0 +1,261 @@
+"""Conformal bounds of an estimate, and the probability that PM2.5 exceeds the classes of the Air Quality Index.
+
+`Widths` scales the distance between truth and estimate; the quantiles of the scaled distances at stations that the
+model never saw, whole stations at a time, turn the widths into bounds that hold (split conformal prediction).
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pm25map.base.aqi import UPPER_ENDS
+from pm25map.base.errors import BadModel
+from pm25map.base.files import replacing
+from pm25map.diagnostics.widths import FIELDS, Widths, basis, day_of_year
+from pm25map.grid import Grid
+from pm25map.model.card import Model
+from pm25map.raster.bands import PM25, Band
+from pm25map.raster.predict import SeenBlock
+
+Floats = npt.NDArray[np.float32]
+
+CARD_FILE = "intervals.json"
+CONFIDENCE = 0.9
+
+LOWER = Band("pm25_lower", "Lower end of the 90 % interval of PM2.5", PM25.units, PM25.standard_name)
+UPPER = Band("pm25_upper", "Upper end of the 90 % interval of PM2.5", PM25.units, PM25.standard_name)
+EXCEEDANCE = {
+    level: Band(
+        f"p_above_{level:g}".replace(".", "_"), f"Probability that PM2.5 is above {level:g} ug m-3", "1"
+    )
+    for level in UPPER_ENDS
+}
+"""A band for the upper end of every class of the Air Quality Index but the last, ug m-3."""
+
+
+class CoverageRow(BaseModel):
+    """How often the truth lay inside of the interval, at stations that calibration did not use.
+
+    Attributes:
+        stratum: which targets.
+        n, stations: how many targets, of how many stations.
+        coverage_percent: of the targets.
+        width_ugm3: mean width of the intervals.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stratum: str
+    n: int
+    stations: int
+    coverage_percent: float
+    width_ugm3: float
+
+
+class ReliabilityRow(BaseModel):
+    """How often PM2.5 was above a level where a probability of that was forecast, crosswise as in CoverageRow.
+
+    Attributes:
+        level: ug m-3.
+        low, high: of the forecast probabilities in this row.
+        n: targets.
+        forecast, observed: mean probability, and the share of targets above the level.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float
+    low: float
+    high: float
+    n: int
+    forecast: float
+    observed: float
+
+
+class IntervalCard(BaseModel):
+    """What intervals.json says.
+
+    Attributes:
+        network_checksum: of the model that the intervals belong to.
+        widths: the scale of the distances, fitted on training stations, each left out of its own neighbours.
+        probabilities, quantiles: of (sqrt truth - sqrt estimate) / width at the stations held out; growing.
+        tail: probability beyond either end of the interval: 5 % would do for another day of these stations,
+            a little less is for a station that none of them stands for (see `tail_for`).
+        start, end: days of the targets.
+        stations, targets: that calibrated.
+        coverage: of intervals calibrated on one half of these stations, at the stations of the other half, and
+            the other way round.
+        coverage_training: the same at the training stations, each left out of its own neighbours, widths and
+            calibration from other stations (tenfold); their values did train the network.
+        reliability: of the probabilities, crosswise at the stations held out.
+        command: that makes it again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network_checksum: str
+    widths: Widths
+    probabilities: tuple[float, ...]
+    quantiles: tuple[float, ...]
+    tail: float
+    start: dt.date
+    end: dt.date
+    stations: int
+    targets: int
+    coverage: tuple[CoverageRow, ...]
+    coverage_training: tuple[CoverageRow, ...]
+    reliability: tuple[ReliabilityRow, ...]
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Widths with their calibration: gives intervals and probabilities of any estimates.
+
+    Attributes:
+        widths: scale of the distance between truth and estimate.
+        probabilities, quantiles: of the scaled distances (quantile,), growing.
+        tail: probability left out below the lower end of the interval, and above the upper.
+    """
+
+    widths: Widths
+    probabilities: npt.NDArray[np.float64]
+    quantiles: npt.NDArray[np.float64]
+    tail: float
+
+    def interval(
+        self, pm25: npt.NDArray[np.floating], terms: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Give the 90 % interval of estimates: lower and upper (cell,), ug m-3."""
+        root = np.sqrt(np.maximum(pm25.astype(np.float64), 0))
+        below, above = self.widths.of(terms)
+        low, high = np.interp([self.tail, 1 - self.tail], self.probabilities, self.quantiles)
+        lower = root + low * (below if low < 0 else above)
+        upper = root + high * (above if high > 0 else below)
+        return np.maximum(lower, 0) ** 2, np.maximum(upper, 0) ** 2
+
+    def exceedance(
+        self, pm25: npt.NDArray[np.floating], terms: npt.NDArray[np.float64], level: float
+    ) -> npt.NDArray[np.float64]:
+        """Give the probability (cell,) that the truth lies above a level, ug m-3."""
+        root = np.sqrt(np.maximum(pm25.astype(np.float64), 0))
+        below, above = self.widths.of(terms)
+        distance = np.sqrt(level) - root
+        scaled = distance / np.where(distance > 0, above, below)
+        p, q = self.probabilities, self.quantiles
+        share = np.interp(scaled, q, p)
+        # Beyond the outermost quantiles the tails go on as exponentials: none is ever quite zero.
+        for end, next_, sign in ((0, 1, 1.0), (-1, -2, -1.0)):
+            tail = p if end == 0 else 1 - p
+            rate = np.log(tail[next_] / tail[end]) / abs(q[next_] - q[end])
+            outside = sign * (q[end] - scaled)
+            rest = tail[end] * np.exp(-rate * np.maximum(outside, 0))
+            share = np.where(outside > 0, rest if end == 0 else 1 - rest, share)
+        found: npt.NDArray[np.float64] = 1 - share
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Gives bounds and probabilities on one grid: a BlockBands.
+
+    Attributes:
+        bounds: of the model.
+        features: of the model, in the order of predictors_raw.
+        grid: of the map.
+    """
+
+    bounds: Bounds
+    features: tuple[str, ...]
+    grid: Grid
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Name the two bounds and the probabilities."""
+        return (LOWER, UPPER, *EXCEEDANCE.values())
+
+    def __call__(self, seen: SeenBlock) -> dict[Band, Floats]:
+        """Give the layers of some cells, as BlockBands says."""
+        lon, lat = self.grid.lonlat(seen.block)
+        chosen = seen.cells[self.grid.land[seen.block.slices]]
+        today = {name: seen.raw[:, -1, self.features.index(name)] for name in FIELDS}
+        season = np.full(len(seen.pm25), day_of_year([seen.day])[0])
+        return self.of(seen.pm25, basis(seen.pm25, today, season, lon[chosen], lat[chosen]))
+
+    def of(self, pm25: Floats, terms: npt.NDArray[np.float64]) -> dict[Band, Floats]:
+        """Give the layers of any estimates."""
+        lower, upper = self.bounds.interval(pm25, terms)
+        found = {LOWER: lower, UPPER: upper}
+        found |= {band: self.bounds.exceedance(pm25, terms, at) for at, band in EXCEEDANCE.items()}
+        return {band: layer.astype(np.float32) for band, layer in found.items()}
+
+
+def tail_for(stations: int) -> float:
+    """Give the probability beyond either end of a 90 % interval that some stations calibrated.
+
+    Days of one station resemble each other, so that stations are what is exchangeable: one more station is as if
+    drawn among them, and a share of 1 / (stations + 1) stays unknown (hierarchical conformal prediction; Lee,
+    Barber & Willett 2023, arXiv:2306.06342).
+
+    >>> round(tail_for(130), 4)
+    0.0465
+    """
+    return (1 - CONFIDENCE * (1 + 1 / stations)) / 2
+
+
+def save_intervals(folder: Path, card: IntervalCard) -> None:
+    """Write the calibration of a model into its folder."""
+    with replacing(folder / CARD_FILE) as part:
+        part.write_text(card.model_dump_json(indent=1) + "\n")
+
+
+def load_intervals(model: Model) -> IntervalCard:
+    """Read the calibration of a model.
+
+    Raises:
+        BadModel: the model has none, or it is damaged or of another network, or it lacks a feature.
+    """
+    path = model.network.parent / CARD_FILE
+    again = f"make it with pm25map calibrate --model {model.card.name}"
+    if not path.is_file():
+        raise BadModel(f"model {model.card.name} has no {CARD_FILE}: {again}")
+    try:
+        card = IntervalCard.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise BadModel(f"{path} is damaged: {error.errors()[0]['msg']}; {again}") from error
+    if card.network_checksum != model.card.network_checksum:
+        raise BadModel(f"{path} belongs to another network than that of {model.card.name}: {again}")
+    check_fields(model)
+    return card
+
+
+def check_fields(model: Model) -> None:
+    """Refuse a model that does not read what the widths depend on.
+
+    Raises:
+        BadModel: it lacks one of FIELDS.
+    """
+    lacking = [name for name in FIELDS if name not in model.card.scaler.features]
+    if lacking:
+        raise BadModel(
+            f"model {model.card.name} does not read {lacking[0]}, by which intervals adapt: "
+            "train it with the features of the neighbours source"
+        )
+
+
+def bounds_of(card: IntervalCard) -> Bounds:
+    """Take what gives the intervals out of a card."""
+    return Bounds(card.widths, np.array(card.probabilities), np.array(card.quantiles), card.tail)
+
+
+def intervals_on(model: Model, grid: Grid) -> Intervals:
+    """Make what gives the intervals of a model on a grid.
+
+    Raises:
+        BadModel: as `load_intervals`.
+    """
+    return Intervals(bounds_of(load_intervals(model)), model.card.scaler.features, grid)

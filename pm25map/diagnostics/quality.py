@@ -1,0 +1,97 @@
+"""The quality mask of a map: what the predictors behind every cell are worth, as bits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.days import window_of
+from pm25map.base.files import check_output
+from pm25map.grid import Block, Grid
+from pm25map.predictors.quality import Quality, flag_name, quality_mask
+from pm25map.predictors.reader import Predictors
+from pm25map.raster.bands import Band
+from pm25map.raster.cog import COG_OPTIONS, CONVENTIONS, lay_out, write_whole
+from pm25map.raster.predict import SeenBlock
+from pm25map.raster.provenance import Provenance
+
+QUALITY = Band(
+    "quality",
+    "Predictors of the window, bits: "
+    + ", ".join(f"{bit.value} {str(bit.name).lower().replace('_', ' ')}" for bit in Quality),
+    "1",
+)
+"""A bitmask is no quantity: it goes to a file of its own, uint8, whose overviews take the nearest cell."""
+
+NO_CELL = 255
+"""Off land, and where there is no estimate: all bits together never happen."""
+
+_OPTIONS = {**COG_OPTIONS, "PREDICTOR": "2", "OVERVIEW_RESAMPLING": "NEAREST"}
+
+
+@dataclass(frozen=True)
+class QualityMask:
+    """Gives the quality mask: a BlockBands.
+
+    Attributes:
+        features: of the model, in order.
+        predictors: the store, whose flag layers are read where it has some.
+        window_days: of the model.
+    """
+
+    features: tuple[str, ...]
+    predictors: Predictors
+    window_days: int
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Name the one layer."""
+        return (QUALITY,)
+
+    def __call__(self, seen: SeenBlock) -> dict[Band, npt.NDArray[np.float32]]:
+        """Give the mask of some cells, as BlockBands says; whole numbers up to 127."""
+        flagged = tuple(name for name in self.features if flag_name(name) in self.predictors.variables)
+        flags: dict[str, npt.NDArray[np.floating]] = {}
+        if flagged:
+            names = tuple(flag_name(name) for name in flagged)
+            read = self.predictors.read(names, window_of(seen.day, self.window_days), seen.block)
+            flags = {name: read[:, i, seen.cells].T for i, name in enumerate(flagged)}
+        return {QUALITY: quality_mask(seen.raw, self.features, flags).astype(np.float32)}
+
+
+def write_quality(
+    path: Path,
+    mask: npt.NDArray[np.float32],
+    grid: Grid,
+    provenance: Provenance,
+    *,
+    block: Block | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the quality mask of a map as a Cloud-Optimized GeoTIFF of its own: uint8, overviews by nearest cell.
+
+    Args:
+        path: the file to write.
+        mask: float32 (y, x) of the block, as QualityMask gives it; NaN where there is no estimate.
+        grid: of the map.
+        provenance: of the map.
+        block: the part of the grid that the mask covers, the whole where None.
+        overwrite: replace a file that is there.
+
+    Raises:
+        BadOutput: the file is there already, or cannot be written.
+    """
+    check_output(path, overwrite=overwrite)
+    bits = np.where(np.isnan(mask), NO_CELL, np.nan_to_num(mask)).astype(np.uint8)
+    tags = {
+        "Conventions": CONVENTIONS,
+        "title": f"Quality of the predictors of: {provenance.title}",
+        "history": f"pm25map {provenance.software_version}: {provenance.command}",
+        "license": provenance.licence,
+        "flag_masks": " ".join(str(bit.value) for bit in Quality),
+        "flag_meanings": " ".join(str(bit.name).lower() for bit in Quality),
+        **provenance.to_tags(),
+    }
+    place = block or Block(0, 0, *grid.shape)
+    write_whole(path, lay_out({QUALITY: bits}, grid, place, tags, nodata=NO_CELL, options=_OPTIONS))

@@ -1,0 +1,267 @@
+"""Match-ups of monitors with estimates, and their scores: no monitor is compared with an estimate that it fed.
+
+Two ways. With a model, every station is estimated as if it did not exist: neither its values nor those of a monitor
+at the same place are in its neighbours. With maps, a station at the place of a monitor that fed them is told apart.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from pm25map.base.aqi import CATEGORIES, class_index
+from pm25map.base.errors import BadMonitors, BadPredictors
+from pm25map.base.metrics import scores
+from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY, Applicability, load_applicability
+from pm25map.diagnostics.intervals import Bounds, bounds_of, load_intervals
+from pm25map.diagnostics.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
+from pm25map.model.card import Model
+from pm25map.model.evaluate import TARGETS_AT_ONCE, join_targets
+from pm25map.model.places import place_vectors
+from pm25map.model.runtime import Session
+from pm25map.model.splits import hold_out_stations
+from pm25map.monitors import Monitors
+from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.neighbours import Stations
+from pm25map.predictors.reader import Predictors
+from pm25map.windows.samples import Progress, station_samples
+
+LEFT_OUT = "left out"
+USED = "used by the map"
+NOT_USED = "not used by the map"
+
+COLUMNS = (
+    "site_id", "date", "latitude", "longitude", "region", "observed_ugm3", "pm25_ugm3", "pm25_lower_ugm3",
+    "pm25_upper_ugm3", "inside_interval", "distance_km", "dissimilarity", "applicable", "station_is", "trained_on",
+)  # fmt: skip
+"""Columns of the match-ups; NaN where a layer is not known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trust:
+    """What a model's folder says of trust; None where a file is absent, and said so."""
+
+    bounds: Bounds | None
+    applicability: Applicability | None
+    missing: tuple[str, ...]
+
+
+def trust_of(model: Model, *, required: bool) -> Trust:
+    """Read the calibration of a model.
+
+    Raises:
+        BadModel: a file is damaged or of another network; or absent, where it is required.
+    """
+    missing = []
+    found: list[Any] = []
+    for name, load in [("intervals.json", load_intervals), ("applicability.json", load_applicability)]:
+        absent = not (model.network.parent / name).is_file()
+        if absent and not required:
+            missing.append(name)
+            found.append(None)
+        else:
+            found.append(load(model))
+    return Trust(None if found[0] is None else bounds_of(found[0]), found[1], tuple(missing))
+
+
+def match_left_out(
+    session: Session,
+    trust: Trust,
+    monitors: Monitors,
+    neighbours: Monitors | None,
+    predictors: Predictors,
+    start: dt.date,
+    end: dt.date,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Estimate every monitor as if it were not there.
+
+    Args:
+        session: the model.
+        trust: of the model.
+        monitors: to compare with.
+        neighbours: that feed the estimates; the same monitors where None.
+        predictors: a store with the static layers of the model's features, on the model's grid.
+        start, end: days of the match-ups.
+        progress: called with what is done and what is to do.
+
+    Returns:
+        COLUMNS, a row a station and day, by site and date.
+
+    Raises:
+        BadMonitors: no monitor measured on these days, or none has a whole window of neighbours.
+        BadPredictors: the store lies on another grid than the model's.
+    """
+    card = session.card
+    if predictors.grid.checksum != card.grid_checksum:
+        raise BadPredictors(
+            f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
+            f"pm25map data ingest --source static --grid {card.grid} --store static.zarr"
+        )
+    check_measured(monitors, start, end)
+    trained = _trained_on(session, monitors)
+    first = start - dt.timedelta(days=card.window_days - 1)
+    fed, held_out = monitors, np.zeros(len(monitors.sites), dtype=np.bool_)
+    if neighbours is not None:
+        memory = first - dt.timedelta(days=MEMORY_DAYS)
+        fed, held_out = join_targets(neighbours.between(memory, end), monitors.between(memory, end))
+    samples = station_samples(fed, predictors, card.scaler.features, first, end, held_out, progress)
+    prefix = "" if neighbours is None else "target "
+    judged = np.array([name.startswith(prefix) for name in samples.site_ids])
+    targets = samples.targets(judged, start, end, card.window_days)
+    if not len(targets):
+        feed = monitors if neighbours is None else neighbours
+        held = feed.days
+        raise BadMonitors(
+            f"no monitor in the grid has neighbours on all {card.window_days} days of its window: the monitors that "
+            f"feed the estimates must reach from {first} to {end}, and hold {held[0]} to {held[-1]}"
+        )
+    place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
+    found = estimate_targets(session, samples, place, targets, progress)
+    frame = pd.DataFrame(
+        {
+            "site_id": [samples.site_ids[i].removeprefix(prefix) for i in found.station],
+            "date": pd.to_datetime([samples.days[i] for i in found.day]),
+            "latitude": samples.lat[found.station],
+            "longitude": samples.lon[found.station],
+            "observed_ugm3": found.truth,
+            "pm25_ugm3": found.pm25,
+            "distance_km": found.distance,
+            "station_is": LEFT_OUT,
+        }
+    )
+    if trust.bounds is not None:
+        lower, upper = trust.bounds.interval(found.pm25, found.terms)
+        frame = frame.assign(pm25_lower_ugm3=lower, pm25_upper_ugm3=upper)
+    if trust.applicability is not None:
+        layers = []
+        back = np.arange(1 - card.window_days, 1)
+        for at in range(0, len(targets), TARGETS_AT_ONCE):
+            part = targets[at : at + TARGETS_AT_ONCE]
+            window = card.scaler.apply(samples.values[part[:, :1], part[:, 1:] + back])
+            layers.append(trust.applicability.of(window, None if place is None else place[part[:, 0]]))
+        for band in (DISSIMILARITY, APPLICABLE):
+            frame[band.name] = np.concatenate([layer[band] for layer in layers])
+    frame["trained_on"] = frame["site_id"].map(trained).fillna("unknown")
+    late = (frame["date"].dt.date < card.training.start) | (frame["date"].dt.date > card.training.end)
+    frame.loc[late, "trained_on"] = "no, another period"
+    return complete(frame)
+
+
+def check_measured(monitors: Monitors, start: dt.date, end: dt.date) -> None:
+    """Refuse a period on which no monitor measured.
+
+    Raises:
+        BadMonitors: there is no observation; says which days there are.
+    """
+    if not any(start <= day <= end for day in monitors.days):
+        held = monitors.days
+        reach = f"they hold {held[0]} to {held[-1]}" if held else "they hold no day"
+        when = f"on {start}" if start == end else f"between {start} and {end}"
+        raise BadMonitors(
+            f"no monitor measured {when}: {reach}. Choose another day, or get EPA's files of it"
+        )
+
+
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add what follows from the other columns, and put rows and columns in order."""
+    region = region_of(frame["latitude"].to_numpy(), frame["longitude"].to_numpy())
+    frame = frame.assign(region=np.array(REGIONS)[region])
+    frame = frame.reindex(columns=list(COLUMNS))
+    truth = frame["observed_ugm3"].clip(lower=0)
+    known = frame["pm25_lower_ugm3"].notna()
+    inside = (truth >= frame["pm25_lower_ugm3"]) & (truth <= frame["pm25_upper_ugm3"])
+    frame["inside_interval"] = inside.astype("float32").where(known)
+    numbers = [c for c in COLUMNS if c.endswith(("_ugm3", "_km"))] + ["dissimilarity", "applicable"]
+    frame = frame.astype(dict.fromkeys(numbers, "float32"))
+    return frame.sort_values(["site_id", "date"], ignore_index=True)
+
+
+def _trained_on(session: Session, monitors: Monitors) -> dict[str, str]:
+    """Tell which sites the model was trained on, where these are the monitors of its training."""
+    training = session.card.training
+    if monitors.checksum != training.monitors_checksum:
+        return {}
+    sites = monitors.sites
+    held = hold_out_stations(
+        sites["latitude"].to_numpy(),
+        sites["longitude"].to_numpy(),
+        training.holdout_fraction,
+        training.holdout_seed,
+    )
+    return dict(zip(sites["site_id"], np.where(held, "no, held out", "yes"), strict=True))
+
+
+class StratumScore(BaseModel):
+    """Scores of a part of the match-ups, ug m-3; None where nothing can be said.
+
+    Attributes:
+        stratum: which match-ups.
+        n, stations: how many, of how many stations.
+        r2, rmse, mae, mbe: of the estimate against the observation.
+        coverage_percent, width_ugm3: of the 90 % intervals, where the match-ups have them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stratum: str
+    n: int
+    stations: int
+    r2: float | None
+    rmse: float | None
+    mae: float | None
+    mbe: float | None
+    coverage_percent: float | None
+    width_ugm3: float | None
+
+
+def score_strata(frame: pd.DataFrame) -> tuple[StratumScore, ...]:
+    """Score the match-ups that may be compared, all together and by stratum.
+
+    Raises:
+        BadMonitors: every station fed the map.
+    """
+    fair = frame[frame["station_is"] != USED]
+    if fair.empty:
+        raise BadMonitors(
+            f"all {frame['site_id'].nunique()} stations of the match-ups fed the maps, which says nothing of their "
+            "error: give other monitors, or leave out --maps to estimate every station left out"
+        )
+    every = np.ones(len(fair), dtype=np.bool_)
+    strata: dict[str, npt.NDArray[np.bool_]] = {"all": every}
+    strata |= {name: (fair["region"] == name).to_numpy() for name in REGIONS}
+    observed = class_index(fair["observed_ugm3"].clip(lower=0).to_numpy())
+    strata |= {f"observed {c.name}": observed == i for i, c in enumerate(CATEGORIES)}
+    distance = fair["distance_km"].to_numpy()
+    known = np.isfinite(distance)
+    far = distance_class(np.nan_to_num(distance))
+    strata |= {f"nearest monitor {name}": known & (far == i) for i, name in enumerate(distance_names())}
+    applicable = fair["applicable"].to_numpy()
+    strata |= {"inside the area of applicability": applicable == 1, "outside of it": applicable == 0}
+    words = {"yes": "stations that trained the model", "no, held out": "stations that training held out"}
+    strata |= {text: (fair["trained_on"] == value).to_numpy() for value, text in words.items()}
+    return tuple(_score(name, fair[chosen]) for name, chosen in strata.items() if chosen.any())
+
+
+def _score(name: str, part: pd.DataFrame) -> StratumScore:
+    found = scores(part["observed_ugm3"].to_numpy(), part["pm25_ugm3"].to_numpy())
+    width = part["pm25_upper_ugm3"] - part["pm25_lower_ugm3"]
+    numbers = {key: found[key] for key in ("r2", "rmse", "mae", "mbe")}
+    numbers |= {"coverage_percent": 100 * part["inside_interval"].mean(), "width_ugm3": width.mean()}
+    rounded = {key: round(float(v), 3) if np.isfinite(v) else None for key, v in numbers.items()}
+    return StratumScore(stratum=name, n=len(part), stations=part["site_id"].nunique(), **rounded)
+
+
+def same_places(monitors: Monitors, others: Monitors) -> npt.NDArray[np.bool_]:
+    """Tell which sites stand within 100 m of another table's: bool (site,) of `monitors.sites`."""
+    lat, lon = (
+        np.concatenate([monitors.sites[name].to_numpy(), others.sites[name].to_numpy()])
+        for name in ("latitude", "longitude")
+    )
+    places = Stations(lat, lon, np.zeros(len(lat))).places()
+    mine = places[: len(monitors.sites)]
+    return np.isin(mine, places[len(monitors.sites) :])

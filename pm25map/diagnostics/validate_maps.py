@@ -1,0 +1,169 @@
+"""Match-ups of monitors with maps that exist: what stands in their cells, and whether the monitor fed them."""
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import rasterio
+from pyproj import Transformer
+from scipy.spatial import cKDTree
+
+from pm25map.base.errors import BadMap, BadMonitors
+from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY
+from pm25map.diagnostics.intervals import LOWER, UPPER
+from pm25map.diagnostics.validate import NOT_USED, USED, check_measured, complete, same_places
+from pm25map.grid.grid import LONLAT
+from pm25map.monitors import Monitors
+from pm25map.predictors.neighbours import EARTH_RADIUS_KM
+from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.raster.info import describe
+
+BANDS = {
+    LOWER.name: "pm25_lower_ugm3",
+    UPPER.name: "pm25_upper_ugm3",
+    DISSIMILARITY.name: "dissimilarity",
+    APPLICABLE.name: "applicable",
+}
+"""Bands of a map, or of a file beside it, that go into the match-ups."""
+
+
+def match_maps(
+    folder: Path, monitors: Monitors, neighbours: Monitors | None, start: dt.date, end: dt.date
+) -> pd.DataFrame:
+    """Compare monitors with the maps of a folder.
+
+    Args:
+        folder: of maps that pm25map wrote; other files are passed over.
+        monitors: to compare with.
+        neighbours: that fed the maps; None says that any of the monitors may have.
+        start, end: days of the match-ups.
+
+    Returns:
+        As `validate.COLUMNS`; station_is tells whether a monitor at the place fed the maps.
+
+    Raises:
+        BadMonitors: no monitor measured on these days, or none stands on a cell of the maps.
+        BadMap: there is no map of these days, a map is damaged, two are of one day, or they are of two grids.
+    """
+    check_measured(monitors, start, end)
+    maps = maps_of(folder, start, end)
+    sites = monitors.sites
+    used = np.ones(len(sites), dtype=np.bool_) if neighbours is None else same_places(monitors, neighbours)
+    days = sorted(maps)
+    seen = monitors.matrix(days)
+    parts = []
+    for number, day in enumerate(days):
+        layers = _cells(maps[day], sites["longitude"].to_numpy(), sites["latitude"].to_numpy())
+        there = np.isfinite(seen[number]) & np.isfinite(layers["pm25_ugm3"])
+        part = pd.DataFrame(
+            {
+                "site_id": sites["site_id"].to_numpy(),
+                "date": pd.Timestamp(day),
+                "latitude": sites["latitude"].to_numpy(),
+                "longitude": sites["longitude"].to_numpy(),
+                "observed_ugm3": seen[number],
+                "station_is": np.where(used, USED, NOT_USED),
+                "trained_on": "unknown",
+                "distance_km": _nearest(monitors, neighbours, day),
+                **layers,
+            }
+        )
+        parts.append(part[there])
+    frame = pd.concat(parts, ignore_index=True)
+    if frame.empty:
+        raise BadMonitors(
+            f"no monitor that measured between {start} and {end} stands on a cell of the maps in {folder}: "
+            "check coordinates and region"
+        )
+    return complete(frame)
+
+
+def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
+    """Find the maps of some days in a folder: by what they say of themselves, not by their names.
+
+    Raises:
+        BadMap: as `match_maps`.
+    """
+    found: dict[dt.date, Path] = {}
+    grids: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.tif")) if folder.is_dir() else []:
+        if not _is_map(path):
+            continue
+        about = describe(path)
+        day = about.provenance.day
+        if not start <= day <= end:
+            continue
+        if day in found:
+            raise BadMap(
+                f"{found[day].name} and {path.name} in {folder} are both of {day}: keep one map a day"
+            )
+        found[day] = path
+        grids.setdefault(about.provenance.grid_checksum, path)
+    if not found:
+        raise BadMap(
+            f"{folder} holds no map of {start} to {end}: make one with pm25map predict --date {start}, or leave out "
+            "--maps to estimate every station left out"
+        )
+    if len(grids) > 1:
+        one, other = list(grids.values())[:2]
+        raise BadMap(
+            f"{one.name} and {other.name} in {folder} lie on different grids: validate the maps of one grid at a time"
+        )
+    return found
+
+
+def _is_map(path: Path) -> bool:
+    """Tell maps from other rasters, such as quality masks, that lie beside them.
+
+    Raises:
+        BadMap: the file cannot be opened.
+    """
+    try:
+        with rasterio.open(path) as source:
+            return "PM25MAP_DAY" in source.tags() and source.dtypes[0] == "float32"
+    except GDAL_ERRORS as error:
+        raise BadMap(
+            f"cannot read {path}: it is damaged or no GeoTIFF. Take it out, or make it again"
+        ) from error
+
+
+def _cells(
+    path: Path, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the layers of a map at places, (place,) by column; NaN outside."""
+    with rasterio.open(path) as source:
+        x, y = Transformer.from_crs(LONLAT, source.crs, always_xy=True).transform(lon, lat)
+        col, row = ~source.transform * (np.asarray(x), np.asarray(y))
+        inside = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
+        at = np.floor(row[inside]).astype(np.int64), np.floor(col[inside]).astype(np.int64)
+        names = [source.tags(i).get("NAME", "pm25" if i == 1 else "") for i in source.indexes]
+        layers = {}
+        for index, name in zip(source.indexes, names, strict=True):
+            column = "pm25_ugm3" if name == "pm25" else BANDS.get(name)
+            if column is not None:
+                values = np.full(len(lon), np.nan, dtype=np.float32)
+                values[inside] = source.read(index)[at]
+                layers[column] = values
+    return layers
+
+
+def _nearest(monitors: Monitors, neighbours: Monitors | None, day: dt.date) -> npt.NDArray[np.float64]:
+    """Give the distance (site,) to the nearest monitor that fed the maps and measured on a day, km."""
+    sites = monitors.sites
+    if neighbours is None:
+        return np.full(len(sites), np.nan)
+    spoke = np.isfinite(neighbours.matrix([day])[0])
+    if not spoke.any():
+        return np.full(len(sites), np.nan)
+
+    def globe(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        phi, lam = np.radians(lat), np.radians(lon)
+        return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+
+    fed = neighbours.sites[spoke]
+    tree = cKDTree(globe(fed["latitude"].to_numpy(), fed["longitude"].to_numpy()))
+    chord = tree.query(globe(sites["latitude"].to_numpy(), sites["longitude"].to_numpy()))[0]
+    away: npt.NDArray[np.float64] = EARTH_RADIUS_KM * chord
+    return away

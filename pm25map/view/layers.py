@@ -1,0 +1,288 @@
+"""Maps as they are looked at: every band of some files as a layer, ours or another program's."""
+
+import dataclasses
+import datetime as dt
+import re
+import warnings
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from pyproj import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import DatasetReader
+
+from pm25map.base.days import parse_day
+from pm25map.base.errors import BadDate, BadMap
+from pm25map.grid import Grid
+from pm25map.raster import bands
+from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.raster.info import MapDescription, describe
+
+Kind = Literal["concentration", "number", "flags"]
+
+PM25 = bands.PM25.name
+"""Key of the estimate itself."""
+
+MAXIMUM_CELLS = 1_500_000
+"""A map of more cells is looked at through the mean of several: a page must stay light."""
+
+_UNITS = {"ug m-3", "ug/m3", "µg/m³", "ug m^-3", "ugm-3", "microgram m-3", "ug.m-3"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One band.
+
+    Attributes:
+        key: what it is, in letters, digits and underscores: "pm25", "pm25_lower", "artifact_risk".
+        label: what it is, in words.
+        unit: of the values; empty where the file does not say.
+        kind: a concentration of PM2.5 (drawn by class), flags (bits), or any other number.
+        values: float32 (y, x), row 0 is north, NaN where there is none.
+        path, band: the file, and the number of the band in it from 1 on.
+        flags: bit and meaning of each flag, of CF's flag_masks and flag_meanings.
+    """
+
+    key: str
+    label: str
+    unit: str
+    kind: Kind
+    values: npt.NDArray[np.float32]
+    path: Path
+    band: int
+    flags: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """One map, with what its file says of it.
+
+    Attributes:
+        path: the file.
+        day: that it estimates; None where the file does not say.
+        crs, transform, shape: where its cells are, as in MapDescription.
+        coarser: how many cells, along a side, one shown cell is the mean of; 1 as a rule.
+        layers: its bands.
+        found: what a map of pm25map says of itself; None for another program's, or where tags are missing.
+    """
+
+    path: Path
+    day: dt.date | None
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+    shape: tuple[int, int]
+    coarser: int
+    layers: tuple[Layer, ...]
+    found: MapDescription | None
+
+    @property
+    def place(self) -> tuple[str, tuple[float, ...], tuple[int, int]]:
+        """Say where the cells are: equal for maps of one grid."""
+        return self.crs, self.transform, self.shape
+
+    def layer(self, key: str) -> Layer | None:
+        """Give a layer by its key; None where the map lacks it."""
+        return next((layer for layer in self.layers if layer.key == key), None)
+
+    def grid(self) -> Grid:
+        """Make a grid of the map: its land is where the first band has a value."""
+        land = np.isfinite(self.layers[0].values)
+        return Grid(self.path.stem, self.crs, self.transform, self.shape, max(self.shape), land)
+
+
+def list_maps(paths: Iterable[Path]) -> list[Path]:
+    """List the files to look at; of a folder all GeoTIFFs in it and in the folders of its years, by name.
+
+    Raises:
+        BadMap: a path does not exist, or a folder holds no GeoTIFF.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise BadMap(f"there is no map {path}: check the name, or make it with pm25map predict")
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(
+            p
+            for p in path.rglob("*.tif")
+            if not any(part.startswith(".") for part in p.relative_to(path).parts)
+        )
+        if not inside:
+            raise BadMap(
+                f"folder {path} holds no map (*.tif): make some with pm25map predict --out {path}/cog.tif"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def read_maps(paths: Iterable[Path]) -> tuple[list[LookedAt], dict[Path, str]]:
+    """Read maps, and leave out what cannot be read.
+
+    Bands of one day in several files on one grid, such as a map and its diagnostics, become one map; two
+    files with the same bands stay two.
+
+    Returns:
+        the maps by day and name, those without a day last; and the files left out, each with its reason.
+
+    Raises:
+        BadMap: as `list_maps`, or nothing at all can be read; a single file is not left out but raised.
+    """
+    files = list_maps(paths)
+    maps: list[LookedAt] = []
+    left_out: dict[Path, str] = {}
+    for file in files:
+        try:
+            maps.append(read_map(file))
+        except BadMap as error:
+            if len(files) == 1:
+                raise
+            left_out[file] = str(error)
+    if not maps:
+        first = next(iter(left_out.values()))
+        raise BadMap(f"none of {len(files)} files can be shown; the first: {first}")
+    return join_days(maps), left_out
+
+
+def read_map(path: Path) -> LookedAt:
+    """Read every band of one map.
+
+    Raises:
+        BadMap: the file is damaged, is no raster, or does not say where it lies.
+    """
+    try:
+        with warnings.catch_warnings(), ExitStack() as stack:
+            # Our own words say it when a file does not tell where it lies.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            source = stack.enter_context(rasterio.open(path))
+            ours = "PM25MAP_DAY" in source.tags() and _is_pm25(source.tags(1))
+            if any(np.dtype(kind).kind == "c" for kind in source.dtypes):
+                raise BadMap(f"{path} holds complex numbers, which no map shows")
+            coarser = int(np.ceil(np.sqrt(source.width * source.height / MAXIMUM_CELLS)))
+            layers = _read_layers(path, source, coarser)
+            # After the values: of a file that was cut short the place is lost as well.
+            _check_place(path, source)
+            a, b, c, d, e, f = (float(v) for v in source.transform[:6])
+            authority = source.crs.to_authority()
+            crs = ":".join(authority) if authority else CRS.from_user_input(source.crs).to_wkt()
+            shape = layers[0].values.shape
+            across, down = source.width / shape[1], source.height / shape[0]
+            day = _day_of(source.tags(), path)
+    except GDAL_ERRORS as error:
+        raise BadMap(
+            f"cannot read {path}: it is no raster, or it was cut short or damaged "
+            f"({str(error.__cause__ or error).rstrip('.')}). Copy it again, or make it again"
+        ) from error
+    return LookedAt(
+        path=path,
+        day=day,
+        crs=crs,
+        transform=(a * across, b, c, d, e * down, f),
+        shape=(int(shape[0]), int(shape[1])),
+        coarser=coarser,
+        layers=layers,
+        found=_described(path) if ours else None,
+    )
+
+
+def _described(path: Path) -> MapDescription | None:
+    """Read what a map says of itself; None where its tags are not whole, as of another version of pm25map."""
+    try:
+        return describe(path)
+    except BadMap:
+        # All cells could be read: the map is shown, without what it lacks.
+        return None
+
+
+def _check_place(path: Path, source: DatasetReader) -> None:
+    if source.crs is None:
+        raise BadMap(f"{path} does not say where it lies (no CRS): add one, for example rio edit-info --crs")
+    a, b, _, d, e, _ = source.transform[:6]
+    if b or d or a <= 0 or e >= 0:
+        raise BadMap(f"{path} is not north up and west left: warp it first, for example with gdalwarp")
+
+
+def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
+    size = -(-source.height // coarser), -(-source.width // coarser)
+    layers: list[Layer] = []
+    for number in source.indexes:
+        tags = source.tags(number)
+        # A file of flags alone says their meaning once, for the file.
+        flags = _flags(tags) or (_flags(source.tags()) if source.count == 1 else ())
+        whole = flags or np.dtype(source.dtypes[number - 1]).kind in "ui"
+        how = Resampling.nearest if whole else Resampling.average
+        read = source.read(number, out_shape=size, resampling=how, masked=True)
+        values = np.ma.filled(read.astype(np.float32), np.nan)
+        values[~np.isfinite(values)] = np.nan
+        unit = (source.units[number - 1] or tags.get("units", "")).strip()
+        description = (source.descriptions[number - 1] or "").strip()
+        key = _key(number, description, tags, {layer.key for layer in layers})
+        label = tags.get("long_name", "") or description or f"Band {number}"
+        # The bits are listed by the legend.
+        label = label.partition(", bits:")[0] if flags else label
+        kind: Kind = "flags" if flags else "concentration" if _is_level(tags, unit, values) else "number"
+        layers.append(Layer(key, label, unit, kind, values, path, int(number), flags))
+    return tuple(layers)
+
+
+def _key(number: int, description: str, tags: dict[str, str], taken: set[str]) -> str:
+    known = tags.get("NAME", "")
+    if not known and _is_pm25(tags) and description in ("", bands.PM25.long_name):
+        known = PM25
+    key = re.sub(r"\W+", "_", (known or description).lower()).strip("_") or f"band_{number}"
+    return key if key not in taken else f"{key}_{number}"
+
+
+def _is_pm25(tags: dict[str, str]) -> bool:
+    return tags.get("standard_name") == bands.PM25.standard_name
+
+
+def _is_level(tags: dict[str, str], unit: str, values: npt.NDArray[np.float32]) -> bool:
+    """Tell a concentration, which the index has a class for, from a spread or a difference of some."""
+    if "NAME" in tags or "standard_name" in tags:
+        return _is_pm25(tags)
+    return unit.lower() in _UNITS and not bool(np.nanmin(values, initial=0.0) < 0)
+
+
+def _flags(tags: dict[str, str]) -> tuple[tuple[int, str], ...]:
+    masks = [int(m) for m in re.findall(r"\d+", tags.get("flag_masks", ""))]
+    meanings = tags.get("flag_meanings", "").split()
+    if not masks or len(masks) != len(meanings):
+        return ()
+    return tuple((mask, meaning.replace("_", " ")) for mask, meaning in zip(masks, meanings, strict=True))
+
+
+def _day_of(tags: dict[str, str], path: Path) -> dt.date | None:
+    """Read the day from our tag or, of another program's file, from a date in its name."""
+    text = tags.get("PM25MAP_DAY", "")
+    if not text:
+        match = re.search(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)", path.stem)
+        text = match[1] if match else ""
+    try:
+        return parse_day(text) if text else None
+    except BadDate:
+        return None
+
+
+def join_days(maps: list[LookedAt]) -> list[LookedAt]:
+    """Join maps of one day and grid whose bands differ; sort by day and name, those without a day last."""
+    joined: list[LookedAt] = []
+    for one in sorted(maps, key=lambda m: (m.day is None, m.day or dt.date.max, m.path.name)):
+        for number, other in enumerate(joined):
+            same = one.day is not None and other.day == one.day and other.place == one.place
+            keys = {layer.key for layer in other.layers}
+            if same and keys.isdisjoint(layer.key for layer in one.layers):
+                # The estimate comes first: its file names the map.
+                first, second = (one, other) if one.layer(PM25) else (other, one)
+                joined[number] = dataclasses.replace(first, layers=first.layers + second.layers)
+                break
+        else:
+            joined.append(one)
+    return joined

@@ -1,0 +1,114 @@
+"""What a server may show: the maps of one folder, found once, asked for by name and never by path."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pm25map.base.errors import BadMap, BadServer
+from pm25map.view.layers import Layer, LookedAt, join_days, list_maps, read_map
+from pm25map.view.pack import mercator_box
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF begins. GDAL knows many more formats, some of which name other files to read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One map of the folder.
+
+    Attributes:
+        name: what a request calls it: the file's name without its ending.
+        shown: the map without its values.
+        box: what of the Mercator square it reaches, as `mercator_box` gives it.
+    """
+
+    name: str
+    shown: LookedAt
+    box: tuple[float, float, float, float]
+
+    def reaches(self, z: int, x: int, y: int) -> bool:
+        """Tell whether a tile of the Mercator square and the map can have a cell in common."""
+        west, north, east, south = (2**z * edge for edge in self.box)
+        return bool(x < east and x + 1 > west and y < south and y + 1 > north)
+
+    @property
+    def day(self) -> dt.date | None:
+        """The day that the map estimates."""
+        return self.shown.day
+
+    def layer(self, key: str) -> Layer | None:
+        """Give a layer, without its values, by its key."""
+        return self.shown.layer(key)
+
+    def whole(self) -> LookedAt:
+        """Read the map again, with its values."""
+        files = list(dict.fromkeys(layer.path for layer in self.shown.layers))
+        return join_days([read_map(path) for path in files])[0]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The maps of a folder: by name, those of the earliest day first; and what was left out, with the reason."""
+
+    folder: Path
+    entries: dict[str, Entry]
+    left_out: dict[str, str]
+
+
+def read_catalogue(folder: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> Catalogue:
+    """Find the maps of a folder.
+
+    A link that leads out of the folder, and a file that is no TIFF whatever its name says, are left out.
+
+    Raises:
+        BadServer: there is no such folder, or it holds no map that can be served.
+    """
+    if not folder.is_dir():
+        raise BadServer(f"there is no folder {folder}: give the folder that holds the maps")
+    root = folder.resolve()
+    maps: list[LookedAt] = []
+    left_out: dict[str, str] = {}
+    try:
+        files = list_maps([root])
+    except BadMap as error:
+        raise BadServer(f"nothing to serve: {error}") from error
+    for number, path in enumerate(files):
+        progress(number, len(files))
+        name = path.relative_to(root).as_posix()
+        if not path.resolve().is_relative_to(root):
+            left_out[name] = "it is a link that leads out of the folder"
+        elif not path.is_file() or not _is_tiff(path):
+            left_out[name] = "it is no TIFF"
+        else:
+            try:
+                maps.append(_emptied(read_map(path)))
+            except BadMap as error:
+                left_out[name] = str(error).replace(f"{root}/", "")
+    if not maps:
+        raise BadServer(
+            f"nothing to serve: none of the {len(files)} files in {folder} is a map that can be read"
+        )
+    entries: dict[str, Entry] = {}
+    for one in join_days(maps):
+        name = one.path.stem
+        while name in entries:
+            name += "_"
+        entries[name] = Entry(name, one, mercator_box(one))
+    return Catalogue(root, entries, left_out)
+
+
+def _is_tiff(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(4) in _TIFF
+
+
+def _emptied(one: LookedAt) -> LookedAt:
+    """Drop the values: a folder may hold years."""
+    nothing = np.empty((0, 0), dtype=np.float32)
+    return dataclasses.replace(
+        one, layers=tuple(dataclasses.replace(layer, values=nothing) for layer in one.layers)
+    )

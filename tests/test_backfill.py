@@ -1,0 +1,337 @@
+"""Many days: the same bytes as one day after another, kept when whole, made again when something changed."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import map_world
+import rasterio
+from map_world import build_world, first_day
+from predictor_world import address
+
+from pm25map.predictors.store import write_days
+
+LENGTH = 33
+DAYS = [first_day() + dt.timedelta(days=i) for i in range(LENGTH - map_world.WINDOW + 1)]
+START, END = DAYS[0], DAYS[9]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return build_world(tmp_path_factory.mktemp("world"), LENGTH)
+
+
+@pytest.fixture
+def run(world, tmp_path, tmp_path_factory, monkeypatch):
+    """Run the program in this process; give exit code and what it printed on stdout and stderr."""
+    from click.testing import CliRunner
+
+    from pm25map.cli.main import cli
+
+    monkeypatch.setenv("PM25MAP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        return CliRunner().invoke(cli, [str(word) for word in words])
+
+    return call
+
+
+def backfill(world, *more, start=START, end=END, out="maps"):
+    return ["backfill", "--start", start, "--end", end, "--out", out, *world.words(), "--calibrate", 0, *more]
+
+
+def files(folder):
+    """Every file of a folder of maps that a reader may see, and its bytes."""
+    seen = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".pm25map" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in seen}
+
+
+def maps(folder):
+    return {name: content for name, content in files(folder).items() if name.endswith(".tif")}
+
+
+def test_a_backfill_gives_the_bytes_that_predict_gives(world, run, tmp_path):
+    assert run(*backfill(world)).exit_code == 0
+    assert len(maps(tmp_path / "maps")) == 10
+    name = f"pm25_{DAYS[4]}.tif"
+    done = run("predict", "--date", DAYS[4], "--out", name, *world.words())
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "how", [("--workers", 1), ("--workers", 4), ("--block-size", 3), ("--block-size", 50), ("--run-days", 3)]
+)
+def test_workers_blocks_and_runs_do_not_change_a_byte(world, run, tmp_path, how):
+    assert run(*backfill(world, "--workers", 2, out="one")).exit_code == 0
+    assert run(*backfill(world, *how, out="other")).exit_code == 0
+    assert maps(tmp_path / "one") == maps(tmp_path / "other")
+
+
+def test_the_order_of_days_does_not_change_a_byte(world, run, tmp_path):
+    assert run(*backfill(world, out="one")).exit_code == 0
+    for start, end in [(DAYS[6], DAYS[9]), (DAYS[0], DAYS[2]), (DAYS[0], DAYS[9])]:
+        assert run(*backfill(world, start=start, end=end, out="other")).exit_code == 0
+    assert maps(tmp_path / "one") == maps(tmp_path / "other")
+
+
+def test_days_that_are_done_are_left_alone(world, run, tmp_path):
+    run(*backfill(world))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "maps").rglob("*.tif")}
+    again = run(*backfill(world))
+    assert "0 to do, 10 done" in again.output
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "maps").rglob("*.tif")} == before
+
+
+def test_the_clock_decides_nothing(world, run, tmp_path):
+    run(*backfill(world))
+    for path in (tmp_path / "maps").rglob("*"):
+        os.utime(path, (10**9, 10**9) if path.suffix == ".tif" else (4 * 10**9, 4 * 10**9))
+    assert "0 to do, 10 done" in run(*backfill(world)).output
+
+
+def test_a_damaged_map_is_made_again_and_no_other(world, run, tmp_path):
+    run(*backfill(world))
+    whole = maps(tmp_path / "maps")
+    victim = tmp_path / "maps" / "2020" / f"pm25_{DAYS[3]}.tif"
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    again = run(*backfill(world))
+    assert "1 to do, 9 done" in again.output
+    assert "damaged" in again.output
+    assert maps(tmp_path / "maps") == whole
+
+
+def test_a_changed_day_of_predictors_redoes_the_maps_that_read_it(tmp_path, run, tmp_path_factory):
+    world = build_world(tmp_path_factory.mktemp("changed"), LENGTH)
+    run(*backfill(world))
+    before = maps(tmp_path / "maps")
+    changed = DAYS[7]
+    write_days(world.store.path, [changed], {"neighbours_idw9": address("neighbours_idw9", np.array([9]))})
+    again = run(*backfill(world))
+    assert "3 to do, 7 done" in again.output
+    assert "other predictors" in again.output
+    after = maps(tmp_path / "maps")
+    assert [name for name in before if before[name] != after[name]] == [
+        f"2020/pm25_{day}.tif" for day in DAYS[7:10]
+    ]
+
+
+def test_a_store_that_grows_redoes_nothing(run, tmp_path_factory):
+    world = build_world(tmp_path_factory.mktemp("grown"), LENGTH)
+    run(*backfill(world))
+    more = map_world.days(LENGTH + 5)[LENGTH:]
+    write_days(
+        world.store.path,
+        more,
+        {name: address(name, np.arange(LENGTH, LENGTH + 5)) for name in map_world.DAILY},
+    )
+    again = run(*backfill(world, end=more[-1]))
+    assert "0 impossible" in again.output
+    assert f"{len(DAYS) + 5 - 10} to do, 10 done" in again.output
+
+
+def test_days_without_predictors_are_named_and_the_others_made(world, run, tmp_path):
+    late = DAYS[-1] + dt.timedelta(days=2)
+    done = run(*backfill(world, start=DAYS[-2], end=late))
+    assert done.exit_code == 1
+    assert len(maps(tmp_path / "maps")) == 2
+    assert f"{late} has no map" in done.output
+    lines = [json.loads(line) for line in (tmp_path / "maps" / "backfill.jsonl").read_text().splitlines()]
+    assert sorted((line["day"], line["state"]) for line in lines) == [
+        (str(DAYS[-2]), "done"),
+        (str(DAYS[-1]), "done"),
+        (str(DAYS[-1] + dt.timedelta(days=1)), "impossible"),
+        (str(late), "impossible"),
+    ]
+
+
+def damage(store, day_slot):
+    """Break the file of the store that holds a day of neighbours_idw9 at the north-western corner."""
+    shards = sorted((store / "neighbours_idw9" / "c").rglob("*"))
+    victim = next(path for path in shards if path.is_file())
+    content = bytearray(victim.read_bytes())
+    content[40] ^= 0xFF
+    victim.write_bytes(content)
+
+
+def test_a_damaged_chunk_fails_the_days_that_read_it_by_name(run, tmp_path, tmp_path_factory):
+    world = build_world(tmp_path_factory.mktemp("damaged"), 45)
+    last = map_world.days(45)[-1]
+    damage(world.folder / "world.zarr", 0)
+    done = run(*backfill(world, end=last))
+    assert done.exit_code == 1
+    assert "neighbours_idw9" in done.output
+    report = json.loads((tmp_path / "maps" / "report.json").read_text())
+    failed = set(report["happened"]["failed"])
+    # The damaged chunk holds some of the first days; windows of 21 days that touch it fail, later ones do not.
+    assert str(first_day()) in failed
+    assert str(last) not in failed
+    assert len(failed) + report["happened"]["done"] == 25
+    assert len(maps(tmp_path / "maps")) == report["happened"]["done"] > 0
+
+
+def test_the_plan_touches_nothing_and_its_bytes_are_those_that_happen(world, run, tmp_path):
+    words = backfill(world, "--block-size", 5, "--run-days", 4)
+    planned = json.loads(run("plan", *words[1:], "--json").output)["planned"]
+    assert list(tmp_path.iterdir()) == []
+    told = json.loads(run(*words, "--json").output)
+    assert told["planned"] == planned
+    for name in ("read_bytes", "chunk_reads", "stage_bytes", "estimates"):
+        assert told["happened"][name] == planned[name] > 0
+    shape = world.grid.shape
+    assert planned["map_bytes"] == 10 * shape[0] * shape[1] * 4
+
+
+def test_each_chunk_is_read_once_a_run(world, run):
+    planned = json.loads(run("plan", *backfill(world)[1:], "--json").output)["planned"]
+    assert planned["most_reads"] == 1
+    assert planned["chunk_reads"] == planned["chunks"]
+
+
+def test_the_collection_names_every_map(world, run, tmp_path):
+    run(*backfill(world))
+    told = json.loads((tmp_path / "maps" / "collection.json").read_text())
+    items = [link["href"] for link in told["links"] if link["rel"] == "item"]
+    assert len(items) == 10
+    for href in items:
+        item = json.loads((tmp_path / "maps" / href).read_text())
+        assert (tmp_path / "maps" / href).with_suffix(".tif").is_file()
+        assert item["type"] == "Feature"
+    (first, last) = told["extent"]["temporal"]["interval"][0]
+    assert first.startswith(str(START))
+    assert last.startswith(str(END + dt.timedelta(days=1)))
+
+
+def test_nothing_is_left_in_the_stage(world, run, tmp_path):
+    run(*backfill(world))
+    assert not list((tmp_path / "maps" / ".pm25map").rglob("*.rows"))
+
+
+def test_a_region_is_cut_out_of_every_map(world, run, tmp_path):
+    lon, lat = world.grid.lonlat()
+    box = [lon.min(), lat.min(), float(np.median(lon)), lat.max()]
+    assert run(*backfill(world, "--bbox", *box)).exit_code == 0
+    assert run(*backfill(world, out="whole")).exit_code == 0
+    name = f"2020/pm25_{DAYS[2]}.tif"
+    with rasterio.open(tmp_path / "maps" / name) as part, rasterio.open(tmp_path / "whole" / name) as whole:
+        window = whole.window(*part.bounds).round_offsets().round_lengths()
+        np.testing.assert_array_equal(part.read(1), whole.read(1, window=window))
+
+
+def test_verify_finds_what_was_changed(world, run, tmp_path):
+    run(*backfill(world))
+    assert run("verify", "maps", *world.words()).exit_code == 0
+    victim = tmp_path / "maps" / "2020" / f"pm25_{DAYS[3]}.tif"
+    victim.write_bytes(victim.read_bytes()[:-7])
+    found = run("verify", "maps", *world.words())
+    assert found.exit_code == 3
+    assert str(DAYS[3]) in found.output
+    assert "9 of 10" in found.output
+
+
+def test_verify_computes_cells_again(world, run, tmp_path):
+    """A map whose file and item agree, and whose values no model gave."""
+    from pm25map.base.files import sha256_of_file
+    from pm25map.raster.stac import MULTIHASH_SHA256
+
+    run(*backfill(world))
+    victim = tmp_path / "maps" / "2020" / f"pm25_{DAYS[3]}.tif"
+    with rasterio.open(victim, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as source:
+        source.write(source.read(1) + 1, 1)
+    item = victim.with_suffix(".json")
+    told = json.loads(item.read_text())
+    told["assets"]["map"]["file:checksum"] = MULTIHASH_SHA256 + sha256_of_file(victim)
+    item.write_text(json.dumps(told))
+    found = run("verify", "maps", *world.words())
+    assert found.exit_code == 3
+    assert "differ by up to 1" in found.output
+
+
+def test_two_backfills_do_not_share_a_folder(world, run, tmp_path):
+    from pm25map.base.storage import LocalFolder
+    from pm25map.raster.backfill.lock import only_one
+
+    with only_one(LocalFolder(tmp_path / "maps")):
+        ran = subprocess.run(
+            [sys.executable, "-m", "pm25map", *map(str, backfill(world))],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
+    assert ran.returncode == 1
+    assert "another backfill is working" in ran.stderr
+    assert not maps(tmp_path / "maps")
+
+
+def test_a_full_disk_stops_the_work_and_keeps_what_is_done(world, run, tmp_path, monkeypatch):
+    import errno
+
+    from pm25map.base import storage
+    from pm25map.base.errors import DiskFull
+
+    wrote = []
+    honest = storage.LocalFolder._beside
+
+    def fill(self, content):
+        if len(wrote) == 14:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        wrote.append(len(content))
+        return honest(self, content)
+
+    monkeypatch.setattr(storage.LocalFolder, "_beside", fill)
+    stopped = run(*backfill(world, "--run-days", 3, "--workers", 1))
+    assert isinstance(stopped.exception, DiskFull)
+    assert "disk is full" in str(stopped.exception)
+    monkeypatch.setattr(storage.LocalFolder, "_beside", honest)
+    assert run(*backfill(world)).exit_code == 0
+    assert run(*backfill(world, out="other")).exit_code == 0
+    assert maps(tmp_path / "maps") == maps(tmp_path / "other")
+
+
+def test_a_damaged_staged_row_is_computed_again(world, run, tmp_path, monkeypatch):
+    """The stage of a run that was cut off before its maps, with a flipped bit."""
+    from pm25map.raster.backfill import run as loop
+
+    def cut(self, state):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Backfill, "_assemble", cut)
+        run(*backfill(world))
+    staged = sorted((tmp_path / "maps" / ".pm25map").rglob("*.rows"))
+    assert staged
+    content = bytearray(staged[0].read_bytes())
+    content[-5] ^= 1
+    staged[0].write_bytes(content)
+    first = run(*backfill(world))
+    assert first.exit_code == 1
+    assert "damaged" in first.output
+    assert run(*backfill(world)).exit_code == 0
+    assert run(*backfill(world, out="other")).exit_code == 0
+    assert maps(tmp_path / "maps") == maps(tmp_path / "other")
+
+
+def test_what_is_staged_is_not_computed_twice(world, run, monkeypatch):
+    from pm25map.raster.backfill import run as loop
+
+    def cut(self, state):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Backfill, "_assemble", cut)
+        run(*backfill(world))
+    told = json.loads(run(*backfill(world, "--json")).output)
+    assert told["happened"]["estimates"] == 0
+    assert told["happened"]["done"] == 10

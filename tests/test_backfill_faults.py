@@ -1,0 +1,242 @@
+"""Many days under faults: killed runs, killed workers, an object store. The maps are those of a quiet run."""
+
+import contextlib
+import datetime as dt
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import map_world
+from map_world import build_world, first_day
+
+DAYS = [first_day() + dt.timedelta(days=i) for i in range(10)]
+KILLS = 50
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return build_world(tmp_path_factory.mktemp("world"), map_world.WINDOW + 9)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def surroundings(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PM25MAP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        yield
+
+
+def words(world, out, *more):
+    named = ["backfill", "--start", DAYS[0], "--end", DAYS[-1], "--out", out, *world.words()]
+    return [str(word) for word in (*named, "--calibrate", 0, "--run-days", 4, *more)]
+
+
+def call(line):
+    """Run the program here; give its exit code."""
+    from click.testing import CliRunner
+
+    from pm25map.cli.main import cli
+
+    done = CliRunner().invoke(cli, line)
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.output
+
+
+def call_alone(line, folder, environment):
+    """What a process of its own does."""
+    os.environ.update(environment)
+    os.chdir(folder)
+    from pm25map.cli.main import cli
+
+    with (
+        Path("said.txt").open("w") as said,
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        cli.main(line)
+
+
+def products(folder):
+    """Maps and items, by name."""
+    found = [path for path in sorted(folder.rglob("pm25_*")) if ".pm25map" not in path.parts]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+@pytest.fixture(scope="module")
+def quiet(world, tmp_path_factory):
+    """The folder of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("quiet") / "maps"
+    call(words(world, folder))
+    assert len(products(folder)) == 20
+    return folder
+
+
+@pytest.mark.slow
+def test_fifty_kills_leave_the_maps_of_a_quiet_run(world, quiet, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["pm25map.cli.backfill", "pm25map.raster.backfill.prepare", "pm25map.raster.backfill.collection"]
+    )
+    environment = {name: os.environ[name] for name in ("PM25MAP_CACHE", "SOURCE_DATE_EPOCH")}
+    expected, draw = products(quiet), random.Random(3)
+    out = tmp_path / "maps"
+
+    def start():
+        process = context.Process(target=call_alone, args=(words(world, out), tmp_path, environment))
+        process.start()
+        return process
+
+    began = time.monotonic()
+    first = start()
+    first.join()
+    assert first.exitcode == 0
+    whole = time.monotonic() - began
+    shutil.rmtree(out)
+    killed, rounds, hit_half_way = 0, 0, 0
+    done: dict[str, int] = {}
+    while killed < KILLS:
+        process = start()
+        process.join(draw.uniform(0, 1.1 * whole))
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            killed += 1
+            now = products(out) if out.is_dir() else {}
+            hit_half_way += 0 < len(now) < len(expected)
+            # Whatever a reader can see is whole, and what is done is never touched again.
+            assert all(expected[name] == content for name, content in now.items())
+            for name in now:
+                if name.endswith(".json"):
+                    stamp = (out / name).stat().st_mtime_ns
+                    assert done.setdefault(name, stamp) == stamp
+            continue
+        assert process.exitcode == 0, (tmp_path / "said.txt").read_text()
+        assert_finished(out, expected)
+        rounds += 1
+        shutil.rmtree(out)
+        done.clear()
+    call(words(world, out))
+    assert_finished(out, expected)
+
+
+def assert_finished(out, expected):
+    assert products(out) == expected
+    lines = [json.loads(line) for line in (out / "backfill.jsonl").read_text().splitlines()]
+    assert sorted(line["day"] for line in lines if line["state"] == "done") == [str(day) for day in DAYS]
+    assert list((out / ".pm25map").rglob("*.rows")) == []
+
+
+@pytest.mark.slow
+def test_killed_workers_lose_no_day_and_double_none(world, quiet, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    stop, killed, out = threading.Event(), [], tmp_path / "maps"
+
+    def murder(client, draw):
+        """Kill a worker whenever the work has moved on since the last kill."""
+        seen = 0
+        while not stop.wait(0.05) and len(killed) < 5:
+            progress = len(list(out.rglob("*.rows"))) + 100 * len(list(out.rglob("*.tif")))
+            if progress > seen:
+                seen = progress
+                pids = list(client.run(os.getpid, on_error="ignore").values())
+                os.kill(draw.choice(pids), 9)
+                killed.append(1)
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.wait_for_workers(2, timeout=60)
+        murderer = threading.Thread(target=murder, args=(client, random.Random(5)))
+        murderer.start()
+        try:
+            call(words(world, out, "--scheduler", cluster.scheduler_address))
+        finally:
+            stop.set()
+            murderer.join()
+    assert killed
+    assert products(out) == products(quiet)
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(world, tmp_path, monkeypatch):
+    from pm25map.base.errors import DeviceUnavailable
+    from pm25map.raster.backfill import crew
+
+    monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.5)
+    with pytest.raises(DeviceUnavailable, match="dask worker"), crew.hire("tcp://127.0.0.1:9", 1):
+        pass
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A real object store on this machine."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(
+        ip_address="127.0.0.1", port=0, verbose=False
+    )
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    secrets = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "mine", "AWS_REGION": "us-east-1"}
+    for name, value in {**secrets, "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true"}.items():
+        monkeypatch.setenv(name, value)
+    import boto3
+
+    boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(Bucket="bucket")
+    yield "s3://bucket"
+    server.stop()
+
+
+def upload(folder, url):
+    from pm25map.base.storage import location, open_folder
+
+    there = open_folder(location(url))
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            there.write(path.relative_to(folder).as_posix(), path.read_bytes())
+
+
+def test_store_and_maps_may_live_in_an_object_store(world, quiet, bucket):
+    from pm25map.base.storage import location, open_folder
+
+    upload(Path(world.store.path), f"{bucket}/world.zarr")
+    line = words(world, f"{bucket}/maps")
+    line[line.index("--predictors") + 1] = f"{bucket}/world.zarr"
+    call(line)
+    folder = open_folder(location(f"{bucket}/maps"))
+    expected = products(quiet)
+    for name in (name for name in expected if name.endswith(".tif")):
+        assert folder.read(name) == expected[name]
+    assert len([name for name in folder.names("2020") if name.endswith(".json")]) == 10
+    assert "0 to do, 10 done" in call(line)
+    assert list(folder.names(".pm25map")) == []
+    line = ["verify", f"{bucket}/maps", *line[line.index("--model") : line.index("--calibrate")]]
+    assert "10 of 10" in call(line)
+
+
+def test_a_lock_in_an_object_store_is_kept_while_it_beats_and_taken_when_it_is_left(bucket, monkeypatch):
+    from pm25map.base.errors import BadOutput
+    from pm25map.base.storage import location, open_folder
+    from pm25map.raster.backfill import lock
+
+    folder = open_folder(location(f"{bucket}/maps"))
+    monkeypatch.setattr(lock, "_BEAT_SECONDS", 0.05)
+    with (
+        lock.only_one(folder),
+        pytest.raises(BadOutput, match="another backfill"),
+        lock.only_one(folder, 0.5),
+    ):
+        pass
+    folder.write(".pm25map/lock", b"left behind")
+    with lock.only_one(folder, 0.1):
+        assert b"beat" in folder.read(".pm25map/lock")
+    assert folder.read(".pm25map/lock") is None

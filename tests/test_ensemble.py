@@ -1,0 +1,182 @@
+"""Several trained networks as one model: each member gives what it gives alone, and a broken one harms none."""
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import model_world  # noqa: E402
+from click.testing import CliRunner  # noqa: E402
+
+from pm25map.base.errors import BadModel  # noqa: E402
+from pm25map.cli.main import cli  # noqa: E402
+from pm25map.model.card import load_model  # noqa: E402
+from pm25map.model.engines.session import summarize_members  # noqa: E402
+from pm25map.model.ensemble import common_scaler  # noqa: E402
+from pm25map.model.export import export_members, write_network  # noqa: E402
+from pm25map.model.handover import save_handover  # noqa: E402
+from pm25map.model.places import place_vectors  # noqa: E402
+from pm25map.model.runtime import open_session  # noqa: E402
+from pm25map.model.train import build_network  # noqa: E402
+from pm25map.windows.scaler import FeatureScale, Scaler  # noqa: E402
+
+UNITS = ("ug m-3", "ug m-3", "m")
+DAYS, CELLS = 5, 120
+
+
+def member(seed: int, indicators: tuple[str, ...]):
+    """An untrained run: a scaler of its own, a network that answers to all its inputs, and its windows."""
+    rng = np.random.default_rng(seed)
+    scaler = Scaler(
+        scales={
+            name: FeatureScale(
+                transform="log1p" if unit == "ug m-3" else "linear",
+                center=float(rng.uniform(1.5, 2.5)) * (1 if unit == "ug m-3" else 300),
+                scale=float(rng.uniform(0.4, 0.8)) * (1 if unit == "ug m-3" else 300),
+            )
+            for name, unit in zip(model_world.FEATURES, UNITS, strict=True)
+        },
+        indicators=indicators,
+    )
+    config = model_world.config(seed=seed)
+    torch.manual_seed(seed)
+    network = build_network(config.network, scaler, "latlon", 2, 9.0).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    _, about = place_vectors("latlon", np.zeros(1), np.zeros(1))
+    held = type(
+        "T", (), {"stations": 20 + seed, "targets": 9, "epochs": (), "scaler": scaler, "target_scale": 9.0}
+    )
+    handover = model_world.handover(held, config, about)
+    return handover, network, scaler.apply(raw()), places()
+
+
+def raw():
+    """Values in the table's units: ordinary, extreme beyond every cut, and missing."""
+    rng = np.random.default_rng(9)
+    values = np.stack(
+        [rng.gamma(2, 6, (CELLS, DAYS)), rng.gamma(2, 6, (CELLS, DAYS)), rng.uniform(0, 2000, (CELLS, DAYS))],
+        axis=2,
+    )
+    values[::7, 1, 0] = 50_000
+    values[::5, 3, 2] = -90_000
+    for column in range(3):
+        values[column::6, column, column] = np.nan
+    return values
+
+
+def places():
+    return np.random.default_rng(8).uniform(-1, 1, (CELLS, 2)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return [member(1, ()), member(2, ("elevation",)), member(3, ())]
+
+
+@pytest.fixture(scope="module")
+def model(runs, tmp_path_factory):
+    return export_members(runs, "three", "1", tmp_path_factory.mktemp("m") / "three")
+
+
+def alone(run):
+    handover, network, _, place = run
+    with torch.no_grad():
+        window = torch.from_numpy(handover.scaler.apply(raw()))
+        return network(window, torch.from_numpy(place)).numpy()
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "onnxruntime-unrolled"])
+def test_every_member_gives_what_it_gives_alone_whatever_its_scaler(runs, model, engine):
+    """From values in the table's units: missing, cut and ordinary ones."""
+    session = open_session(model, "cpu", engine=engine)
+    window = model.card.scaler.apply(raw())
+    together = session.estimate_members(window, places())
+    assert together.shape == (CELLS, 3)
+    for number, run in enumerate(runs):
+        np.testing.assert_allclose(together[:, number], alone(run), rtol=2e-5, atol=2e-5)
+
+
+def test_the_bands_are_mean_spread_and_count(runs, model):
+    session = open_session(model, "cpu")
+    window = model.card.scaler.apply(raw())
+    assert session.bands == ("pm25", "pm25_spread", "pm25_members")
+    found = session.estimate(window, places())
+    every = np.stack([alone(run) for run in runs])
+    np.testing.assert_allclose(found[0], every.mean(axis=0), rtol=2e-5)
+    np.testing.assert_allclose(found[1], every.std(axis=0, ddof=1), rtol=1e-3, atol=1e-4)
+    assert (found[2] == 3).all()
+    np.testing.assert_array_equal(session.run(window, places()), found[0])
+
+
+def test_a_member_without_a_number_is_not_counted_and_poisons_nothing():
+    estimates = np.array([[1, 3, np.nan], [2, np.nan, np.inf], [4, 4, 4]], dtype=np.float32)
+    mean, spread, count = summarize_members(estimates)
+    np.testing.assert_array_equal(mean, [2, 2, 4])
+    np.testing.assert_allclose(spread, [np.sqrt(2), 0, 0])
+    np.testing.assert_array_equal(count, [2, 1, 3])
+
+
+def test_a_broken_member_in_a_model_lowers_the_count(runs, model, tmp_path):
+    graph = onnx.load(model.network)
+    for item in graph.graph.initializer:
+        if item.name == "m1/dense.0.bias":
+            item.CopyFrom(
+                onnx.numpy_helper.from_array(np.full(item.dims, np.nan, dtype=np.float32), item.name)
+            )
+    broken = write_network(graph, model.card, tmp_path)
+    session = open_session(broken, "cpu")
+    found = session.estimate(model.card.scaler.apply(raw()), places())
+    assert (found[2] == 2).all()
+    np.testing.assert_allclose(found[0], (alone(runs[0]) + alone(runs[2])) / 2, rtol=2e-5)
+
+
+def test_a_cell_that_no_member_knows_is_an_error(model):
+    window = np.full_like(model.card.scaler.apply(raw()), np.nan)
+    with pytest.raises(BadModel, match="no numbers"):
+        open_session(model, "cpu").estimate(window, places())
+
+
+def test_the_card_says_what_every_member_learned_from(model):
+    card = load_model(str(model.network.parent)).card
+    assert [record.stations for record in card.members] == [21, 22, 23]
+    assert card.training == card.members[0]
+    assert card.parity.worst_scaled < 1e-4
+    assert card.graphs["unrolled"].parity.worst_ugm3 < 1e-3
+    assert card.members != ()
+    assert '"members"' in card.identity()
+
+
+def test_members_that_do_not_fit_are_refused(runs, tmp_path):
+    with pytest.raises(BadModel, match="two runs or more"):
+        export_members(runs[:1], "one", "1", tmp_path / "one")
+    handover, *rest = runs[1]
+    moved = handover.model_copy(update={"grid_checksum": "1" * 64})
+    with pytest.raises(BadModel, match=r"member 2 .* differs from the first in its grid"):
+        export_members([runs[0], (moved, *rest)], "two", "1", tmp_path / "two")
+    assert list(tmp_path.iterdir()) == []
+    scaler = runs[0][0].scaler
+    fewer = Scaler(scales=dict(list(scaler.scales.items())[:2]), indicators=())
+    with pytest.raises(BadModel, match="elevation"):
+        common_scaler([scaler, fewer])
+
+
+def test_scales_that_agree_need_no_indicator(runs):
+    scaler = runs[0][0].scaler
+    assert common_scaler([scaler, scaler]) == scaler
+
+
+def test_the_command_makes_a_model_of_members(runs, tmp_path):
+    for number, (handover, network, windows, place) in enumerate(runs[:2]):
+        (tmp_path / str(number)).mkdir()
+        save_handover(tmp_path / str(number), handover, network, windows, place)
+    words = [word for number in range(2) for word in ("--member", str(tmp_path / str(number)))]
+    result = CliRunner().invoke(
+        cli, ["export", *words, "--out", str(tmp_path / "made")], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 members: bands pm25, pm25_spread, pm25_members" in result.output
+    assert len(load_model(str(tmp_path / "made")).card.members) == 2
+    assert CliRunner().invoke(cli, ["export", *words, "--run", "x", "--out", "y"]).exit_code == 2
