@@ -11,7 +11,7 @@ from predictor_world import START, address, small_grid
 
 from pm25map.grid import Block, Grid, save_grid
 from pm25map.model.card import Model
-from pm25map.model.export import export_model
+from pm25map.model.export import export_members, export_model
 from pm25map.model.places import place_vectors
 from pm25map.model.train import Trained, build_network
 from pm25map.places.encoder import encoder
@@ -67,8 +67,8 @@ def write_store(path: Path, length: int) -> Path:
     return path
 
 
-def build_world(folder: Path, length: int = 24) -> World:
-    """Make the world in an empty folder."""
+def build_world(folder: Path, length: int = 24, members: int = 0) -> World:
+    """Make the world in an empty folder; with members, its model has so many."""
     grid = small_grid()
     save_grid(grid, folder / "grid")
     store = open_predictors(write_store(folder / "world.zarr", length))
@@ -77,15 +77,21 @@ def build_world(folder: Path, length: int = 24) -> World:
     values = store.read(FEATURES, days(WINDOW), block)[:, :, grid.land].transpose(2, 0, 1)
     config = model_world.config(features=FEATURES, geolocation="sincos", window_days=WINDOW)
     scaler = fit_scaler(values, FEATURES, UNITS, ())
-    torch.manual_seed(0)
-    network = build_network(config.network, scaler, "sincos", 4, 9.0).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
     _, about = place_vectors("sincos", np.zeros(1), np.zeros(1))
-    trained = Trained(network, scaler, 9.0, (), 1, 1)
-    handed = model_world.handover(trained, config, about, grid.name, grid.checksum)
     windows = scaler.apply(values)
     place = places.read(slice(0, len(windows)))
-    model = export_model(network, handed.draft_card("1"), windows, place, folder / "model")
+    runs = []
+    for seed in range(max(1, members)):
+        torch.manual_seed(seed)
+        network = build_network(config.network, scaler, "sincos", 4, 9.0).eval()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.2 * torch.randn(parameter.shape))
+        trained = Trained(network, scaler, 9.0, (), 1, 1)
+        handed = model_world.handover(trained, config, about, grid.name, grid.checksum)
+        runs.append((handed, network, windows, place))
+    if members:
+        model = export_members(runs, "tiny", "1", folder / "model")
+    else:
+        model = export_model(network, handed.draft_card("1"), windows, place, folder / "model")
     return World(folder, model, grid, store, places)

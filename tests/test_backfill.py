@@ -335,3 +335,50 @@ def test_what_is_staged_is_not_computed_twice(world, run, monkeypatch):
     told = json.loads(run(*backfill(world, "--json")).output)
     assert told["happened"]["estimates"] == 0
     assert told["happened"]["done"] == 10
+
+
+def test_members_stream_in_the_same_pass(world, run, tmp_path, tmp_path_factory):
+    """Mean, spread and count come of one read of the predictors."""
+    three = build_world(tmp_path_factory.mktemp("three"), LENGTH, members=3)
+    plain = json.loads(run(*backfill(world, "--json", out="plain")).output)
+    told = json.loads(run(*backfill(three, "--json")).output)
+    assert told["happened"]["read_bytes"] == plain["happened"]["read_bytes"]
+    assert told["planned"]["map_bytes"] == 3 * plain["planned"]["map_bytes"]
+    name = f"pm25_{DAYS[4]}.tif"
+    with rasterio.open(tmp_path / "maps" / "2020" / name) as source:
+        assert [source.tags(i)["NAME"] for i in source.indexes] == ["pm25", "pm25_spread", "pm25_members"]
+        mean, spread, count = source.read()
+    land = three.grid.land
+    assert (count[land] == 3).all()
+    assert (spread[land] > 0).all()
+    assert np.isfinite(mean[land]).all()
+    item = json.loads((tmp_path / "maps" / "2020" / name).with_suffix(".json").read_text())
+    assert [band["name"] for band in item["assets"]["map"]["bands"]] == ["pm25", "pm25_spread", "pm25_members"]
+    assert run("predict", "--date", DAYS[4], "--out", name, *three.words()).exit_code == 0
+    assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
+
+
+def test_a_month_reads_a_chunk_once_and_a_year_hardly_more_days_than_it_makes():
+    """The plan alone, on a store that never was: chunks of eight days, one block."""
+    from pm25map.grid import Block
+    from pm25map.raster.backfill.plan import RUN_DAYS, Costs, judge_days, make_plan
+
+    def window(day):
+        return [day - dt.timedelta(days=20 - i) for i in range(21)]
+
+    def chunks(days):
+        groups = {}
+        for day in days:
+            groups.setdefault(day.toordinal() // 8, []).append(day)
+        return groups
+
+    costs = Costs(window, chunks, lambda days, block: 8 * len(chunks(days)), 1, 1, 1, {"r0000c0000": 1})
+    start = dt.date(2018, 1, 1)
+    for length, most in ((30, 1), (365, 1), (4 * 365, 2)):
+        days = [start + dt.timedelta(days=i) for i in range(length)]
+        wanted = dict.fromkeys(days)
+        plan = make_plan(judge_days(days, wanted, {}, {}), [Block(0, 0, 1, 1)], {}, costs, RUN_DAYS)
+        assert plan.most_reads == most
+        assert plan.chunk_reads / plan.chunks <= 1.1
+        if length >= 365:
+            assert plan.read_bytes / length <= 1.1

@@ -27,6 +27,9 @@ class Counting:
         self.stops_at = stops_at
         self.asked = []
 
+    def lacking(self, grid, days):
+        return {}
+
     def fields(self, grid, days):
         self.asked += days
         if self.stops_at in days:
@@ -69,7 +72,7 @@ def test_an_ingest_that_was_stopped_goes_on_where_it_was(tmp_path):
         ingest_daily(path, Counting(stops_at=DAYS[12]), DAYS)
     assert open_predictors(path).days == DAYS[:8]
     source, seen = Counting(), []
-    assert ingest_daily(path, source, DAYS, lambda done, total: seen.append((done, total))) == 16
+    assert ingest_daily(path, source, DAYS, lambda done, total: seen.append((done, total))).written == 16
     assert source.asked == DAYS[8:]
     assert seen[-1] == (16, 16)
     store = open_predictors(path)
@@ -78,7 +81,7 @@ def test_an_ingest_that_was_stopped_goes_on_where_it_was(tmp_path):
     for i, day in enumerate(DAYS):
         read = store.read(("neighbours_idw9",), [day], small_grid().blocks(20)[0])[0, 0]
         np.testing.assert_array_equal(read[land], address("neighbours_idw9", i)[land])
-    assert ingest_daily(path, Counting(), DAYS) == 0
+    assert ingest_daily(path, Counting(), DAYS).written == 0
 
 
 def test_a_source_that_breaks_its_promise_is_refused(tmp_path):
@@ -117,7 +120,7 @@ def test_a_user_ingests_looks_and_packs(tmp_path, rasters, small_folder):  # noq
     monitors = parquet(tmp_path / "aqs", DAYS)
     common = ["--grid", small_folder, "--monitors", monitors, "--static", rasters, "--store", store]
     code, text = run("ingest", "--start", DAYS[6], "--end", DAYS[9], *common, "--json")
-    assert (code, json.loads(text)) == (0, {"store": str(store), "layers": 13, "days": 4})
+    assert (code, json.loads(text)) == (0, {"store": str(store), "layers": 13, "days": 4, "lacking": {}})
     code, text = run("ingest", "--source", "neighbours", "--start", DAYS[5], "--end", DAYS[11], *common)
     assert (code, text) == (0, f"{store}: 0 layers and 3 days written\n")
     code, text = run("status", "--store", store, "--json")

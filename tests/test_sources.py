@@ -14,6 +14,7 @@ from rasterio.warp import Resampling, reproject
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.grid import Grid, load_grid
 from pm25map.monitors import Monitors, read_monitors
+from pm25map.predictors.regrid import regrid
 from pm25map.predictors.sources import calendar, static, sun
 from pm25map.predictors.sources.neighbours import Neighbours, stations_on
 from pm25map.predictors.variables import VARIABLES, check_range, variables_of
@@ -94,7 +95,7 @@ def test_a_plane_in_longitude_and_latitude_comes_back_at_cell_centres():
     transform = from_origin(-98, 42, 0.05, 0.05)
     lon, lat = -98 + 0.05 * (np.arange(120) + 0.5), 42 - 0.05 * (np.arange(80) + 0.5)
     plane = (lat[:, None] * 10 + lon[None, :]).astype(np.float32)
-    got = static.regrid(plane, transform, LONLAT, grid, "bilinear")
+    got = regrid(plane, transform, LONLAT, grid, "bilinear")
     at_lon, at_lat = grid.lonlat()
     # GDAL widens the kernel where cells are larger than the raster's; half a cell off would be 0.25.
     np.testing.assert_allclose(got[grid.land], at_lat * 10 + at_lon, atol=0.1)
@@ -105,7 +106,7 @@ def test_an_average_of_a_coarser_raster_has_no_squares():
         "fine", "EPSG:5070", (1000.0, 0, 0.0, 0, -1000.0, 1_950_000.0), (40, 40), 64, np.ones((40, 40), bool)
     )
     ramp = np.tile(np.arange(24, dtype=np.float32), (16, 1))
-    got = static.regrid(ramp, from_origin(-98, 42, 0.25, 0.25), LONLAT, fine, "average")
+    got = regrid(ramp, from_origin(-98, 42, 0.25, 0.25), LONLAT, fine, "average")
     assert (np.diff(got, axis=1) > 0).all()
 
 

@@ -2,28 +2,24 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pm25map.cli.options import DAY, progress_bar
 
-class DayType(click.ParamType):  # type: ignore[type-arg]  # newer click only
-    """A day written YYYY-MM-DD."""
+if TYPE_CHECKING:
+    from pm25map.grid import Grid
+    from pm25map.predictors.ingest import Ingested
+    from pm25map.predictors.sources import DailySource, LayerSource
 
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
-        """Read the day; a text that is none is an error with exit code 1, as any other bad date."""
-        from pm25map.base.days import parse_day
-
-        return value if isinstance(value, dt.date) else parse_day(str(value))
-
-
-DAY = DayType()
 STORE = click.Path(path_type=Path)
+OPEN_SET = ("neighbours", "static")
+"""What the default model reads: --source all."""
+FILE_SOURCES = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "merra2", "ncep")
+"""Sources that read a provider's files; as in predictors/sources/catalogue.py, which is slow to import."""
+SOURCES = (*OPEN_SET, "knnidw", *FILE_SOURCES, "all")
 
 
 @click.group()
@@ -37,7 +33,7 @@ def command() -> None:
 
 @command.command()
 @click.option(
-    "--source", type=click.Choice(["neighbours", "static", "all"]), default="all", show_default=True
+    "--source", type=click.Choice(SOURCES), default="all", show_default=True, help="all: neighbours, static."
 )
 @click.option("--start", type=DAY, required=True, help="First day.")
 @click.option("--end", type=DAY, required=True, help="Last day, included.")
@@ -47,6 +43,12 @@ def command() -> None:
     "--monitors", type=STORE, help="EPA's daily files (.zip, .csv), a folder of them, or of the parquet."
 )
 @click.option("--static", "static", type=STORE, help="Folder of the static rasters.")
+@click.option("--files", type=STORE, help="Folder of the provider's files, searched with the folders in it.")
+@click.option(
+    "--partial-tiles",
+    is_flag=True,
+    help="maiac: a day may lack some of the tiles; their cells are missing. Default: such a day is left out.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ingest(
     *,
@@ -57,70 +59,178 @@ def ingest(
     grid_name: str,
     monitors: Path | None,
     static: Path | None,
+    files: Path | None,
+    partial_tiles: bool,
     as_json: bool,
 ) -> None:
     """Bring predictors to a grid and into a store; days that are whole are skipped.
 
-    neighbours: PM2.5 around every cell (ug/m3, km) from --monitors. static: elevation (m), land cover shares,
-    vegetation, turbidity and climatologies from --static. Calendar and sun are computed when read.
+    neighbours: PM2.5 around every cell (ug/m3, km) from --monitors; knnidw: the same as the reference study has
+    it. static: elevation (m), land cover shares, vegetation, turbidity and climatologies from --static. The other
+    sources read the provider's own files from --files, offline. Calendar and sun are computed when read.
+
+    Days of which a file is absent are left out, listed, and end the command with exit code 3. A damaged file is
+    an error; what was written before it stays.
 
     \b
     Try: pm25map data ingest --source all --start 2020-08-16 --end 2020-09-20 --monitors aqs --static static
            --store predictors.zarr
+         pm25map data ingest --source hms --files hms --start 2020-08-16 --end 2020-09-20 --store predictors.zarr
     """  # noqa: D301 - click reads \b
     from pm25map.base.days import days_between
     from pm25map.grid import load_grid
+    from pm25map.predictors.ingest import Ingested
+
+    days = days_between(start, end)
+    grid = load_grid(grid_name)
+    if source in FILE_SOURCES:
+        if files is None:
+            raise click.UsageError(f"--source {source} needs --files")
+        layers, result = _ingest_files(source, files, store, grid, days, partial_tiles=partial_tiles)
+    else:
+        layers, result = _ingest_own(source, monitors, static, store, grid, days)
+    result = result or Ingested(0, {})
+    lacking = {str(day): why for day, why in sorted(result.lacking.items())}
+    if as_json:
+        facts = {"store": str(store), "layers": layers, "days": result.written, "lacking": lacking}
+        click.echo(json.dumps(facts))
+    else:
+        click.echo(f"{store}: {layers} layers and {result.written} days written")
+        for day, why in lacking.items():
+            click.echo(f"left out    {day}: {why}")
+    if lacking:
+        click.get_current_context().exit(3)
+
+
+def _ingest_own(
+    source: str, monitors: Path | None, static: Path | None, store: Path, grid: "Grid", days: list[dt.date]
+) -> "tuple[int, Ingested | None]":
+    """Fill what comes from monitors and from the static rasters: layers written, and days."""
     from pm25map.monitors import read_monitors
     from pm25map.predictors.checks import check_features
     from pm25map.predictors.ingest import ensure_store, ingest_daily, ingest_layers
+    from pm25map.predictors.sources.knnidw import Knnidw
     from pm25map.predictors.sources.neighbours import Neighbours
     from pm25map.predictors.sources.static import static_layers
     from pm25map.predictors.store import open_predictors
     from pm25map.predictors.variables import variables_of
 
-    if source in ("neighbours", "all") and monitors is None:
-        raise click.UsageError("--source neighbours needs --monitors")
+    if source in ("neighbours", "knnidw", "all") and monitors is None:
+        raise click.UsageError(f"--source {source if source != 'all' else 'neighbours'} needs --monitors")
     if source in ("static", "all") and static is None:
         raise click.UsageError("--source static needs --static")
-    days = days_between(start, end)
-    grid = load_grid(grid_name)
-    written = {"layers": 0, "days": 0}
     # Read what is asked for before the store is made: a bad file leaves nothing behind.
     measured = read_monitors(monitors) if monitors is not None and source != "static" else None
-    ensure_store(store, grid, start, end)
-    if static is not None and source != "neighbours":
+    ensure_store(store, grid, days[0], days[-1])
+    layers = 0
+    if static is not None and source in ("static", "all"):
         total = len(variables_of("static"))
-        with _bar("static layers", total) as progress:
-            written["layers"] = ingest_layers(store, static_layers(static, grid), total, progress)
-    if measured is not None:
+        with progress_bar("static layers", total) as progress:
+            layers = ingest_layers(store, static_layers(static, grid), total, progress)
+    if measured is None:
+        return layers, None
+    if source == "knnidw":
+        daily: DailySource = Knnidw(measured)
+    else:
         filled = open_predictors(store)
         check_features(store, filled.variables, ("elevation",))
-        neighbours = Neighbours(measured, filled.layer("elevation"))
-        with _bar("neighbours, days", len(days)) as progress:
-            written["days"] = ingest_daily(store, neighbours, days, progress)
-    if as_json:
-        click.echo(json.dumps({"store": str(store), **written}))
+        daily = Neighbours(measured, filled.layer("elevation"))
+    with progress_bar(f"{daily.name}, days", len(days)) as progress:
+        return layers, ingest_daily(store, daily, days, progress)
+
+
+def _ingest_files(
+    name: str, files: Path, store: Path, grid: "Grid", days: list[dt.date], *, partial_tiles: bool
+) -> "tuple[int, Ingested | None]":
+    """Fill what a source reads from a provider's files: layers written, and days."""
+    from pm25map.predictors.ingest import ensure_store, ingest_daily, ingest_layers
+    from pm25map.predictors.sources.catalogue import CATALOGUE, open_source
+    from pm25map.predictors.store import open_predictors
+
+    entry = CATALOGUE[name]
+    source = open_source(name, files, partial=partial_tiles)
+    # Look at the files before the store is made: a wrong folder leaves nothing behind.
+    made: list[tuple[str, Any]] = []
+    if entry.has_days:
+        cast("DailySource", source).lacking(grid, days[:1])
     else:
-        click.echo(f"{store}: {written['layers']} layers and {written['days']} days written")
+        made = list(cast("LayerSource", source).layers(grid))
+    ensure_store(store, grid, days[0], days[-1])
+    if entry.has_days and entry.has_layers:
+        given = cast("LayerSource", source)
+        made = list(given.layers(grid)) if set(given.layer_names) - set(open_predictors(store).layers) else []
+    layers = ingest_layers(store, iter(made), len(made))
+    if not entry.has_days:
+        return layers, None
+    with progress_bar(f"{name}, days", len(days)) as progress:
+        return layers, ingest_daily(store, cast("DailySource", source), days, progress)
 
 
 @command.command()
 @click.option("--store", type=STORE, required=True, help="Folder *.zarr or file *.zarr.zip.")
 @click.option("--start", type=DAY, help="First day to look at. Default: of the store.")
 @click.option("--end", type=DAY, help="Last day to look at. Default: of the store.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    help="Source that must be complete; repeat. Default: those that the store holds anything of.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(store: Path, start: dt.date | None, end: dt.date | None, as_json: bool) -> None:
-    """Say which variables and days a store holds, and which days are missing (exit code 3).
+def status(
+    store: Path, start: dt.date | None, end: dt.date | None, sources: tuple[str, ...], as_json: bool
+) -> None:
+    """Say which variables and days a store holds, and which days and layers are missing (exit code 3).
+
+    The calendar has a line a month and source: # the day is whole, . it is missing.
 
     \b
     Try: pm25map data status --store predictors.zarr --start 2020-08-16 --end 2020-09-20
     """  # noqa: D301 - click reads \b
-    from pm25map.predictors.status import status_lines, status_of
+    from pm25map.predictors.status import is_complete, status_lines, status_of
     from pm25map.predictors.store import open_predictors
 
-    state = status_of(open_predictors(store), start, end)
+    state = status_of(open_predictors(store), start, end, sources)
     click.echo(json.dumps(state, indent=2) if as_json else "\n".join(status_lines(state)))
-    if state["missing"]:
+    if not is_complete(state):
+        click.get_current_context().exit(3)
+
+
+@command.command()
+@click.option("--store", type=STORE, required=True, help="Folder *.zarr or file *.zarr.zip.")
+@click.option("--start", type=DAY, help="First day to verify. Default: of the store.")
+@click.option("--end", type=DAY, help="Last day to verify. Default: of the store.")
+@click.option(
+    "--forget", is_flag=True, help="Mark what is damaged as missing, so that ingest writes it again."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(store: Path, start: dt.date | None, end: dt.date | None, forget: bool, as_json: bool) -> None:
+    """Read all values of a store and compare their fingerprints with those of when they were written.
+
+    Damage ends the command with exit code 3.
+
+    \b
+    Try: pm25map data verify --store predictors.zarr
+    """  # noqa: D301 - click reads \b
+    from pm25map.base.days import days_between
+    from pm25map.predictors.store import open_predictors
+    from pm25map.predictors.verify import forget_damage, verify_store
+
+    held = open_predictors(store)
+    first, last = max(start or held.span[0], held.span[0]), min(end or held.span[1], held.span[1])
+    with progress_bar("variables", len(held.variables)) as progress:
+        found = verify_store(held, days_between(first, last), progress)
+    if forget and found:
+        forget_damage(store, found)
+    if as_json:
+        damage = [{"variable": d.variable, "day": d.day and str(d.day), "why": d.why} for d in found]
+        click.echo(json.dumps({"store": str(store), "damage": damage, "forgotten": forget and bool(found)}))
+    else:
+        for one in found:
+            click.echo(f"damaged     {one.variable} {one.day or 'layer'}: {one.why}")
+        rest = "marked as missing" if forget and found else "damaged"
+        click.echo(f"{store}: {len(held.variables)} variables verified, {len(found)} days or layers {rest}")
+    if found:
         click.get_current_context().exit(3)
 
 
@@ -175,14 +285,3 @@ def _step(text: str) -> tuple[str, float]:
         return name, float(step)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not NAME=STEP, such as neighbours_idw9=0.1") from error
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show progress on stderr; give a function that moves it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pm25map.cli.options import progress_bar
+
 if TYPE_CHECKING:
     from pm25map.grid.inside import LandRule
 
@@ -142,20 +144,12 @@ def embed(grid_name: str, encoder_name: str, out: Path | None) -> None:
     \b
     Try: pm25map grid embed --grid conus-10km --encoder geoclip
     """  # noqa: D301 - click reads \b
-    from rich.console import Console
-    from rich.progress import Progress
-
     from pm25map.grid import load_grid
     from pm25map.places.encoder import encoder
     from pm25map.places.store import default_store, embed_grid
 
     grid = load_grid(grid_name)
     chosen = encoder(encoder_name)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"embedding {grid.cell_count:,} cells", total=grid.cell_count)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with progress_bar(f"embedding {grid.cell_count:,} cells", grid.cell_count) as progress:
         path = embed_grid(grid, chosen, out, progress) if out else default_store(grid, chosen, progress).path
     click.echo(f"{path}: {grid.cell_count:,} cells x {chosen.dimension} features ({chosen.name})")

@@ -1,15 +1,17 @@
 """Ingest: bring sources to the grid and into a store, in batches that can stop and go on."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadPredictors
+from pm25map.base.errors import BadPredictors, Pm25mapError
 from pm25map.grid import Grid
 from pm25map.predictors.layout import CHUNK_DAYS
+from pm25map.predictors.lock import only_writer
 from pm25map.predictors.sources import DailySource
 from pm25map.predictors.store import (
     add_variables,
@@ -23,8 +25,24 @@ from pm25map.predictors.store import (
 Progress = Callable[[int, int], None]
 """Told how many days or layers are done, and of how many."""
 
+Fields = dict[str, npt.NDArray[np.float32]]
+"""(day, y, x) by name."""
+
 BATCH_VALUES = 100_000_000
 """Values of one batch at most: 400 MB of float32."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What an ingest did.
+
+    Attributes:
+        written: days that were written.
+        lacking: days that the source could not give, and why; they are missing in the store.
+    """
+
+    written: int
+    lacking: Mapping[dt.date, str]
 
 
 def plan_ingest(
@@ -59,20 +77,21 @@ def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> None:
         BadPredictors: the store that is there lies on another grid.
         BadOutput: the store cannot be written.
     """
-    if not path.exists():
-        create_store(path, grid, (), start, end, history=f"ingested on grid {grid.name}")
-        return
-    store = open_predictors(path)
-    store.check(grid, (), [])
-    extend_store(path, start, end)
+    with only_writer(path):
+        if not path.exists():
+            create_store(path, grid, (), start, end, history=f"ingested on grid {grid.name}")
+            return
+        open_predictors(path).check(grid, (), [])
+        extend_store(path, start, end)
 
 
 def ingest_daily(
     path: Path, source: DailySource, days: list[dt.date], progress: Progress | None = None
-) -> int:
-    """Fill the days of a source that the store does not have whole; gives how many were written.
+) -> Ingested:
+    """Fill the days of a source that the store does not have whole.
 
-    A batch is written whole or not at all, so an ingest that was stopped goes on where it was.
+    A day is written whole or not at all, so an ingest that was stopped goes on where it was. Days that the source
+    lacks are left out; a file that is damaged stops the ingest, after the days before it are written.
 
     Args:
         path: of a store that reaches these days.
@@ -81,28 +100,44 @@ def ingest_daily(
         progress: told of days.
 
     Raises:
-        BadPredictors: the source gives what the variable table does not allow.
+        BadPredictors: the source gives what the variable table does not allow, or a file of it is damaged.
         BadOutput: the store cannot be written.
     """
     add_variables(path, source.variables)
     store = open_predictors(path)
+    whole = set(store.days_of(source.variables))
+    lacking = source.lacking(store.grid, [day for day in days if day not in whole])
     # A chunk of days is written at once, or less on a grid whose chunk is too large for memory.
     most = max(1, min(CHUNK_DAYS, BATCH_VALUES // (store.grid.land.size * len(source.variables))))
-    batches = plan_ingest(days, store.days_of(source.variables), store.span[0], most)
+    batches = plan_ingest(days, whole | set(lacking), store.span[0], most)
     total, done = sum(map(len, batches)), 0
     for batch in batches:
-        parts = []
-        for day in batch:
-            parts.append(source.fields(store.grid, [day]))
-            if set(parts[-1]) != set(source.variables):
-                raise BadPredictors(
-                    f"source {source.name} gave {sorted(parts[-1])}, and promises {sorted(source.variables)}"
-                )
-            done += 1
-            if progress is not None:
-                progress(done, total)
-        write_days(path, batch, {name: np.concatenate([p[name] for p in parts]) for name in source.variables})
-    return total
+        parts: list[Fields] = []
+        try:
+            for day in batch:
+                parts.append(_fields_of(source, store.grid, day))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+        except Pm25mapError:
+            _write(path, source, batch[: len(parts)], parts)
+            raise
+        _write(path, source, batch, parts)
+    return Ingested(total, lacking)
+
+
+def _fields_of(source: DailySource, grid: Grid, day: dt.date) -> Fields:
+    fields = source.fields(grid, [day])
+    if set(fields) != set(source.variables):
+        raise BadPredictors(
+            f"source {source.name} gave {sorted(fields)}, and promises {sorted(source.variables)}"
+        )
+    return fields
+
+
+def _write(path: Path, source: DailySource, days: list[dt.date], parts: list[Fields]) -> None:
+    if days:
+        write_days(path, days, {name: np.concatenate([p[name] for p in parts]) for name in source.variables})
 
 
 def ingest_layers(

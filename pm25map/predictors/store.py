@@ -2,7 +2,8 @@
 
 A store is a Zarr v3 group: daily variables (time, y, x), climatologies (month, y, x), static layers (y, x),
 NaN where missing and off land. A day of a variable counts only once its fingerprint is written, which happens
-after its values: an ingest that stops half-way leaves no half day. One process writes a store at a time.
+after its values: an ingest that stops half-way leaves no half day. Processes that write one store take turns, and
+each look at the store again when their turn comes.
 """
 
 import contextlib
@@ -16,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.days import days_between
-from pm25map.base.errors import BadOutput, BadPredictors
+from pm25map.base.errors import BadOutput, BadPredictors, DiskFull
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Grid
 from pm25map.predictors import layout
+from pm25map.predictors.lock import only_writer
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.variables import Variable, check_range, variable
 
@@ -28,6 +30,7 @@ __all__ = [
     "add_variables",
     "create_store",
     "extend_store",
+    "forget",
     "open_predictors",
     "write_day",
     "write_days",
@@ -73,7 +76,7 @@ def create_store(
     if not path.exists():
         check_output(path, overwrite=overwrite)
     length = len(days_between(start, end))
-    with replacing(path) as part:
+    with only_writer(path), replacing(path) as part:
         group = layout.open_group(part, "w")
         layout.add_frame(group, grid, start, end, history)
         for row in rows:
@@ -89,10 +92,14 @@ def add_variables(path: Path, variables: Iterable[str]) -> None:
         BadPredictors: there is no such store.
         UnknownName: the table lacks a variable.
     """
-    store = open_predictors(path)
-    with _writing(path) as group:
-        for row in map(variable, variables):
-            if row.kind == "daily" and row.name not in store.daily:
+    wanted = [row for row in map(variable, variables) if row.kind == "daily"]
+    with only_writer(path):
+        store = open_predictors(path)
+        lacking = [row for row in wanted if row.name not in store.daily]
+        if not lacking:
+            return
+        with _writing(path) as group:
+            for row in lacking:
                 layout.add_daily(group, store.grid, row, group["time"].shape[0], None)
 
 
@@ -105,17 +112,17 @@ def extend_store(path: Path, start: dt.date, end: dt.date) -> None:
         BadPredictors: there is no such store.
         BadOutput: the store cannot be written.
     """
-    store = open_predictors(path)
-    first, last = store.span
-    if start < first:
-        from pm25map.predictors.pack import copy_store  # noqa: PLC0415 - pack writes stores and so imports this file
+    from pm25map.predictors.pack import copy_store  # noqa: PLC0415 - pack writes stores and so imports this file
 
-        with replacing(path) as part:
-            copy_store(store, part, start, max(last, end))
-        return
-    if end > last:
-        with _writing(path) as group:
-            layout.lengthen(group, store.daily, (end - first).days + 1)
+    with only_writer(path):
+        store = open_predictors(path)
+        first, last = store.span
+        if start < first:
+            with replacing(path) as part:
+                copy_store(store, part, start, max(last, end))
+        elif end > last:
+            with _writing(path) as group:
+                layout.lengthen(group, store.daily, (end - first).days + 1)
 
 
 def write_day(path: Path, day: dt.date, values: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -140,11 +147,12 @@ def write_days(path: Path, days: list[dt.date], values: Mapping[str, npt.NDArray
         raise BadPredictors(f"days to write must follow each other: {days[0]} to {days[-1]} has gaps")
     store = open_predictors(path)
     checked = {name: _checked_days(store, variable(name), days, array) for name, array in values.items()}
-    if days[0] < store.span[0] or days[-1] > store.span[1]:
+    with only_writer(path):
         extend_store(path, days[0], days[-1])
-        store = open_predictors(path)
-    with _writing(path) as group:
-        _write_days(group, (days[0] - store.span[0]).days, checked)
+        # Another writer may have moved the first day while this one waited.
+        first = open_predictors(path).span[0]
+        with _writing(path) as group:
+            _write_days(group, (days[0] - first).days, checked)
 
 
 def _write_days(group: layout.Group, first: int, checked: Mapping[str, npt.NDArray[np.float32]]) -> None:
@@ -157,7 +165,13 @@ def _write_days(group: layout.Group, first: int, checked: Mapping[str, npt.NDArr
     prints = []
     for name, array in checked.items():
         encoded = layout.encode(array, dict(group[name].attrs))
-        group[name][slots] = encoded
+        try:
+            group[name][slots] = encoded
+        except (ValueError, RuntimeError) as error:
+            raise BadPredictors(
+                f"cannot write {name} into the store: what stands beside these days is damaged "
+                f"({str(error).splitlines()[0]}). Run: pm25map data verify --store STORE --forget"
+            ) from error
         prints.append([layout.fingerprint(day) for day in encoded])
     for column, numbers in zip(columns, prints, strict=True):
         marker[slots, column] = np.array(numbers, dtype=np.int64)
@@ -178,8 +192,50 @@ def write_layer(path: Path, name: str, values: npt.NDArray[np.float32]) -> None:
     layer = _checked(
         store, row, values, (*lead, *store.grid.shape), [f"month {m}" for m in range(1, 13)][: sum(lead)]
     )
-    with _writing(path) as group:
+    with only_writer(path), _writing(path) as group:
         layout.add_layer(group, store.grid, row, layer)
+
+
+def forget(path: Path, name: str, days: list[dt.date]) -> None:
+    """Mark a layer, or some days of a daily variable, as missing, so that an ingest writes them again.
+
+    Args:
+        path: of the store.
+        name: of the variable.
+        days: of a daily variable; none for a layer.
+
+    Raises:
+        BadPredictors: there is no such store or variable.
+        BadOutput: the store cannot be written.
+    """
+    with only_writer(path):
+        store = open_predictors(path)
+        if name not in store.variables:
+            raise BadPredictors(f"{path} holds no {name} to forget: it has {', '.join(store.variables)}")
+        with _writing(path) as group:
+            if name in store.layers:
+                del group[name].attrs[layout.FINGERPRINT]
+                return
+            marker = group[layout.FINGERPRINT]
+            column = marker.attrs["variables"].index(name)
+            slots = [(day - store.span[0]).days for day in days]
+            for slot in slots:
+                marker[slot, column] = 0
+            for number in {slot // layout.CHUNK_DAYS for slot in slots}:
+                span = layout.chunk_days(number, group[name].shape[0])
+                if not np.any(marker[span.start : span.stop, column]):
+                    _empty(group[name], span, path)
+
+
+def _empty(array: layout.Group, span: range, path: Path) -> None:
+    """Empty a chunk of days: one that cannot be read could not be written day by day either."""
+    try:
+        array[span.start : span.stop] = array.fill_value
+    except (ValueError, RuntimeError) as error:
+        raise BadPredictors(
+            f"a whole file of {array.basename} in {path} is damaged ({str(error).splitlines()[0]}). Make the store "
+            f"again with pm25map data ingest"
+        ) from error
 
 
 def _checked_days(
@@ -230,9 +286,7 @@ def _writing(path: Path) -> Iterator[layout.Group]:
     try:
         yield layout.open_group(Path(path), "r+")
     except OSError as error:
-        why = (
-            "the disk is full"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else error.strerror or str(error)
-        )
-        raise BadOutput(f"cannot write into {path}: {why}. Mend it and run the same command again") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full" if full else error.strerror or str(error)
+        kind = DiskFull if full else BadOutput
+        raise kind(f"cannot write into {path}: {why}. Mend it and run the same command again") from error

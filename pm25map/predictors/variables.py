@@ -20,9 +20,10 @@ Kind = Literal["daily", "static", "climatology", "calendar"]
 """How a variable is kept: (time, y, x); (y, x); (month, y, x), evaluated for a day when it is read; or not at
 all, because day and place give it."""
 
-Resampling = Literal["average", "bilinear", "nearest", "computed"]
-"""How a raster comes to the grid. Average turns to bilinear where the raster is coarser than the grid.
-Computed: there is no raster, the value is worked out at cell centres."""
+Resampling = Literal["average", "bilinear", "nearest", "vector", "burn", "computed"]
+"""How a source comes to the grid. Average turns to bilinear where the raster is coarser than the grid; vector
+averages a direction as a unit vector; burn gives polygons by the share of a cell that they cover. Computed: there
+is no raster, the value is worked out at cell centres."""
 
 Filling = Literal["stop", "nearest", "indicator", "computed"]
 """What becomes of a gap on land at ingest. Stop: it is an error. Nearest: it takes the nearest valid cell.

@@ -17,6 +17,27 @@ from pm25map.raster.provenance import Provenance
 
 
 @dataclass(frozen=True)
+class BandDescription:
+    """One band, as the file describes it.
+
+    Attributes:
+        name: short.
+        long_name: for people.
+        unit: of the values.
+        minimum, maximum, mean, stddev: over its cells, valid_percent: share of cells that hold a value.
+    """
+
+    name: str
+    long_name: str
+    unit: str
+    minimum: float
+    maximum: float
+    mean: float
+    stddev: float
+    valid_percent: float
+
+
+@dataclass(frozen=True)
 class MapDescription:
     """One map, as its file describes it.
 
@@ -34,6 +55,7 @@ class MapDescription:
         nodata: as declared in the file, "nan".
         overviews: how many times coarser each overview is; empty for a map of one tile.
         size_bytes: of the file.
+        bands: all of them, the estimate first.
     """
 
     path: Path
@@ -49,6 +71,7 @@ class MapDescription:
     nodata: str
     overviews: tuple[int, ...]
     size_bytes: int
+    bands: tuple[BandDescription, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Say everything in values that JSON can hold."""
@@ -103,6 +126,7 @@ def _describe(
             coverage_percent=float(tags["PM25MAP_COVERAGE_PERCENT"]),
             cell_count=int(tags["PM25MAP_CELL_COUNT"]),
         )
+        bands = tuple(_band(source.tags(number)) for number in source.indexes)
     except (BadMap, KeyError, ValueError) as error:
         raise BadMap(
             f"the tags of {path} are not whole ({error}). Make it again with pm25map predict"
@@ -121,7 +145,16 @@ def _describe(
         nodata="nan" if source.nodata is not None and np.isnan(source.nodata) else str(source.nodata),
         overviews=tuple(source.overviews(1)),
         size_bytes=path.stat().st_size,
+        bands=bands,
     )
+
+
+def _band(tags: dict[str, str]) -> BandDescription:
+    numbers = {
+        name: float(tags.get(f"STATISTICS_{name.upper()}", "nan"))
+        for name in ("minimum", "maximum", "mean", "stddev", "valid_percent")
+    }
+    return BandDescription(tags["NAME"], tags["long_name"], tags["units"], **numbers)
 
 
 def _name_of(source: DatasetReader) -> str:

@@ -34,6 +34,8 @@ EXTENSIONS: Final = tuple(
 MULTIHASH_SHA256 = "1220"
 """What stands before a SHA-256 in a multihash: the algorithm, and 32 bytes."""
 
+_STATISTICS = ("minimum", "maximum", "mean", "stddev", "valid_percent")
+
 _RENDER_FROM, _RENDER_TO = 0.5, 255.5
 """ug m-3: colour i of 0 to 254 covers i + 0.5 to i + 1.5, so that all ends of classes but 9.0 fall between
 two colours; 9.0 is drawn as 9.5. From 225.5 on all is Hazardous, so that nothing above is lost."""
@@ -170,32 +172,30 @@ def _crs(crs: str) -> dict[str, str | None]:
 
 
 def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
-    s = found.statistics
-    band: dict[str, Any] = {
-        "name": "pm25",
-        "description": PM25.long_name,
-        "data_type": found.dtype,
-        "nodata": found.nodata,
-        "unit": found.unit,
-        "statistics": {
-            "minimum": s.minimum,
-            "maximum": s.maximum,
-            "mean": s.mean,
-            "stddev": s.stddev,
-            "valid_percent": s.valid_percent,
-        },
-        "raster:sampling": "area",
-    }
     known = CRS.from_user_input(found.crs)
-    if known.is_projected:
-        band["raster:spatial_resolution"] = found.transform[0] * known.axis_info[0].unit_conversion_factor
+    bands: list[dict[str, Any]] = []
+    for described in found.bands:
+        band: dict[str, Any] = {
+            "name": described.name,
+            "description": described.long_name,
+            "data_type": found.dtype,
+            "nodata": found.nodata,
+            "unit": described.unit,
+            "raster:sampling": "area",
+        }
+        numbers = {name: getattr(described, name) for name in _STATISTICS}
+        if np.isfinite(list(numbers.values())).all():
+            band["statistics"] = numbers
+        if known.is_projected:
+            band["raster:spatial_resolution"] = found.transform[0] * known.axis_info[0].unit_conversion_factor
+        bands.append(band)
     return pystac.Asset(
         f"./{found.path.name}",
         title=PM25.long_name,
         media_type=pystac.MediaType.COG,
         roles=["data"],
         extra_fields={
-            "bands": [band],
+            "bands": bands,
             "file:size": found.size_bytes,
             "file:checksum": MULTIHASH_SHA256 + checksum,
         },

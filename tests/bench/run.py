@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import backfill
 import cog
 import engines
 import render
@@ -23,7 +24,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 PARTS: dict[str, Callable[[], object]] = {
     "engines": lambda: engines.measure_all(CORES),
     "cog": cog.measure_all,
-    # End to end (a day, a month, bytes read twice, peak memory) joins here: a function that gives what JSON holds.
+    "backfill": lambda: backfill.measure_all(CORES),
 }
 
 

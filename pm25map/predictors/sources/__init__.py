@@ -1,6 +1,7 @@
 """Where predictors come from: one file a source."""
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,14 @@ class DailySource(Protocol):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name what it gives, as the variable table does."""
+        """Name the daily variables it gives, as the variable table does."""
+        ...
+
+    def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
+        """Say on which days it cannot give its variables, and why: what is absent, in words for a user.
+
+        An ingest leaves such days out and says so; they stay missing in the store.
+        """
         ...
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
@@ -27,6 +35,24 @@ class DailySource(Protocol):
 
         Args:
             grid: to give them on.
-            days: without gaps, oldest first.
+            days: without gaps, oldest first; none of them is lacking.
         """
+        ...
+
+
+class LayerSource(Protocol):
+    """Gives static variables of a grid."""
+
+    @property
+    def name(self) -> str:
+        """Name the source as --source does."""
+        ...
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Name the static variables it gives, as the variable table does."""
+        ...
+
+    def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Give name and (y, x), or (month, y, x), one after another: finite on land, NaN off it."""
         ...

@@ -37,6 +37,10 @@ class Neighbours:
         """Name the fields it gives."""
         return tuple(FIELDS)
 
+    def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
+        """Lack no day: one without a monitor is an error, since the whole map hangs on them."""
+        return {}
+
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
         """Compute the fields of some days at the cell centres: (day, y, x) by name, NaN off land.
 

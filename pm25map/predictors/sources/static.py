@@ -8,11 +8,12 @@ import numpy.typing as npt
 import rasterio
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
-from rasterio.warp import Resampling, calculate_default_transform, reproject
+from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
+from pm25map.predictors.regrid import regrid
 from pm25map.predictors.variables import Variable, variable, variables_of
 
 Bands = npt.NDArray[np.float32]
@@ -71,46 +72,6 @@ def static_layers(folder: Path, grid: Grid) -> Iterator[tuple[str, npt.NDArray[n
         # Averages of weights may leave a share at 1.0000001.
         inside = filled if row.resampling != "average" else _held(filled, row)
         yield row.name, inside if row.kind == "climatology" else inside[0]
-
-
-def regrid(
-    band: npt.NDArray[np.float32], transform: Affine, crs: str, grid: Grid, resampling: str
-) -> npt.NDArray[np.float32]:
-    """Bring one raster (y, x), NaN where missing, to a grid: float32 (y, x), NaN where it does not reach.
-
-    Args:
-        band: values at cells.
-        transform: of the raster.
-        crs: of the raster.
-        grid: to bring it to.
-        resampling: as in the variable table. An average over cells smaller than the raster's would draw the
-            raster's own cells as squares: it is bilinear then.
-    """
-    method = {"average": Resampling.average, "bilinear": Resampling.bilinear, "nearest": Resampling.nearest}[
-        resampling
-    ]
-    if resampling == "average":
-        rows, cols = band.shape
-        edges = rasterio.transform.array_bounds(rows, cols, transform)
-        native, _, _ = calculate_default_transform(crs, grid.crs, cols, rows, *edges)
-        if native.a > 1.5 * grid.step[0]:
-            method = Resampling.bilinear
-    values = np.full(grid.shape, np.nan, dtype=np.float32)
-    reproject(
-        band,
-        values,
-        src_transform=transform,
-        src_crs=crs,
-        src_nodata=np.nan,
-        dst_transform=Affine(*grid.transform),
-        dst_crs=grid.crs,
-        dst_nodata=np.nan,
-        resampling=method,
-        # The exact transform of every cell centre: the usual approximation is off by an eighth of a cell.
-        tolerance=0,
-        num_threads=1,
-    )
-    return values
 
 
 def fill_nearest(values: npt.NDArray[np.float32], grid: Grid, what: str) -> npt.NDArray[np.float32]:

@@ -1,0 +1,75 @@
+"""Daymet V4: daily weather over North America at 1 km, Lambert conformal, one file a variable and year.
+
+Years have 365 days: 31 December of a leap year is not in the files. It is not absent by mistake, so it counts as
+a whole day on which every cell is missing, and a model is told so by its indicators. A day is one of local time.
+"""
+
+import calendar
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadPredictors
+from pm25map.grid import Grid
+from pm25map.predictors.regrid import Field, regrid_field
+from pm25map.predictors.sources.files import find_files
+from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+from pm25map.predictors.sources.netcdf import axes_of, open_netcdf
+from pm25map.predictors.sources.static import fill_nearest
+from pm25map.predictors.variables import variable
+
+NAMES = ("dayl", "prcp", "srad", "tmax", "tmin", "vp")
+FILE = r"daymet_v\d\w*_(?:daily_\w+_)?{name}_(?P<year>\d{{4}})(?:_\w+)?\.nc4?"
+"""daymet_v4_daily_na_tmax_2020.nc; version 3 was daymet_v3_tmax_2017_na.nc4."""
+
+
+@dataclass(frozen=True)
+class Daymet(NetcdfSource):
+    """Daymet: its daily variables as any netCDF source, and latitude and longitude of its cells as layers."""
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Name the static variables."""
+        return ("daymet_lat", "daymet_lon")
+
+    def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Give latitude and longitude of the cells that Daymet has, brought to the grid.
+
+        Raises:
+            BadPredictors: the files do not hold them.
+        """
+        path = next(iter(find_files(self.folder, self.entries[0].file)))
+        for name in self.layer_names:
+            short = name.removeprefix("daymet_")
+            with open_netcdf(path) as dataset:
+                found = dataset.variables.get(short)
+                if found is None or found.ndim != 2:
+                    raise BadPredictors(f"{path} holds no {short} (y, x): get the provider's own file")
+                main = dataset.variables[self.entries[0].datasets[0][0]]
+                axes = axes_of(dataset, main, path, grid)
+                rows, cols = (
+                    slice(axes.rows.min(), axes.rows.max() + 1),
+                    slice(axes.cols.min(), axes.cols.max() + 1),
+                )
+                part = np.ma.filled(np.ma.asarray(found[rows, cols]).astype(np.float32), np.nan)
+                part = part[np.ix_(axes.rows - axes.rows.min(), axes.cols - axes.cols.min())]
+            field = Field(part, axes.y[axes.rows], axes.x[axes.cols], axes.crs)
+            values = regrid_field(field, grid, variable(name).resampling)
+            yield name, fill_nearest(values, grid, f"{short} of {path.name}")
+
+
+def daymet(folder: Path) -> Daymet:
+    """Open a folder of files such as daymet_v4_daily_na_tmax_2020.nc."""
+    table = tuple(
+        Entry(f"daymet_{name}", FILE.format(name=name), ((name,),), daily_total=name == "prcp")
+        for name in NAMES
+    )
+    return Daymet("daymet", folder, table, no_such_day=_leaves_out)
+
+
+def _leaves_out(day: dt.date) -> bool:
+    return (day.month, day.day) == (12, 31) and calendar.isleap(day.year)

@@ -1,0 +1,154 @@
+"""Smoke that NOAA's analysts draw on images of satellites (Hazard Mapping System): one file of polygons a UTC day.
+
+Densities are light, medium and heavy, or 5, 16 and 27 ug m-3. At a place under several plumes the densest counts;
+the value of a cell is the mean over its area. A file without polygons says that there was no smoke: 0. A file
+that is absent says nothing: the day is missing.
+"""
+
+import datetime as dt
+import functools
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyogrio
+import shapely
+from pyogrio.errors import DataSourceError
+from shapely.geometry.base import BaseGeometry
+
+from pm25map.base.errors import BadPredictors
+from pm25map.grid import Grid
+from pm25map.grid.grid import LONLAT
+from pm25map.predictors.burn import area_share
+from pm25map.predictors.sources.files import find_files, first_line
+
+FILES = r"hms_smoke(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.(?P<kind>zip|shp|kml|geojson|json)"
+
+DENSITIES = {"light": 5.0, "medium": 16.0, "heavy": 27.0}
+"""ug m-3: what NOAA writes for its classes since 2022, and for them before."""
+
+
+@dataclass(frozen=True)
+class Hms:
+    """The smoke source.
+
+    Attributes:
+        folder: of files such as hms_smoke20200912.zip, .shp with its companions, .kml or .geojson.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name the source as --source does."""
+        return "hms"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Name the density."""
+        return ("wildfire_smoke",)
+
+    def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
+        """Say which days have no file; `grid` does not matter."""
+        return {
+            day: f"no file hms_smoke{day:%Y%m%d} (an absent file does not mean that there was no smoke)"
+            for day in days
+            if day not in self._files
+        }
+
+    def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
+        """Burn the plumes of some days: (day, y, x), 0 where there is none.
+
+        Raises:
+            BadPredictors: a file is damaged, says no density, or one that is unknown.
+        """
+        return {
+            "wildfire_smoke": np.stack([burn_plumes(read_plumes(self._files[day]), grid) for day in days])
+        }
+
+    @functools.cached_property
+    def _files(self) -> dict[dt.date, Path]:
+        found = find_files(self.folder, FILES)
+        if not found:
+            raise BadPredictors(
+                f"{self.folder} holds no file of HMS smoke (hms_smokeYYYYMMDD.zip, .shp, .kml or .geojson): name "
+                f"their folder with --files"
+            )
+        return {dt.date(int(m["year"]), int(m["month"]), int(m["day"])): path for path, m in found.items()}
+
+
+def read_plumes(path: Path) -> geopandas.GeoDataFrame:
+    """Read the plumes of a file: polygons in degrees (WGS84), all valid, and `density` in ug m-3.
+
+    Raises:
+        BadPredictors: the file is damaged, or a plume has no density that is known.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Rings that touch or turn the wrong way are mended below; GDAL warns of each.
+            warnings.simplefilter("ignore")
+            layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+            tables = [geopandas.read_file(path, layer=layer).assign(layer=layer) for layer in layers]
+    except (DataSourceError, OSError, ValueError, RuntimeError) as error:
+        raise BadPredictors(f"cannot read {path} ({first_line(error)}): get the file again") from error
+    # The empty layers of a KML have no geometry: they hold no plume.
+    filled = [table for table in tables if len(table) and "geometry" in table]
+    if not filled:
+        return geopandas.GeoDataFrame({"density": []}, geometry=[], crs=LONLAT)
+    frames = [table.set_crs(LONLAT) if table.crs is None else table.to_crs(LONLAT) for table in filled]
+    plumes = pd.concat(frames, ignore_index=True)
+    plumes["density"] = [_density(row, path) for row in plumes.drop(columns="geometry").to_dict("records")]
+    shapes = [_polygons(shape) for shape in plumes.geometry]
+    made = geopandas.GeoDataFrame({"density": plumes["density"]}, geometry=shapes, crs=LONLAT)
+    made = made[~made.geometry.is_empty]
+    west, south, east, north = made.total_bounds if len(made) else (-100, 30, -90, 40)
+    if min(south, -north) < -90 or west < -360 or east > 360 or south > north:
+        raise BadPredictors(
+            f"{path} has latitudes from {south:g} to {north:g}: latitude and longitude are swapped, or it is not in "
+            f"degrees. Get the file again"
+        )
+    return made
+
+
+def burn_plumes(plumes: geopandas.GeoDataFrame, grid: Grid) -> npt.NDArray[np.float32]:
+    """Give the mean density of every cell, where at every point the densest plume counts: (y, x), ug m-3."""
+    values = np.zeros(grid.shape, dtype=np.float32)
+    lower = 0.0
+    # Area under a density or a denser one, times the step from the density below: the steps add up to the mean.
+    for density in sorted(set(plumes["density"])):
+        under = shapely.union_all(plumes.geometry[plumes["density"] >= density].values)
+        values += np.float32(density - lower) * area_share(under, grid)
+        lower = density
+    return values
+
+
+def _density(row: dict[str, object], path: Path) -> float:
+    """Read the density of a plume: its own column, else the words of a KML's description or folder."""
+    stated = next((value for key, value in row.items() if str(key).lower() == "density"), None)
+    text = str(stated) if stated is not None else " ".join(str(value) for value in row.values())
+    words = re.findall(r"light|medium|heavy", text, re.IGNORECASE)
+    if words:
+        return DENSITIES[words[-1].lower()]
+    numbers = re.findall(r"(?:density\W*|smoke\W*|^)(\d+(?:\.\d+)?)", text, re.IGNORECASE)
+    known = [float(number) for number in numbers if float(number) in DENSITIES.values()]
+    if not known:
+        raise BadPredictors(
+            f"{path} has a plume of density {stated!r}, which is not light, medium, heavy, 5, 16 or 27: files "
+            f"before 2008 say none. Leave the day out"
+        )
+    return known[-1]
+
+
+def _polygons(shape: BaseGeometry | None) -> BaseGeometry:
+    """Mend a plume: rings that cross themselves, and parts that have no area."""
+    if shape is None or shape.is_empty:
+        return shapely.Polygon()
+    valid = shapely.make_valid(shapely.force_2d(shape))
+    parts = [part for part in shapely.get_parts(valid) if part.geom_type in ("Polygon", "MultiPolygon")]
+    joined: BaseGeometry = shapely.union_all(parts) if parts else shapely.Polygon()
+    return joined

@@ -1,0 +1,127 @@
+"""MAIAC aerosol optical depth: MCD19A2 of collection 6.1, 1 km, all orbits of Terra and Aqua of a UTC day.
+
+A granule holds (orbit, y, x) of the day's overpasses, stored as int16 in steps of 0.001. Only retrievals of best
+quality count (AOD_QA, MCD19 user guide for collection 6.1, table of AOD QA bits): bits 8 to 11 are 0 (best) and
+bits 0 to 2 are 1 (clear). What several orbits saw is averaged. Over CONUS Terra and Aqua pass between 15 and 22
+UTC, so that the UTC day is the local day. No orbit of best quality is a missing value, which a model is told of.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadPredictors
+from pm25map.grid import Grid
+from pm25map.grid.build import MODIS_SINUSOIDAL
+from pm25map.predictors.regrid import regrid
+from pm25map.predictors.sources.latlon import held
+from pm25map.predictors.sources.modis import (
+    Granule,
+    Tile,
+    granules,
+    mosaic,
+    read_granule,
+    tile_name,
+    tiles_of,
+)
+from pm25map.predictors.variables import variable
+
+PRODUCT = "MCD19A2"
+DATASETS = {"aod_047": "Optical_Depth_047", "aod_055": "Optical_Depth_055"}
+QUALITY = "AOD_QA"
+
+CLOUD_MASK_BITS, CLEAR = 0b111, 0b001
+QUALITY_SHIFT, QUALITY_BITS, BEST = 8, 0b1111, 0
+
+
+@dataclass(frozen=True)
+class Maiac:
+    """The MAIAC source.
+
+    Attributes:
+        folder: of granules such as MCD19A2.A2020256.h08v05.061.2023149072031.hdf.
+        partial: a day may lack tiles that the grid needs, as in outages of the satellites: they are missing.
+    """
+
+    folder: Path
+    partial: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name the source as --source does."""
+        return "maiac"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Name the optical depths."""
+        return tuple(DATASETS)
+
+    def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
+        """Say which days lack granules of tiles that hold land of the grid."""
+        found, tiles = self._granules(grid), tiles_of(grid)
+        absent = {day: [tile for tile in tiles if (day, tile) not in found] for day in days}
+        return {
+            day: f"no granule of {', '.join(map(tile_name, gone))}"
+            for day, gone in absent.items()
+            if gone and not (self.partial and len(gone) < len(tiles))
+        }
+
+    def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
+        """Read, filter, average and regrid the optical depths: (day, y, x) by name.
+
+        Raises:
+            BadPredictors: a granule is damaged or not what its name says.
+        """
+        found = self._granules(grid)
+        made: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in DATASETS}
+        for day in days:
+            parts = {tile: read_best(found[day, tile]) for tile in tiles_of(grid) if (day, tile) in found}
+            for name in DATASETS:
+                row = variable(name)
+                joined, transform = mosaic({tile: part[name] for tile, part in parts.items()})
+                made[name].append(
+                    held(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
+                )
+        return {name: np.stack(values) for name, values in made.items()}
+
+    def _granules(self, grid: Grid) -> dict[tuple[dt.date, Tile], Granule]:
+        found = granules(self.folder, PRODUCT)
+        if not found:
+            raise BadPredictors(
+                f"{self.folder} holds no granule of {PRODUCT}: name their folder with --files"
+            )
+        if not {tile for _, tile in found} & set(tiles_of(grid)):
+            raise BadPredictors(
+                f"{self.folder} holds tiles {', '.join(sorted({tile_name(tile) for _, tile in found}))}, and grid "
+                f"{grid.name} needs {', '.join(map(tile_name, tiles_of(grid)))}: get those"
+            )
+        return found
+
+
+def read_best(granule: Granule) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the mean of the orbits of best quality of a granule: (y, x) by name, NaN where there is none.
+
+    Raises:
+        BadPredictors: the granule is damaged or not what its name says.
+    """
+    bands = read_granule(granule, (*DATASETS.values(), QUALITY))
+    quality = bands[QUALITY].stored
+    best = (quality & CLOUD_MASK_BITS) == CLEAR
+    best &= ((quality >> QUALITY_SHIFT) & QUALITY_BITS) == BEST
+    means = {}
+    for name, dataset in DATASETS.items():
+        band = bands[dataset]
+        if band.stored.shape != quality.shape or band.stored.ndim != 3:
+            raise BadPredictors(
+                f"{dataset} of {granule.path} has the shape {band.stored.shape} and not (orbit, y, x) as its "
+                f"{QUALITY} {quality.shape}: get the granule again"
+            )
+        counts = best & band.valid()
+        number = counts.sum(axis=0, dtype=np.float32)
+        total = np.where(counts, band.stored, 0).sum(axis=0, dtype=np.float32)
+        with np.errstate(invalid="ignore"):
+            means[name] = total / number * np.float32(band.attributes["scale_factor"])
+    return means
