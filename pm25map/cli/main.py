@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": "Serve maps as tiles, time series and statistics, with the same page.",
     "hotspots": "Find wildfire smoke and polluted cities in maps.",
     "grid": "Build grids, and embed their places.",
+    "places": "Train, convert and compare location encoders.",
     "data": "Fill and inspect the store of daily predictors.",
     "train": "Train a model on monitors.",
     "export": "Turn a trained network into an ONNX model with its card.",

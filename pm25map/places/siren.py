@@ -51,7 +51,9 @@ class Siren:
             shapes = ", ".join(str(w.shape) for w in self.weights)
             raise BadModel(f"the layers of a SIREN do not fit each other: {shapes}. Give whole weights")
         if not all(np.isfinite(values).all() for values in (*self.weights, *self.biases)):
-            raise BadModel("the weights of a SIREN hold what is not a number. Train it again, or fetch it again")
+            raise BadModel(
+                "the weights of a SIREN hold what is not a number. Train it again, or fetch it again"
+            )
 
     @property
     def degree(self) -> int:
@@ -66,6 +68,8 @@ class Siren:
     def encode_exactly(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Give float64 (place, dimension) straight from the equations: what a network is compared to."""
         hidden = harmonics(lat, lon, self.degree)
-        for weight, bias, frequency in zip(self.weights[:-1], self.biases[:-1], self.frequencies, strict=True):
+        for weight, bias, frequency in zip(
+            self.weights[:-1], self.biases[:-1], self.frequencies, strict=True
+        ):
             hidden = np.sin(frequency * (hidden @ weight.T.astype(np.float64) + bias))
         return hidden @ self.weights[-1].T.astype(np.float64) + self.biases[-1]

@@ -154,7 +154,9 @@ class PretrainConfig(_Strict):
             raise ValueError("give either rasters or patches, one of the two")
         side = (self.rasters or self.patches).pixels  # type: ignore[union-attr]
         if side < 2 ** len(self.tower):
-            raise ValueError(f"patches of {side} pixels cannot be halved {len(self.tower)} times by the tower")
+            raise ValueError(
+                f"patches of {side} pixels cannot be halved {len(self.tower)} times by the tower"
+            )
         return self
 
 
