@@ -8,6 +8,7 @@ import click
 from pm25map.cli.options import progress_bar
 
 if TYPE_CHECKING:
+    from pm25map.places.card import EncoderCard
     from pm25map.places.pretrain.run import Validation
 
 PATH = click.Path(path_type=Path)
@@ -81,3 +82,57 @@ def _tell(found: "Validation") -> None:
         f"top 10 {found.top10:.3f}",
         err=True,
     )
+
+
+@command.command()
+@click.option("--run", type=PATH, required=True, help="Folder of a run of pm25map places pretrain.")
+@click.option("--out", type=PATH, required=True, help="Folder of the encoder.")
+@click.option(
+    "--grid", "grid_name", default="conus-10km", show_default=True, help="Of the wavelength profile."
+)
+def export(*, run: Path, out: Path, grid_name: str) -> None:
+    """Write the location encoder of a run: ONNX network, weights (safetensors) and card.
+
+    \b
+    Try: pm25map places export --run runs/places --out models/places-mine
+    """  # noqa: D301 - click reads \b
+    from pm25map.grid import load_grid
+    from pm25map.places.pretrain.export import finished
+    from pm25map.places.write import write_encoder
+
+    siren, about = finished(run)
+    card = write_encoder(siren, about, out, load_grid(grid_name))
+    _say_card(out, card)
+
+
+@command.command()
+@click.argument("checkpoint", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder of the encoder.")
+@click.option(
+    "--grid", "grid_name", default="conus-10km", show_default=True, help="Of the wavelength profile."
+)
+def convert(*, checkpoint: Path, out: Path, grid_name: str) -> None:
+    """Convert a published CHECKPOINT of SatCLIP (L10 or L40) once: safetensors, ONNX network and card.
+
+    Nothing in the file is executed. Double precision is kept.
+
+    \b
+    Try: pm25map places convert satclip-vit16-l40.ckpt --out models/satclip-l40
+    """  # noqa: D301 - click reads \b
+    from pm25map.grid import load_grid
+    from pm25map.places.satclip import about_satclip, read_satclip
+    from pm25map.places.write import write_encoder
+
+    siren = read_satclip(checkpoint)
+    card = write_encoder(siren, about_satclip(siren, checkpoint), out, load_grid(grid_name))
+    _say_card(out, card)
+
+
+def _say_card(out: Path, card: "EncoderCard") -> None:
+    """Say what was written."""
+    size = (out / card.file).stat().st_size / 1e6
+    ends = card.profile.cutoffs_km
+    below = sum(card.profile.share[: ends.index(100.0) + 1])
+    click.echo(f"{out}: {card.name}, {card.dimension} numbers a place, {size:.1f} MB")
+    click.echo(f"relative RMS to float64: {card.parity}")
+    click.echo(f"energy below 100 km over {card.profile.grid}: {100 * below:.3f} %")

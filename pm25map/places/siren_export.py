@@ -92,7 +92,8 @@ def _harmonics(graph: _Graph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
     cosines, sines = graph.op("Concat", *real, axis=1), graph.op("Concat", *imaginary, axis=1)
     constants = recurrence(degree)
     before_last = last = graph.op("Mul", cosines, graph.array(0.0))
-    parts, columns = [], []
+    parts: list[str] = []
+    columns: list[int] = []
     for ell in range(degree + 1):
         up = graph.op("Mul", graph.op("Mul", last, z), graph.array(constants.up[ell]))
         back = graph.op("Mul", before_last, graph.array(constants.back[ell]))

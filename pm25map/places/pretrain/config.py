@@ -80,12 +80,15 @@ class EncoderShape(_Strict):
         hidden: widths of the layers with a sine.
         dimension: numbers a place.
         first_frequency: factor inside the first sine; the others have 1.
+        damping_degree: harmonics of degree l enter divided by 1 + (l / damping_degree)^2, so that what is
+            learned first, and what a linear layer reads best, is smooth.
     """
 
     degree: int = Field(30, ge=1, le=HIGHEST_DEGREE)
     hidden: tuple[int, ...] = Field((512, 512), min_length=1)
     dimension: int = Field(256, ge=2, le=256)
-    first_frequency: float = Field(30.0, gt=0)
+    first_frequency: float = Field(60.0, gt=0)
+    damping_degree: float = Field(8.0, gt=0)
 
 
 class Augment(_Strict):

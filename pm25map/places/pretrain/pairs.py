@@ -166,7 +166,9 @@ class PatchPairs:
         stack = np.stack([read_patch(find_patch(folder, name), shape.bands, shape.pixels) for name in names])
         stack /= shape.divide
         self.channels = tuple(f"band {i + 1}" for i in range(shape.bands))
-        self.provenance = ({"folder": folder.name, "patches": str(len(names)), "source": shape.source},)
+        self.provenance: tuple[dict[str, str], ...] = (
+            {"folder": folder.name, "patches": str(len(names)), "source": shape.source},
+        )
         out = kept[blocks.of(self._lat, self._lon)]
         self._at = {True: np.flatnonzero(out), False: np.flatnonzero(~out)}
         if min(map(len, self._at.values())) < 2:

@@ -85,7 +85,8 @@ class Run:
         """Take steps until all are done, or until `until` holds at a checkpoint; tell whether all are done."""
         config = self.config
         while self.step < config.steps:
-            began, losses = time.monotonic(), []
+            losses: list[float] = []
+            began = time.monotonic()
             while self.step < config.steps and (not losses or self.step % config.validate_every):
                 losses.append(self._take_step())
                 on_step(self.step, config.steps)

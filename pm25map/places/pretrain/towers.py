@@ -1,8 +1,10 @@
 """The two towers of pretraining, as torch modules: a SIREN on harmonics for places, convolutions for patches."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,25 +23,34 @@ class LocationTower(nn.Module):
         super().__init__()
         widths = [(shape.degree + 1) ** 2, *shape.hidden, shape.dimension]
         self.frequencies = (shape.first_frequency, *[1.0] * (len(shape.hidden) - 1))
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
-        for i, layer in enumerate(self.layers):
+        layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
+        for i, layer in enumerate(layers):
             # Sitzmann et al. 2020, section 3.2.
             bound = 1 / layer.in_features if i == 0 else math.sqrt(6 / layer.in_features)
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)
+        self.layers = nn.ModuleList(layers)
+        degrees = np.repeat(np.arange(shape.degree + 1), 2 * np.arange(shape.degree + 1) + 1)
+        # Of variance 1 over the sphere, then less and less with the degree.
+        damping = math.sqrt(4 * math.pi) / (1 + (degrees / shape.damping_degree) ** 2)
+        self.damping: Tensor
+        self.register_buffer("damping", torch.from_numpy(damping.astype(np.float32)))
 
     def forward(self, basis: Tensor) -> Tensor:
-        hidden = basis
+        """Give the vectors; see the class."""
+        hidden = basis * self.damping
         for layer, frequency in zip(self.layers, self.frequencies, strict=False):
             hidden = torch.sin(frequency * layer(hidden))
         out: Tensor = self.layers[-1](hidden)
         return out
 
     def siren(self) -> Siren:
-        """Give the weights as numbers, float32."""
-        weights = tuple(layer.weight.detach().cpu().numpy().copy() for layer in self.layers)
-        biases = tuple(layer.bias.detach().cpu().numpy().copy() for layer in self.layers)
-        return Siren(weights, biases, self.frequencies)
+        """Give the weights as numbers, float32; the damping is one with the first layer."""
+        state = {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
+        count = len(self.layers)
+        weights = [state[f"layers.{i}.weight"] for i in range(count)]
+        weights[0] = weights[0] * state["damping"]
+        return Siren(tuple(weights), tuple(state[f"layers.{i}.bias"] for i in range(count)), self.frequencies)
 
 
 class PatchTower(nn.Module):
@@ -62,6 +73,7 @@ class PatchTower(nn.Module):
         )
 
     def forward(self, patch: Tensor) -> Tensor:
+        """Give the vectors; see the class."""
         means = nn.functional.gelu(self.means(patch.mean(dim=(2, 3))))
         out: Tensor = self.out(torch.cat([self.stages(patch), means], dim=1))
         return out
@@ -88,7 +100,7 @@ class Towers(nn.Module):
     def _scale(self) -> Tensor:
         return self.log_scale.clamp(max=math.log(1 / _LOWEST_TEMPERATURE)).exp()
 
-    def basis(self, lat: np.ndarray, lon: np.ndarray) -> Tensor:
+    def basis(self, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> Tensor:
         """Give the harmonics of places, computed in float64: float32 (place, (degree + 1)^2)."""
         return torch.from_numpy(harmonics(lat, lon, self.degree).astype(np.float32))
 
