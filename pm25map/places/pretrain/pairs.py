@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadConfig, BadRaster
-from pm25map.places.pretrain.config import Channel, PretrainConfig, Rasters
+from pm25map.places.pretrain.config import Channel, Patches, PretrainConfig, Rasters
 from pm25map.places.rasters import Degrees, WorldRaster, open_world
 from pm25map.places.sphere import KM_A_DEGREE, Blocks, even_places
 
@@ -147,9 +147,7 @@ def _layers(
 class PatchPairs:
     """Patches in GeoTIFF files with an index: columns lat, lon, fn; files beside it or in `images`."""
 
-    def __init__(
-        self, config: PretrainConfig, folder: Path, blocks: Blocks, kept: npt.NDArray[np.bool_]
-    ) -> None:
+    def __init__(self, config: Patches, folder: Path, blocks: Blocks, kept: npt.NDArray[np.bool_]) -> None:
         """Read all patches, averaged to the side that the configuration gives.
 
         Raises:
@@ -159,15 +157,15 @@ class PatchPairs:
         """
         from pm25map.places.encoder import checked  # noqa: PLC0415
 
-        assert config.patches is not None
         index, names = read_index(folder)
         self._lat, self._lon = checked(index[:, 0], index[:, 1])
-        shape = config.patches
-        stack = np.stack([read_patch(find_patch(folder, name), shape.bands, shape.pixels) for name in names])
-        stack /= shape.divide
-        self.channels = tuple(f"band {i + 1}" for i in range(shape.bands))
+        stack = np.stack(
+            [read_patch(find_patch(folder, name), config.bands, config.pixels) for name in names]
+        )
+        stack /= config.divide
+        self.channels = tuple(f"band {i + 1}" for i in range(config.bands))
         self.provenance: tuple[dict[str, str], ...] = (
-            {"folder": folder.name, "patches": str(len(names)), "source": shape.source},
+            {"folder": folder.name, "patches": str(len(names)), "source": config.source},
         )
         out = kept[blocks.of(self._lat, self._lon)]
         self._at = {True: np.flatnonzero(out), False: np.flatnonzero(~out)}
@@ -249,4 +247,6 @@ def open_pairs(config: PretrainConfig, folder: Path) -> PairSource:
     kept = blocks.chosen(config.holdout_fraction, config.seed)
     if config.rasters is not None:
         return RasterPairs(config.rasters, folder, blocks, kept)
-    return PatchPairs(config, folder, blocks, kept)
+    if config.patches is not None:
+        return PatchPairs(config.patches, folder, blocks, kept)
+    raise BadConfig(f"the configuration {config.name} names neither rasters nor patches. Name one")

@@ -24,9 +24,9 @@ class LocationTower(nn.Module):
         widths = [(shape.degree + 1) ** 2, *shape.hidden, shape.dimension]
         self.frequencies = (shape.first_frequency, *[1.0] * (len(shape.hidden) - 1))
         layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
-        for i, layer in enumerate(layers):
-            # Sitzmann et al. 2020, section 3.2.
-            bound = 1 / layer.in_features if i == 0 else math.sqrt(6 / layer.in_features)
+        for layer, frequency in zip(layers, (*self.frequencies, 1.0), strict=True):
+            # Sitzmann et al. 2020, section 3.2; the harmonics are of variance 1, so the first layer is as any.
+            bound = math.sqrt(6 / layer.in_features) / frequency
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)
         self.layers = nn.ModuleList(layers)
