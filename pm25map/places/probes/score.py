@@ -89,7 +89,12 @@ def _fit(
             LogisticRegression(C=1.0, max_iter=150)
             if head == "linear"
             else MLPClassifier(
-                (64,), alpha=1e-2, batch_size=256, learning_rate_init=3e-3, max_iter=25, random_state=seed
+                hidden_layer_sizes=(64,),
+                alpha=1e-2,
+                batch_size=256,
+                learning_rate_init=3e-3,
+                max_iter=25,
+                random_state=seed,
             )
         )
         return model.fit(x, y).predict  # type: ignore[no-any-return]
@@ -99,7 +104,12 @@ def _fit(
         RidgeCV(alphas=np.logspace(-1, 4, 11))
         if head == "linear"
         else MLPRegressor(
-            (64,), alpha=1e-2, batch_size=256, learning_rate_init=3e-3, max_iter=25, random_state=seed
+            hidden_layer_sizes=(64,),
+            alpha=1e-2,
+            batch_size=256,
+            learning_rate_init=3e-3,
+            max_iter=25,
+            random_state=seed,
         )
     )
     model.fit(x, (y - middle) / spread)
