@@ -203,3 +203,59 @@ def probe(
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
         return
     click.echo(as_table(found))
+
+
+@command.command()
+@click.option(
+    "--encoder",
+    "names",
+    multiple=True,
+    default=("geoclip", "places-open"),
+    show_default=True,
+    help="Repeatable.",
+)
+@click.option(
+    "--to",
+    "words",
+    multiple=True,
+    help="latitude,longitude in degrees, or a name such as phoenix. Repeatable.",
+)
+@click.option("--grid", "grid_name", help="A grid, such as conus-10km. Default: the land of the world.")
+@click.option("--rasters", type=PATH, help="Folder with countries-50m.json, for the world.")
+@click.option("--out", type=PATH, required=True, help="Folder for the picture and the COGs; made if absent.")
+@click.option("--overwrite", is_flag=True, help="Replace the picture and the COGs.")
+def similarity(
+    *,
+    names: tuple[str, ...],
+    words: tuple[str, ...],
+    grid_name: str | None,
+    rasters: Path | None,
+    out: Path,
+    overwrite: bool,
+) -> None:
+    """Draw how alike places are to encoders, side by side: one PNG, and two COGs for each encoder.
+
+    Cosine similarity to each place, and three principal components as red, green and blue, on 100,000 land
+    cells of one area (about 38 km, EPSG:6933) or on a grid.
+
+    \b
+    Try: pm25map places similarity --grid conus-10km --to phoenix --to manhattan --out likeness
+    """  # noqa: D301 - click reads \b
+    from pm25map.grid import load_grid
+    from pm25map.places.encoder import encoder
+    from pm25map.places.likeness import read_place, world_grid
+    from pm25map.view.likeness import draw_likeness, look_at, write_likeness
+
+    if (grid_name is None) == (rasters is None):
+        raise click.UsageError("give either --grid, or --rasters for the world")
+    places = [read_place(text) for text in words]
+    grid = load_grid(str(grid_name)) if rasters is None else world_grid(rasters)
+    made = [encoder(name) for name in names]
+    out.mkdir(parents=True, exist_ok=True)
+    picture = out / f"similarity-{grid.name}.png"
+    looks = [look_at(one, grid, places) for one in made]
+    draw_likeness(looks, grid, places, picture, overwrite=overwrite)
+    for look in looks:
+        for path in write_likeness(look, grid, places, out, overwrite=overwrite):
+            click.echo(path)
+    click.echo(picture)

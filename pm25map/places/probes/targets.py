@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,10 @@ from pm25map.base.errors import BadRaster, BadTarget, UnknownName
 from pm25map.places.rasters import Degrees, open_world
 from pm25map.places.sphere import even_places
 
-COUNTRIES = "countries-50m.json"
+if TYPE_CHECKING:
+    from shapely.geometry import MultiPolygon
 
-NO_COUNTRY = ""
+COUNTRIES = "countries-50m.json"
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,8 @@ LAYERS = {
     "koppen": Layer("koppen_geiger_5arcmin.tif", "class", "Koppen-Geiger climate, 31 classes", missing=(32,)),
 }
 
-OTHERS = {
-    "country": "country (Natural Earth, 1:50 million)",
-    "photos": "GeoCLIP's photos, log10 of 1 + count per 1,000 km2",
-}
-
 TARGETS = ("country", *LAYERS, "photos")
+"""Beside the layers: country (Natural Earth, 1:50 million); photos of GeoCLIP, log10 of 1 + count per 1,000 km2."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,23 @@ class Target:
     known: npt.NDArray[np.bool_]
 
 
+def read_countries(folder: Path) -> "dict[str, MultiPolygon]":
+    """Read the outlines of the countries, by name.
+
+    Raises:
+        BadRaster: they are absent or damaged.
+    """
+    from pm25map.grid.topojson import outlines_of_topology  # noqa: PLC0415
+
+    path = folder / COUNTRIES
+    try:
+        return outlines_of_topology(json.loads(path.read_bytes()), "countries")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRaster(
+            f"cannot read the countries {path}: {error!r:.100}. Give countries-50m.json of world-atlas"
+        ) from error
+
+
 def land_places(folder: Path, count: int, seed: int) -> tuple[Degrees, Degrees, npt.NDArray[np.int64]]:
     """Draw places evenly over the land of all countries: lat, lon (degrees) and the number of each one's country.
 
@@ -96,15 +110,7 @@ def land_places(folder: Path, count: int, seed: int) -> tuple[Degrees, Degrees, 
     """
     import shapely  # noqa: PLC0415
 
-    from pm25map.grid.topojson import outlines_of_topology  # noqa: PLC0415
-
-    path = folder / COUNTRIES
-    try:
-        outlines = list(outlines_of_topology(json.loads(path.read_bytes()), "countries").values())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadRaster(
-            f"cannot read the countries {path}: {error!r:.100}. Give countries-50m.json of world-atlas"
-        ) from error
+    outlines = list(read_countries(folder).values())
     tree, rng = shapely.STRtree(outlines), np.random.default_rng(seed)
     found: list[npt.NDArray[np.float64]] = []
     while sum(part.shape[1] for part in found) < count:
