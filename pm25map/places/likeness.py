@@ -28,7 +28,7 @@ PLACES = {
 
 _CRS = "EPSG:6933"
 _HALF_WIDTH, _HALF_HEIGHT = 17_367_530.0, 7_314_540.0
-_LAND_KM2 = 147e6
+_LAND_KM2 = 133.4e6
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def read_place(text: str) -> Place:
 
 
 def world_grid(folder: Path, cells: int = WORLD_CELLS) -> Grid:
-    """Lay a grid of equal areas over the land of all countries, between 84 degrees south and north.
+    """Lay a grid of equal areas over the land of all countries, between 85 degrees south and north.
 
     Args:
         folder: that holds countries-50m.json.

@@ -87,7 +87,7 @@ def draw_likeness(
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
         if shown is not None:
-            bar = figure.colorbar(shown, ax=panels[:-1].tolist(), shrink=0.5, aspect=30, pad=0.01)
+            bar = figure.colorbar(shown, ax=list(panels[:-1].flat), shrink=0.5, aspect=30, pad=0.01)
             bar.set_label("cosine similarity", fontsize=8)
             bar.ax.tick_params(labelsize=8)
         with replacing(path) as part:

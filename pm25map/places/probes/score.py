@@ -125,7 +125,7 @@ def score_with_interval(
     count = which.max() + 1
 
     def total(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        return np.bincount(which, weights=values.astype(np.float64), minlength=count)
+        return np.asarray(np.bincount(which, weights=values.astype(np.float64), minlength=count), np.float64)
 
     if target.kind == "class":
         parts = np.stack([total(np.ones(len(truth))), total(truth == told)])
