@@ -278,3 +278,13 @@ def test_a_rough_encoder_has_its_energy_at_short_waves_and_a_smooth_one_has_not(
     smooth = profile_of(encoder("harmonics-4"), grid)
     assert sum(smooth.share[:2]) < 1e-3
     assert smooth.gradient_per_km < 0.01
+
+
+def test_capsules_of_geoclip_add_up_and_can_be_left_out() -> None:
+    whole, parts = encoder("geoclip"), [encoder(f"geoclip-capsules-{numbers}") for numbers in ("2", "3-1")]
+    assert parts[1].name == "geoclip-capsules-1-3"
+    total = sum(part.encode(LAT, LON) for part in parts)
+    np.testing.assert_allclose(total, whole.encode(LAT, LON), atol=1e-5)
+    assert len({whole.checksum, *(part.checksum for part in parts)}) == 3
+    with pytest.raises(UnknownName, match="capsules 1 to 3"):
+        encoder("geoclip-capsules-1-4")

@@ -65,7 +65,7 @@ def _outline(state: dict[str, Any], arcs: list[Ring]) -> MultiPolygon:
         # Quantising folds slivers flat (in us-atlas 3: in Oregon and Delaware). "structure" drops them
         # and moves no other vertex, so that neighbours still share theirs.
         outline = shapely.make_valid(outline, method="structure", keep_collapsed=False)
-    return MultiPolygon([outline]) if isinstance(outline, Polygon) else MultiPolygon(outline)
+    return MultiPolygon([part for part in shapely.get_parts(outline) if isinstance(part, Polygon)])
 
 
 def _feature(state: dict[str, Any], arcs: list[Ring]) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
     """Make an encoder ready.
 
     Args:
-        name: one of ENCODERS; harmonics-N for spherical harmonics up to degree N; a shipped encoder such as
+        name: one of ENCODERS; harmonics-N for spherical harmonics up to degree N; geoclip-capsules-1-3 for the
+            sum of some of GeoCLIP's capsules, the smoothest first; a shipped encoder such as
             places-open, or the path of a folder that `pm25map places export` or `convert` wrote.
         threads: that a network may use; the others need none.
 
@@ -97,15 +98,16 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
         from pm25map.places.geoclip import Geoclip  # noqa: PLC0415
 
         return Geoclip(threads=threads)
-    # As above: both import this file.
+    # As above: all of them import this file.
     from pm25map.places.harmonics import harmonics_named  # noqa: PLC0415
+    from pm25map.places.some_capsules import capsules_named  # noqa: PLC0415
     from pm25map.places.trained import open_trained  # noqa: PLC0415
 
-    made = harmonics_named(name) or open_trained(name, threads)
+    made = harmonics_named(name) or capsules_named(name) or open_trained(name, threads)
     if made is None:
         raise UnknownName(
             f"unknown encoder {name!r}: there are {', '.join(ENCODERS)}, harmonics-20 (or another degree to 40), "
-            "and folders that pm25map places export wrote"
+            "geoclip-capsules-1-3 (or others of its three), and folders that pm25map places export wrote"
         )
     return made
 
