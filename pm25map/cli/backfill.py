@@ -32,6 +32,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     \b
     Try: pm25map backfill --start 2020-09-05 --end 2020-09-20 --out maps
     """  # noqa: D301 - click reads \b
+    from pm25map.base.errors import BadPredictors
     from pm25map.raster.backfill.collection import write_collection
     from pm25map.raster.backfill.crew import hire
     from pm25map.raster.backfill.forecast import forecast
@@ -41,6 +42,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.prepare import prepare
     from pm25map.raster.backfill.report import Measured, write_report
     from pm25map.raster.backfill.run import Backfill
+    from pm25map.raster.backfill.stage import sweep
 
     days = days_asked(asked)
     job, inputs = make_job(asked)
@@ -49,7 +51,12 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         remember_engine(shop)
         prepared = prepare(shop, days, longest=asked["run_days"])
         plan = prepared.plan
-        expected = forecast(shop, plan, asked["workers"], asked["calibrate"])
+        try:
+            expected = forecast(shop, plan, asked["workers"], asked["calibrate"])
+        except BadPredictors as error:
+            # Whatever can be read is made all the same; the days that cannot are named at the end.
+            click.echo(str(error), err=True)
+            expected = None
         log = DayLog(shop.folder)
         for verdict in plan.days_of("done"):
             there = prepared.found[verdict.day]
@@ -70,7 +77,8 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
                 log.flush()
                 raise click.ClickException("stopped. Type the same command again to go on") from None
         log.flush()
-        number = write_collection(shop.folder)
+        sweep(shop.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
+        number, damaged = write_collection(shop.folder)
         told = write_report(shop.folder, plan, expected, outcome, measured)
     failed = {v.day: v.reason for v in plan.days_of("impossible")} | outcome.failed
     if as_json:
@@ -80,6 +88,8 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         click.echo(
             f"{asked['out']}: {number} maps; {len(outcome.done)} made now, {len(plan.days_of('done'))} kept"
         )
+        for name in damaged:
+            click.echo(f"collection.json leaves out {name}: it is damaged; make its day again")
         for day, reason in sorted(failed.items()):
             click.echo(f"{day} has no map: {reason}")
     if failed:
