@@ -178,6 +178,44 @@ def test_a_scheduler_that_does_not_answer_is_one_line(world, tmp_path, monkeypat
         pass
 
 
+def test_workers_that_come_late_are_counted():
+    distributed = pytest.importorskip("distributed")
+    from pm25map.raster.backfill.crew import hire
+
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        hire(cluster.scheduler_address, 1) as crew,
+    ):
+        assert crew.workers() == 1
+        cluster.scale(2)
+        client.wait_for_workers(2, timeout=30)
+        assert crew.workers() == 2
+
+
+def test_of_two_that_take_over_a_lock_one_has_it(bucket, monkeypatch):
+    """Both watched it beat no more; the second removes what the first has just made."""
+    from pm25map.base.errors import BadOutput
+    from pm25map.base.storage import location, open_folder
+    from pm25map.raster.backfill import lock
+
+    folder = open_folder(location(f"{bucket}/maps"))
+    folder.write(lock._LOCK, b"left behind")
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 2:  # the first has made its lock, and waits whether it stays
+            folder.write(lock._LOCK, b"the second's")
+
+    monkeypatch.setattr(lock.time, "sleep", nap)
+    with pytest.raises(BadOutput, match="just begun"), lock.only_one(folder):
+        pass
+    assert folder.read(lock._LOCK) == b"the second's"
+
+
 @pytest.fixture
 def bucket(monkeypatch):
     """A real object store on this machine."""

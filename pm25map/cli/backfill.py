@@ -9,8 +9,10 @@ import click
 from pm25map.cli.jobs import days_asked, job_options, make_job, print_forecast, print_plan
 
 if TYPE_CHECKING:
+    from pm25map.base.storage import Folder
     from pm25map.raster.backfill.day import DayReport
     from pm25map.raster.backfill.log import DayLog
+    from pm25map.raster.backfill.prepare import Prepared
 
 
 @click.command()
@@ -38,7 +40,6 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.forecast import forecast
     from pm25map.raster.backfill.job import open_workshop, remember_engine
     from pm25map.raster.backfill.lock import only_one
-    from pm25map.raster.backfill.log import DayLog
     from pm25map.raster.backfill.prepare import prepare
     from pm25map.raster.backfill.report import Measured, write_report
     from pm25map.raster.backfill.run import Backfill
@@ -52,18 +53,14 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         prepared = prepare(shop, days, longest=asked["run_days"])
         plan = prepared.plan
         try:
-            expected = forecast(shop, plan, asked["workers"], asked["calibrate"])
+            # A trial here says nothing of the workers of a cluster.
+            seconds = 0.0 if scheduler else asked["calibrate"]
+            expected = forecast(shop, plan, asked["workers"], seconds)
         except BadPredictors as error:
             # Whatever can be read is made all the same; the days that cannot are named at the end.
             click.echo(str(error), err=True)
             expected = None
-        log = DayLog(shop.folder)
-        for verdict in plan.days_of("done"):
-            there = prepared.found[verdict.day]
-            if not log.knows(str(verdict.day), there.sha256):
-                log.add(day=str(verdict.day), state="done", sha256=there.sha256)
-        for verdict in plan.days_of("impossible"):
-            log.add(day=str(verdict.day), state="impossible", reason=verdict.reason)
+        log = _log_of(shop.folder, prepared)
         if not as_json:
             print_plan(plan, expected)
         with (
@@ -94,6 +91,20 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
             click.echo(f"{day} has no map: {reason}")
     if failed:
         raise SystemExit(1)
+
+
+def _log_of(folder: "Folder", prepared: "Prepared") -> "DayLog":
+    """Open the log, and write into it what the plan says of days that need no work."""
+    from pm25map.raster.backfill.log import DayLog
+
+    log = DayLog(folder)
+    for verdict in prepared.plan.days_of("done"):
+        there = prepared.found[verdict.day]
+        if not log.knows(str(verdict.day), there.sha256):
+            log.add(day=str(verdict.day), state="done", sha256=there.sha256)
+    for verdict in prepared.plan.days_of("impossible"):
+        log.add(day=str(verdict.day), state="impossible", reason=verdict.reason)
+    return log
 
 
 class _Screen:
