@@ -51,4 +51,4 @@ def hire(scheduler: str | None, workers: int) -> Iterator[Crew]:
 
 def _threads(client: Any) -> int:
     """Count the threads of a cluster as it is now: a batch system starts its workers one after another."""
-    return max(1, sum(client.nthreads().values()))
+    return max(1, int(sum(client.nthreads().values())))
