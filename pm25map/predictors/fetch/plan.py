@@ -1,0 +1,75 @@
+"""Which files a source needs for some days and a place: of the table, or of NASA's catalogue."""
+
+import datetime as dt
+
+import numpy as np
+
+from pm25map.base.errors import BadInstall
+from pm25map.grid import Grid
+from pm25map.grid.regions import cells_of_region
+from pm25map.predictors.fetch.earthdata import Found, search
+from pm25map.predictors.fetch.polite import Polite, check_address
+from pm25map.predictors.fetch.providers import Box, Provider, periods_of, plain_files, variables_wanted
+
+MARGIN_DEGREES = 0.1
+"""Around the centres of the outermost cells: half a cell of a coarse grid."""
+
+
+def plan_fetch(
+    provider: Provider,
+    start: dt.date,
+    end: dt.date,
+    grid: Grid,
+    polite: Polite,
+    *,
+    region: str | None = None,
+    variables: tuple[str, ...] = (),
+    base_url: str | None = None,
+) -> Found:
+    """List the files to have, and what the provider's catalogue lacks.
+
+    Args:
+        provider: of the table.
+        start, end: first and last day that an ingest will ask for; of no matter where files are static.
+        grid: that the files will be ingested to.
+        polite: asks the catalogue.
+        region: only what this region of the grid needs; the whole grid where None.
+        variables: of the provider; those that are usual where none is named.
+        base_url: of a mirror with the provider's layout; the provider itself where None.
+
+    Raises:
+        BadFetch: the provider begins after these days, an address is not https, or the catalogue cannot be asked.
+        UnknownName: there is no such region or variable.
+        BadInstall: a package is missing.
+    """
+    if base_url is not None:
+        check_address(base_url)
+    names = variables_wanted(provider, variables)
+    lon, lat = grid.lonlat()
+    if region is not None:
+        inside = cells_of_region(grid, region)[grid.land]
+        lon, lat = lon[inside], lat[inside]
+    box = _around(lon, lat)
+    periods = [] if provider.period == "static" else periods_of(provider, start, end)
+    if not provider.search:
+        return Found(tuple(plain_files(provider, periods, names, box, base_url or provider.base)), ())
+    if not periods:
+        # Composites: none begins in so short a time.
+        return Found((), ())
+    tiles = _tiles(lon, lat) if "(?P<tile>" in provider.name else ()
+    return search(provider, periods, names, tiles, box, polite, base_url)
+
+
+def _around(lon: np.ndarray, lat: np.ndarray) -> Box:
+    west, east = float(lon.min()) - MARGIN_DEGREES, float(lon.max()) + MARGIN_DEGREES
+    return west, float(lat.min()) - MARGIN_DEGREES, east, float(lat.max()) + MARGIN_DEGREES
+
+
+def _tiles(lon: np.ndarray, lat: np.ndarray) -> tuple[str, ...]:
+    try:
+        from pm25map.predictors.sources.modis import tile_name, tiles_at  # noqa: PLC0415 - needs the data extra
+    except ModuleNotFoundError as error:
+        raise BadInstall(
+            f"files in MODIS tiles need the package {error.name}. Run: pip install 'pm25map[fetch]'"
+        ) from error
+    return tuple(map(tile_name, tiles_at(lon, lat)))
