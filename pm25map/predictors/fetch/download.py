@@ -20,7 +20,9 @@ from pm25map.base.files import as_bad_output
 from pm25map.predictors.fetch.login import WAYS, bare
 from pm25map.predictors.fetch.polite import Fault, Polite, Stopped
 
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 15
+"""Read at once. urllib3 loses what it has of a chunk when the connection drops, so it is short."""
+
 STEADY_BYTES = 1 << 20
 """An attempt that brings as much has earned all retries again."""
 

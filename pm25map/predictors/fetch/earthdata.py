@@ -6,6 +6,7 @@ the table's, whole, and its address https.
 
 import datetime as dt
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,10 @@ def _ask(
     # earthaccess's own session has no time limit and asks once.
     query.session = _session(polite)
     try:
-        return list(query.get(MOST_GRANULES))
+        with warnings.catch_warnings():
+            # It warns of how its own results will be used from version 1.0 on; here they are plain mappings.
+            warnings.simplefilter("ignore", FutureWarning)
+            return list(query.get(MOST_GRANULES))
     except RuntimeError as error:
         # earthaccess puts the whole answer into its error.
         status = getattr(getattr(error.__cause__, "response", None), "status_code", "an error")

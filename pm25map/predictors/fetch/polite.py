@@ -77,7 +77,7 @@ class Polite:
     """
 
     login: Login = field(default_factory=Login)
-    retries: Retry = RETRIES
+    retries: Retry = field(default_factory=lambda: RETRIES)
     stop: threading.Event = field(default_factory=threading.Event)
     _sessions: threading.local = field(default_factory=threading.local, repr=False)
 
