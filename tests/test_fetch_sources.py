@@ -87,7 +87,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("source", set(providers()) - {"aqs"})
+@pytest.mark.parametrize("source", sorted(set(providers()) - {"aqs"}))
 def test_a_source_s_reader_finds_what_is_fetched_for_it(source, tmp_path):
     """The name that a file gets is one that the source's own reader looks for."""
     from pm25map.predictors.sources import daymet, gmted, gridmet, hms, merra2, modis, ncep, nclimgrid
@@ -148,6 +148,23 @@ def test_days_before_a_provider_begins_are_refused():
         plain("hms", dt.date(2004, 1, 1), dt.date(2004, 1, 2))
 
 
+def test_days_before_a_provider_begins_are_listed_as_absent(world, tmp_path):
+    days_of(world, tmp_path, dt.date(2005, 8, 5))
+    words = [
+        "--start",
+        "2005-08-01",
+        "--end",
+        "2005-08-05",
+        "--base-url",
+        world.url,
+        "--out",
+        tmp_path / "hms",
+    ]
+    result = run("--source", "hms", *words)
+    assert result.exit_code == 3
+    assert "1 new" in result.output and "days before 2005-08-05: the provider begins then" in result.output
+
+
 def test_an_unknown_variable_is_refused():
     with pytest.raises(UnknownName, match="it has th, vs"):
         plain("gridmet", variables=("humidity",))
@@ -178,7 +195,7 @@ def test_granules_are_chosen_by_day_and_tile_the_later_production_first():
         tiles=("h08v05", "h09v05"),
     )
     assert [file.name for file in found.files] == ["MCD19A2.A2020256.h08v05.061.2024001000000.hdf"]
-    assert found.absent == ("2020-09-12 h09v05",)
+    assert list(found.absent) == ["2020-09-12 h09v05"]
 
 
 def test_size_and_checksum_are_the_catalogue_s():
@@ -214,7 +231,7 @@ def test_daymet_loses_the_prefix_that_its_reader_does_not_know():
     ]
     found = pick(*granules, source="daymet", days=(dt.date(2020, 1, 1),), tiles=(), variables=("tmax", "vp"))
     assert [file.name for file in found.files] == ["daymet_v4_daily_na_tmax_2020.nc"]
-    assert found.absent == ("2020-01-01 vp",)
+    assert list(found.absent) == ["2020-01-01 vp"]
 
 
 def test_a_reprocessed_stream_of_merra2_is_taken():
@@ -253,6 +270,21 @@ def test_a_catalogue_that_talks_nonsense_is_one_line(world):
     world.add("/search/granules.umm_json", b"<html>maintenance</html>")
     with pytest.raises(BadFetch, match="cannot be asked for MCD19A2"):
         search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+
+
+@pytest.mark.parametrize("place", ["the catalogue", "where it leads"])
+def test_the_catalogue_gets_no_credentials(place, world, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("default login me password sesame\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+    if place == "the catalogue":
+        ask(world)
+    else:
+        world.add("/search/granules.umm_json", b"", net.redirect("/elsewhere"))
+        with pytest.raises(BadFetch, match="TooManyRedirects"):
+            search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+    assert len(world.asked) == 1
+    assert "Authorization" not in world.asked[0].headers
 
 
 # The login
@@ -472,7 +504,7 @@ def test_a_granule_comes_with_a_token_and_what_the_catalogue_lacks_is_absent(wor
     result = run(*maiac_words(world, tmp_path / "maiac"))
     assert result.exit_code == 3, result.output
     assert "1 new" in result.output
-    assert "2020-09-12 h08v04: not in the catalogue" in result.output
+    assert "2020-09-12 h08v04: not in NASA's catalogue" in result.output
     assert (tmp_path / "maiac" / name).is_file()
     assert world.asked[-1].headers["Authorization"] == f"Bearer {TOKEN}"
     assert TOKEN not in result.output

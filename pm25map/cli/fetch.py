@@ -43,6 +43,7 @@ FETCHED = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "m
 @click.option(
     "--base-url",
     envvar="PM25MAP_FETCH_URL",
+    show_envvar=True,
     help="Ask a mirror with the provider's layout; https, or http on this machine. Default: the provider.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -160,13 +161,13 @@ def _list(found: "Found", job: "Job", client: _Client, *, as_json: bool) -> None
     rows = [(file, size, client.is_there(file, job)) for file, size in client.sizes(list(found.files), job)]
     if as_json:
         files = [{"file": f.name, "url": f.url, "bytes": size, "there": there} for f, size, there in rows]
-        click.echo(json.dumps({"files": files, "absent": list(found.absent)}, indent=2))
+        click.echo(json.dumps({"files": files, "absent": dict(found.absent)}, indent=2))
         return
     for file, size, there in rows:
         known = f"{size / 1e6:.1f} MB" if size else "absent" if size is None else "size unknown"
         click.echo(f"{'there' if there else known:>12}  {file.url}")
-    for name in found.absent:
-        click.echo(f"{'absent':>12}  {name}, by the catalogue")
+    for name, why in found.absent.items():
+        click.echo(f"{'absent':>12}  {name}: {why}")
     to_come = [size or 0 for _, size, there in rows if not there and size is not None]
     click.echo(f"{len(to_come)} files to fetch, {sum(to_come) / 1e6:.1f} MB as far as sizes are known")
 
@@ -176,7 +177,7 @@ def _run(source: str, found: "Found", job: "Job", client: _Client) -> "Fetched":
         result: Fetched = client.fetch(
             list(found.files), client.Job(job.provider, job.folder, job.polite, job.today, bars)
         )
-    result.absent.update(dict.fromkeys(found.absent, "not in the catalogue"))
+    result.absent.update(found.absent)
     return result
 
 

@@ -34,14 +34,15 @@ def _zip(path: Path) -> None:
 
 
 def _hms(path: Path) -> None:
-    from pm25map.predictors.sources.hms import read_plumes  # noqa: PLC0415 - each check loads its own reader
-
+    # Plumes without a density, as before 2008, are for ingest to refuse: the file is as the provider has it.
     _zip(path)
-    read_plumes(path)
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.lower().endswith((".shp", ".kml")) for name in archive.namelist()):
+            raise BadFetch(f"{path.name} holds no shapefile: the provider sent something else")
 
 
 def _maiac(path: Path) -> None:
-    from pm25map.predictors.sources import maiac  # noqa: PLC0415
+    from pm25map.predictors.sources import maiac  # noqa: PLC0415 - each check loads its own reader
 
     _granule(path, maiac.PRODUCT, (*maiac.DATASETS.values(), maiac.QUALITY))
 

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,9 @@ class Resuming:
             if response.status_code == 416:
                 self._forget()
             check_status(self._polite, response, url)
+            encoding = response.headers.get("Content-Encoding", "identity").lower()
+            if encoding not in ("", "identity"):
+                raise BadFetch(f"{bare(url)} comes compressed ({encoding}), though it was asked for as it is")
             if response.status_code == 206 and held is not None:
                 identity = self._continued(held, response)
             elif response.status_code == 200:
@@ -161,9 +164,6 @@ class Resuming:
 
     def _begun(self, url: str, response: requests.Response) -> Identity:
         """Start from the first byte: forget the part and write down what the new one is of."""
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        if encoding not in ("", "identity"):
-            raise BadFetch(f"{bare(url)} comes compressed ({encoding}), though it was asked for as it is")
         length = response.headers.get("Content-Length", "")
         identity = Identity(
             url,
@@ -180,12 +180,11 @@ class Resuming:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
         etag = response.headers.get("ETag", held.etag)
         same = span is not None and int(span[1]) == self._size() and etag == held.etag
-        if same and span is not None and span[2] != "*" and held.length is not None:
-            same = int(span[2]) == held.length
-        if not same:
+        stated = int(span[2]) if span is not None and span[2] != "*" else held.length
+        if not same or held.length not in (None, stated):
             self._forget()
             raise Fault(f"{bare(held.url)} changed while it was fetched")
-        return held
+        return replace(held, length=stated)
 
     def _forget(self) -> None:
         self._part.unlink(missing_ok=True)
@@ -243,6 +242,8 @@ def size_of(polite: Polite, url: str) -> int | None:
     while True:
         try:
             with polite.ask(url, method="HEAD") as response:
+                if response.status_code in (405, 501):
+                    return 0
                 check_status(polite, response, url)
                 length = response.headers.get("Content-Length", "")
                 return int(length) if length.isdigit() else 0

@@ -8,14 +8,22 @@ import datetime as dt
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from pm25map.base.errors import BadFetch, BadInstall
-from pm25map.predictors.fetch.polite import CONNECT_SECONDS, READ_SECONDS, USER_AGENT, Polite, check_address
+from pm25map.predictors.fetch.login import Login
+from pm25map.predictors.fetch.polite import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    USER_AGENT,
+    HostAuth,
+    Polite,
+    check_address,
+)
 from pm25map.predictors.fetch.providers import Box, Provider, Wanted, first_day, last_of
 
 MOST_GRANULES = 200_000
@@ -30,11 +38,11 @@ class Found:
 
     Attributes:
         files: to have, in the order of their names.
-        absent: what was looked for and is not in the catalogue.
+        absent: what was looked for and is not there, and why.
     """
 
     files: tuple[Wanted, ...]
-    absent: tuple[str, ...]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 def search(
@@ -96,8 +104,9 @@ def choose(
             if key in wanted and (key not in chosen or chosen[key].name < file.name):
                 chosen[key] = file
             break
-    absent = tuple(" ".join((str(day), *filter(None, rest))) for day, *rest in sorted(wanted - set(chosen)))
-    return Found(tuple(sorted(chosen.values(), key=lambda file: file.name)), absent)
+    lacking = [" ".join((str(day), *filter(None, rest))) for day, *rest in sorted(wanted - set(chosen))]
+    files = tuple(sorted(chosen.values(), key=lambda file: file.name))
+    return Found(files, dict.fromkeys(lacking, "not in NASA's catalogue"))
 
 
 def _ask(
@@ -143,7 +152,9 @@ def _ask(
 def _session(polite: Polite) -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = USER_AGENT
-    session.trust_env = True
+    # Nobody's credentials go to the catalogue, whatever .netrc holds, and it leads nowhere else.
+    session.auth = HostAuth(Login())
+    session.max_redirects = 0
     adapter = _Timed(max_retries=polite.retries.new(raise_on_status=False))
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -122,7 +122,10 @@ def sizes(files: list[Wanted], job: Job) -> list[tuple[Wanted, int | None]]:
     """
 
     def size(file: Wanted) -> int | None:
-        return file.size if file.size is not None else size_of(job.polite, file.url)
+        if file.size is not None or job.provider.needs_login:
+            # A size is not worth a login: the catalogue states almost all.
+            return file.size or 0
+        return size_of(job.polite, file.url)
 
     with ThreadPoolExecutor(job.provider.parallel) as pool:
         try:

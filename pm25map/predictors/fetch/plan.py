@@ -3,16 +3,20 @@
 import datetime as dt
 
 import numpy as np
+import numpy.typing as npt
+import shapely
 
-from pm25map.base.errors import BadInstall
+from pm25map.base.errors import BadInstall, BadRegion
 from pm25map.grid import Grid
-from pm25map.grid.regions import cells_of_region
+from pm25map.grid.regions import region as named_region
 from pm25map.predictors.fetch.earthdata import Found, search
 from pm25map.predictors.fetch.polite import Polite, check_address
 from pm25map.predictors.fetch.providers import Box, Provider, periods_of, plain_files, variables_wanted
 
+Array = npt.NDArray[np.float64]
+
 MARGIN_DEGREES = 0.1
-"""Around the centres of the outermost cells: half a cell of a coarse grid."""
+"""Around the centres of the outermost cells, and around a region: a cell of a coarse grid."""
 
 
 def plan_fetch(
@@ -40,6 +44,7 @@ def plan_fetch(
     Raises:
         BadFetch: the provider begins after these days, an address is not https, or the catalogue cannot be asked.
         UnknownName: there is no such region or variable.
+        BadRegion: the grid has no land in the region.
         BadInstall: a package is missing.
     """
     if base_url is not None:
@@ -47,25 +52,42 @@ def plan_fetch(
     names = variables_wanted(provider, variables)
     lon, lat = grid.lonlat()
     if region is not None:
-        inside = cells_of_region(grid, region)[grid.land]
-        lon, lat = lon[inside], lat[inside]
+        lon, lat = _inside(lon, lat, region)
     box = _around(lon, lat)
     periods = [] if provider.period == "static" else periods_of(provider, start, end)
     if not provider.search:
-        return Found(tuple(plain_files(provider, periods, names, box, base_url or provider.base)), ())
-    if not periods:
+        found = Found(tuple(plain_files(provider, periods, names, box, base_url or provider.base)))
+    elif not periods:
         # Composites: none begins in so short a time.
-        return Found((), ())
-    tiles = _tiles(lon, lat) if "(?P<tile>" in provider.name else ()
-    return search(provider, periods, names, tiles, box, polite, base_url)
+        found = Found(())
+    else:
+        tiles = _tiles(lon, lat) if "(?P<tile>" in provider.name else ()
+        found = search(provider, periods, names, tiles, box, polite, base_url)
+    early = {}
+    if provider.period != "static" and start < provider.begins:
+        early = {f"days before {provider.begins}": "the provider begins then"}
+    return Found(found.files, {**found.absent, **early})
 
 
-def _around(lon: np.ndarray, lat: np.ndarray) -> Box:
+def _inside(lon: Array, lat: Array, name: str) -> tuple[Array, Array]:
+    """Keep the places in or near a region: a file too many does no harm, a coast that is left out does."""
+    outline = named_region(name).buffer(MARGIN_DEGREES)
+    west, south, east, north = outline.bounds
+    near = (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+    lon, lat = lon[near], lat[near]
+    shapely.prepare(outline)
+    inside = shapely.contains_xy(outline, lon, lat)
+    if not inside.any():
+        raise BadRegion(f"the grid has no land in {name}: choose a region of the grid")
+    return lon[inside], lat[inside]
+
+
+def _around(lon: Array, lat: Array) -> Box:
     west, east = float(lon.min()) - MARGIN_DEGREES, float(lon.max()) + MARGIN_DEGREES
     return west, float(lat.min()) - MARGIN_DEGREES, east, float(lat.max()) + MARGIN_DEGREES
 
 
-def _tiles(lon: np.ndarray, lat: np.ndarray) -> tuple[str, ...]:
+def _tiles(lon: Array, lat: Array) -> tuple[str, ...]:
     try:
         from pm25map.predictors.sources.modis import tile_name, tiles_at  # noqa: PLC0415 - needs the data extra
     except ModuleNotFoundError as error:

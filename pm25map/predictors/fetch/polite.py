@@ -53,7 +53,7 @@ class Stopped(Exception):
     """The user, or another file's fatal error, ended the whole fetch."""
 
 
-class _HostAuth(AuthBase):
+class HostAuth(AuthBase):
     """Gives a request the credentials of its own host; that it is there keeps requests from reading .netrc."""
 
     def __init__(self, login: Login) -> None:
@@ -99,7 +99,7 @@ class Polite:
                     method,
                     url,
                     headers=given,
-                    auth=_HostAuth(self.login),
+                    auth=HostAuth(self.login),
                     stream=True,
                     allow_redirects=False,
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
