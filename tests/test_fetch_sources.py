@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 import zipfile
 
 import http_world as net
@@ -17,7 +18,7 @@ import shapely
 from click.testing import CliRunner
 from urllib3.util.retry import Retry
 
-from pm25map.base.errors import BadFetch, LoginFailed, UnknownName
+from pm25map.base.errors import BadFetch, BadInstall, LoginFailed, UnknownName
 from pm25map.cli.main import cli
 from pm25map.predictors.fetch import polite as manners
 from pm25map.predictors.fetch.check import CHECKS, check_file
@@ -166,7 +167,7 @@ def test_days_before_a_provider_begins_are_listed_as_absent(world, tmp_path):
 
 
 def test_an_unknown_variable_is_refused():
-    with pytest.raises(UnknownName, match="it has th, vs"):
+    with pytest.raises(UnknownName, match="choose of th, vs"):
         plain("gridmet", variables=("humidity",))
 
 
@@ -589,3 +590,17 @@ def test_netcdf_of_another_thing_is_refused(tmp_path):
         held.createVariable("day", "f8", ("day",)).units = "parsecs"
     with pytest.raises(Exception, match="time axis"):
         check_file("netcdf", path)
+
+
+@pytest.mark.parametrize("package", ["pooch", "requests"])
+def test_without_the_extra_one_line_says_what_to_install(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    result = run("--source", "hms", "--start", START, "--end", END, "--out", "x")
+    assert isinstance(result.exception, BadInstall)
+    assert "pip install 'pm25map[fetch]'" in str(result.exception)
+
+
+def test_without_earthaccess_nasa_s_sources_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "earthaccess", None)
+    with pytest.raises(BadInstall, match="earthaccess"):
+        search(provider_of("merra2"), [DAY], ("",), (), CONUS, Polite())

@@ -60,6 +60,7 @@ class HostAuth(AuthBase):
         self._login = login
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header of the host that is asked, where it may have one."""
         header = self._login.header(str(request.url))
         if header is not None:
             request.headers["Authorization"] = header

@@ -115,8 +115,8 @@ def variables_wanted(provider: Provider, named: tuple[str, ...]) -> tuple[str, .
     """
     unknown = [name for name in named if name not in provider.variables]
     if unknown:
-        known = ", ".join(provider.variables) or "none: leave --variable out"
-        raise UnknownName(f"{provider.title} has no {unknown[0]!r}: it has {known}")
+        known = f"choose of {', '.join(provider.variables)}" if provider.variables else "leave --variable out"
+        raise UnknownName(f"{provider.title} has no {unknown[0]!r} to choose: {known}")
     return named or provider.usual or provider.variables or ("",)
 
 
