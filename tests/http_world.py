@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,26 @@ def cut_after(size):
 
     def answer(handler, served):
         handler.serve(served, most=size)
+
+    return answer
+
+
+def hangs_up(handler, served):
+    """Drop the connection without a word."""
+    handler.close_connection = True
+
+
+def stalls(seconds):
+    """Promise all of it, send half, and then nothing for a while."""
+
+    def answer(handler, served):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(served.body)))
+        handler.send_header("ETag", served.etag)
+        handler.end_headers()
+        handler.wfile.write(served.body[: len(served.body) // 2])
+        time.sleep(seconds)
+        handler.close_connection = True
 
     return answer
 

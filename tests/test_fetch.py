@@ -186,6 +186,20 @@ def test_a_connection_that_drops_goes_on_where_it_was(world, tmp_path):
     assert world.asked[1].headers["If-Range"] == world.files["/a.zip"].etag
 
 
+def test_a_server_that_hangs_up_at_once_is_asked_again(world, tmp_path):
+    world.add("/a.zip", zipped(), net.hangs_up)
+    assert bring(world, tmp_path, "a.zip").new == ["a.zip"]
+
+
+def test_a_server_that_falls_silent_is_asked_for_the_rest(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(manners, "READ_SECONDS", 0.5)
+    body = zipped()
+    world.add("/a.zip", body, net.stalls(2))
+    assert bring(world, tmp_path, "a.zip").new == ["a.zip"]
+    assert (tmp_path / "a.zip").read_bytes() == body
+    assert "Range" in world.asked[-1].headers
+
+
 def test_a_later_run_goes_on_where_an_earlier_one_stopped(world, tmp_path):
     body = zipped()
     world.add("/a.zip", body, net.cut_after(3 * CHUNK_BYTES), *[net.status(500)] * 9)

@@ -16,10 +16,12 @@ import pytest
 import requests
 import shapely
 from click.testing import CliRunner
+from predictor_world import small_grid
 from urllib3.util.retry import Retry
 
 from pm25map.base.errors import BadFetch, BadInstall, LoginFailed, UnknownName
 from pm25map.cli.main import cli
+from pm25map.grid.store import save_grid
 from pm25map.predictors.fetch import polite as manners
 from pm25map.predictors.fetch.check import CHECKS, check_file
 from pm25map.predictors.fetch.earthdata import choose, search
@@ -445,9 +447,12 @@ def test_fetched_smoke_is_ingested(world, tmp_path):
     result = run(*hms_words(world, tmp_path / "hms"))
     assert result.exit_code == 0, result.output
     assert "4 new" in result.output
-    from pm25map.predictors.sources.hms import Hms
-
-    assert Hms(tmp_path / "hms").lacking(None, days) == {}
+    save_grid(small_grid(), tmp_path / "grid")
+    words = ["--start", START, "--end", END, "--store", tmp_path / "s.zarr", "--grid", tmp_path / "grid"]
+    words = ["data", "ingest", "--source", "hms", "--files", tmp_path / "hms", *words]
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    assert "4 days written" in result.output
 
 
 def test_an_absent_day_is_listed_and_ends_with_3_and_a_failed_one_with_1(world, tmp_path):
