@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pm25map.cli.impute import impute
 from pm25map.cli.options import DAY, progress_bar
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def command() -> None:
     \b
     Try: pm25map data status --store predictors.zarr
     """  # noqa: D301 - click reads \b
+
+
+command.add_command(impute)
 
 
 @command.command()
