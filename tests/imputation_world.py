@@ -1,4 +1,4 @@
-"""An invented sky: optical depth follows temperature, elevation and a smooth field of the day; clouds hide half of it."""
+"""An invented sky: optical depth of temperature, elevation and a smooth field of the day; clouds hide half."""
 
 import datetime as dt
 import functools
