@@ -353,7 +353,11 @@ def test_members_stream_in_the_same_pass(world, run, tmp_path, tmp_path_factory)
     assert (spread[land] > 0).all()
     assert np.isfinite(mean[land]).all()
     item = json.loads((tmp_path / "maps" / "2020" / name).with_suffix(".json").read_text())
-    assert [band["name"] for band in item["assets"]["map"]["bands"]] == ["pm25", "pm25_spread", "pm25_members"]
+    assert [band["name"] for band in item["assets"]["map"]["bands"]] == [
+        "pm25",
+        "pm25_spread",
+        "pm25_members",
+    ]
     assert run("predict", "--date", DAYS[4], "--out", name, *three.words()).exit_code == 0
     assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
 
