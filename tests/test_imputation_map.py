@@ -41,7 +41,7 @@ ABSENT = DAYS[21]
 TILE = (8, 5)
 BOX = (-121.0, 36.0, -118.0, 39.0)
 HIDDEN, HALF = -120.0, -119.0
-"""West of the first, clouds hide every day; between the two, every other day, the last one with a granule among them."""
+"""West of the first, clouds hide every day; between the two every other day, as the last that has a granule."""
 FEATURES = ("aod_055_filled", "aod_055_filled_flag", "dem")
 
 
@@ -85,6 +85,7 @@ def write_model(folder, grid, store):
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_flags_reach_the_quality_mask_of_a_map_from_granules(tmp_path):
     grid = build_grid("sierra-10km", "EPSG:5070", 10_000.0, shapely.box(*BOX))
     save_grid(grid, tmp_path / "grid")

@@ -161,26 +161,22 @@ def apply(
     Try: pm25map data impute apply --store reference.zarr --model impute-055 --start 2020-08-23 --end 2020-09-12
     """  # noqa: D301 - click reads \b
     from pm25map.base.days import days_between
-    from pm25map.predictors.imputation.imputer import Imputer, count_fates
+    from pm25map.predictors.imputation.imputer import Imputer, count_fates, late_days
     from pm25map.predictors.imputation.recipe import load_imputation
     from pm25map.predictors.ingest import ingest_daily
-    from pm25map.predictors.store import forget, open_predictors
+    from pm25map.predictors.store import open_predictors
 
     days = days_between(start, end)
     held = open_predictors(store)
     imputer = Imputer(held, load_imputation(model, threads), carry_days)
-    if refill:
-        for name in imputer.variables:
-            filled = set(held.days_of((name,))) if name in held.daily else set()
-            if filled & set(days):
-                forget(store, name, sorted(filled & set(days)))
     with progress_bar("days", len(days)) as progress:
-        result = ingest_daily(store, imputer, days, progress)
-    counts = count_fates(open_predictors(store), imputer.model.recipe.variable, days)
+        result = ingest_daily(store, imputer, days, progress, again=refill)
+    held, target = open_predictors(store), imputer.model.recipe.variable
+    counts, late = count_fates(held, target, days), [str(day) for day in late_days(held, target, days)]
     lacking = {str(day): why for day, why in sorted(result.lacking.items())}
     if as_json:
         facts = {"store": str(store), "variables": imputer.variables, "days": result.written}
-        click.echo(json.dumps({**facts, "cell_days": counts, "lacking": lacking}))
+        click.echo(json.dumps({**facts, "cell_days": counts, "lacking": lacking, "late": late}))
     else:
         click.echo(f"{store}: {result.written} days of {', '.join(imputer.variables)} written")
         whole = max(1, sum(counts.values()))
@@ -188,5 +184,7 @@ def apply(
             click.echo(f"{fate.replace('_', ' '):<16} {count / whole:7.2%} of {whole} land cell-days")
         for day, why in lacking.items():
             click.echo(f"left out    {day}: {why}")
+        for day in late:
+            click.echo(f"late        {day}: {target} was ingested after it was filled; add --refill")
     if lacking:
         click.get_current_context().exit(3)

@@ -64,6 +64,11 @@ class Imputer:
                 f"(checksums {recipe.grid_checksum[:12]} and {store.grid.checksum[:12]}). Learn one for it: "
                 f"pm25map data impute train --store {store.path}"
             )
+        if model.climatology.shape[1:] != store.grid.shape:
+            raise BadModel(
+                f"the climatology of {model.path} has the shape {model.climatology.shape[1:]}, and grid {recipe.grid} "
+                f"{store.grid.shape}. Run: pm25map data impute train"
+            )
         check_features(store.path, store.variables, (recipe.variable, *recipe.predictors))
         self.store, self.model, self.carry_days, self.block_size = store, model, carry_days, block_size
         self._target = recipe.variable
@@ -179,6 +184,18 @@ class Imputer:
             out[~near] = self.model.trees["without_neighbours"](inputs[~near])
         recipe = self.model.recipe
         return np.clip(out, np.float32(recipe.lowest), np.float32(recipe.highest))
+
+
+def late_days(store: Predictors, target: str, days: list[dt.date]) -> list[dt.date]:
+    """List the days that were filled as if nothing was observed on them, and now something is: fill these again."""
+    flag = flag_name(filled_name(target))
+    told, held = set(store.days_of((flag,))), set(store.days_of((target,)))
+    late = []
+    for day in (day for day in days if day in told & held):
+        bits = np.nan_to_num(read_day(store, flag, day)).astype(np.uint8)
+        if not (bits == int(Quality.OBSERVED)).any() and np.isfinite(read_day(store, target, day)).any():
+            late.append(day)
+    return late
 
 
 def count_fates(store: Predictors, target: str, days: list[dt.date]) -> dict[Fate, int]:

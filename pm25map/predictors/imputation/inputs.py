@@ -23,8 +23,10 @@ CALENDAR = ("day_of_year_cos", "day_of_year_sin", "day_length")
 """No year: trees cannot go beyond the years that they saw."""
 
 _SOURCES = ("daymet", "gridmet", "nclimgrid", "merra2", "ncep", "hms", "gmted", "static")
-"""Whose variables fill gaps unless a user chooses others. PM2.5 of monitors is not among them: optical depth that was
-made from PM2.5 would tell a model what it is to find out."""
+"""Whose variables fill gaps unless a user chooses others."""
+
+_MONITORED = ("neighbours", "knnidw")
+"""PM2.5 of monitors fills nothing: held-out stations would be in what a model of PM2.5 reads."""
 
 
 def filled_name(name: str) -> str:
@@ -60,13 +62,19 @@ def choose_predictors(store: Predictors, target: str, wanted: tuple[str, ...] = 
 
     Raises:
         UnknownName: the table lacks a predictor.
-        BadPredictors: the store lacks one, or has none, or a wanted one comes with the target.
+        BadPredictors: the store lacks one, or has none, or a wanted one comes with the target or from monitors.
     """
     own = variable(target).source
     kin = [name for name in wanted if variable(name).source in (own, SOURCE)]
     if kin:
         raise BadPredictors(
             f"cannot impute {target} from {', '.join(kin)}, which is missing where {target} is: leave it out"
+        )
+    monitored = [name for name in wanted if variable(name).source in _MONITORED]
+    if monitored:
+        raise BadPredictors(
+            f"cannot impute {target} from {', '.join(monitored)}: a model of PM2.5 would read in {target} the "
+            f"measurements that it is to find out. Leave it out"
         )
     if wanted:
         return tuple(dict.fromkeys(wanted))

@@ -172,5 +172,18 @@ def load_imputation(path: Path, threads: int = 1) -> Imputation:
                 f"{path / graph_file(part)} takes {trees[part].width} inputs, and {RECIPE_FILE} names "
                 f"{len(widths[part])} of other predictors. {again}"
             )
-    climatology: npt.NDArray[np.float32] = np.load(path / CLIMATOLOGY_FILE, mmap_mode="r", allow_pickle=False)
-    return Imputation(path, recipe, trees, climatology)
+    return Imputation(path, recipe, trees, _read_climatology(path / CLIMATOLOGY_FILE))
+
+
+def _read_climatology(file: Path) -> npt.NDArray[np.float32]:
+    """Map the climatology from the disk: whoever changed it may have changed its checksum as well."""
+    try:
+        climatology: npt.NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadModel(f"{file} holds no array ({error}). Run: pm25map data impute train") from error
+    if climatology.dtype != np.float32 or climatology.ndim != 3 or len(climatology) != 12:
+        raise BadModel(
+            f"{file} is {climatology.dtype} {climatology.shape}, and must be float32 (12, y, x). "
+            f"Run: pm25map data impute train"
+        )
+    return climatology

@@ -19,6 +19,7 @@ from pm25map.predictors.imputation.recipe import (
     CLIMATOLOGY_FILE,
     HELD,
     PARTS,
+    RECIPE_FILE,
     Held,
     Part,
     Recipe,
@@ -104,10 +105,9 @@ def train_imputation(
     check_features(store.path, store.variables, predictors)
     radii = radii_in_cells(store.grid, options.radii_km)
     days = _usable_days(store, target, predictors, start, end)
-    if out.exists() and not (overwrite and out.is_dir()):
-        raise BadOutput(
-            f"{out} exists already. Add --overwrite to replace the folder, or choose another name"
-        )
+    if out.exists() and not (overwrite and (out / RECIPE_FILE).is_file()):
+        way = "choose another name: it is no imputation" if overwrite else "Add --overwrite to replace it"
+        raise BadOutput(f"{out} exists already. {way[0].upper()}{way[1:]}")
     if not out.exists():
         check_output(out, overwrite=overwrite)
     rng = np.random.default_rng(options.seed)
@@ -227,8 +227,8 @@ class _Climatology:
     def __init__(self, folder: Path, shape: tuple[int, int]) -> None:
         self._counts_path = folder / "counts.npy"
         whole = (12, *shape)
-        self._sums = np.lib.format.open_memmap(folder / CLIMATOLOGY_FILE, "w+", np.float32, whole)
-        self._counts = np.lib.format.open_memmap(self._counts_path, "w+", np.uint16, whole)
+        self._sums = _zeros(folder / CLIMATOLOGY_FILE, np.float32, whole)
+        self._counts = _zeros(self._counts_path, np.uint16, whole)
 
     def see(self, day: dt.date, observed: npt.NDArray[np.float32]) -> None:
         """Count a day in."""
@@ -243,3 +243,14 @@ class _Climatology:
         self._sums.flush()
         del self._sums, self._counts
         self._counts_path.unlink()
+
+
+def _zeros(path: Path, dtype: type[np.generic], shape: tuple[int, int, int]) -> Any:
+    """Map a file of zeros that has its room on the disk: in a sparse one, a full disk would kill the process."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        month = bytes(shape[1] * shape[2] * np.dtype(dtype).itemsize)
+        for _ in range(shape[0]):
+            file.write(month)
+    return np.lib.format.open_memmap(path, "r+")
