@@ -508,7 +508,8 @@ def test_the_commands_learn_and_fill_and_fill_again(world, tmp_path):
     assert json.loads(run(*fill, "--json").stdout)["days"] == 0
     assert json.loads(run(*fill, "--json", "--refill", "--carry-days", 0).stdout)["days"] == len(days)
     assert count_fates(open_predictors(copy), "aod_055", DAYS)["carried_forward"] == 0
-    status = run("data", "status", "--store", copy, "--source", "imputation")
+    window = ("--start", days[0], "--end", days[-1])
+    status = run("data", "status", "--store", copy, "--source", "imputation", *window)
     assert status.exit_code == 0 and "aod_055_filled_flag" in status.stdout
     assert run("data", "verify", "--store", copy).exit_code == 0
 
