@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from predictor_world import small_grid
 from urllib3.util.retry import Retry
 
-from pm25map.base.errors import BadFetch, BadInstall, LoginFailed, UnknownName
+from pm25map.base.errors import BadFetch, BadInstall, BadPredictors, LoginFailed, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid.store import save_grid
 from pm25map.predictors.fetch import polite as manners
@@ -609,3 +609,23 @@ def test_without_earthaccess_nasa_s_sources_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "earthaccess", None)
     with pytest.raises(BadInstall, match="earthaccess"):
         search(provider_of("merra2"), [DAY], ("",), (), CONUS, Polite())
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("ndvi", "modis/MOD13A2.A2021225.h11v06.061.2021320163717.hdf"),
+        ("netcdf", "gridmet/pr_2018.nc"),
+        ("netcdf", "nclimgrid/tmax-202201-grd-scaled.nc"),
+    ],
+)
+def test_a_provider_s_own_file_is_good_and_half_of_it_is_not(kind, name, shared_data, tmp_path):
+    held = shared_data / "providers" / name
+    if not held.is_file():
+        pytest.skip(f"no {held}")
+    check_file(kind, held)
+    half = tmp_path / held.name
+    half.write_bytes(held.read_bytes()[: held.stat().st_size // 2])
+    with pytest.raises(BadPredictors, match=re.escape(held.name)):
+        check_file(kind, half)

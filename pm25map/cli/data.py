@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from pm25map.cli.fetch import fetch
+from pm25map.cli.impute import impute
 from pm25map.cli.options import DAY, progress_bar
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def command() -> None:
     """Fetch providers' files, bring them into a store of daily predictors, and inspect it.
 
     fetch brings files from a provider into a folder; ingest brings a folder of files to a grid and into a store;
-    status says which days are whole; verify reads everything again; pack makes one small file of some days.
+    impute fills what satellites did not see; status says which days are whole; verify reads everything again; pack
+    makes one small file of some days.
 
     \b
     Try: pm25map data fetch --source hms --start 2020-08-23 --end 2020-09-12 --out hms
@@ -38,6 +40,7 @@ def command() -> None:
 
 
 command.add_command(fetch)
+command.add_command(impute)
 
 
 @command.command()
