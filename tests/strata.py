@@ -88,7 +88,9 @@ def main(monitors, predictors, cache):
         if tail == bounds[0].tail:
             drawn = short_by_chance(inside, judged.station, group, stratum, np.random.default_rng(0))
             low, high = np.percentile(drawn, [5, 95])
-            click.echo(f"by chance {drawn.mean():.1f} ({low:.0f} to {high:.0f}), none: {(drawn == 0).mean():.2%}")
+            click.echo(
+                f"by chance {drawn.mean():.1f} ({low:.0f} to {high:.0f}), none: {(drawn == 0).mean():.2%}"
+            )
 
 
 if __name__ == "__main__":
