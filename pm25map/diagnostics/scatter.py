@@ -29,4 +29,5 @@ def local_variance(apart: Field, known: Mask) -> Field:
     for side in (_NEAR, _FAR):
         total, count = (ndimage.uniform_filter(layer, side, mode="constant") for layer in (held, there))
         parts.append(np.maximum(total, 0) / np.maximum(count, 1e-6))
-    return np.maximum(np.mean(parts, axis=0), _LEAST).astype(np.float32)
+    found: Field = np.maximum(np.mean(parts, axis=0), _LEAST).astype(np.float32)
+    return found

@@ -139,7 +139,7 @@ def _borders(value: Field, level: Field, known: Mask, tiles: npt.NDArray[np.int3
         clear = np.where(known, value, np.nan)
         t, lev = (tiles.T, level.T) if turned else (tiles, level)
         jumps = _jumps(clear.T if turned else clear)
-        smooth = 1 / local_variance(jumps, np.isfinite(jumps))
+        smooth = np.reciprocal(local_variance(jumps, np.isfinite(jumps)))
         line, at = np.nonzero((t[:-1] != t[1:]) & np.isfinite(jumps))
         pairs = np.stack([t[line, at], t[line + 1, at]], axis=1)
         for pair in np.unique(pairs, axis=0) if len(pairs) else ():
