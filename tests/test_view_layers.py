@@ -44,6 +44,7 @@ def test_every_band_is_a_layer_with_its_unit_and_kind(tmp_path):
         "artifact_risk": "number",
     }
     assert found.layer("pm25_lower").label == "Lower end"
+    assert (found.layer("pm25_prior").unit, found.layer("artifact_risk").unit) == ("ug m-3", "")
     np.testing.assert_array_equal(found.layer("pm25").values, LAND)
     assert (found.day, found.found.provenance.grid_name) == (dt.date(2020, 9, 12), "address")
 
