@@ -1,6 +1,6 @@
 """How fast location encoders embed conus-1km: python tests/bench/places.py places-open geoclip.
 
-CPU seconds of one thread for 64 batches of places over CONUS, times the land cells of conus-1km.
+CPU seconds of one thread for 16 batches of places over CONUS, times the land cells of conus-1km.
 """
 
 import sys
@@ -14,7 +14,7 @@ from pm25map.places.geoclip import BATCH
 CELLS = 8_100_000
 """Land cells of conus-1km."""
 
-ROUNDS = 64
+ROUNDS = 16
 
 
 def main() -> None:
