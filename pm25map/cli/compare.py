@@ -69,14 +69,15 @@ def command(
 
     levels = [_level(text) for text in above]
     threads = os.cpu_count() or 1
-    sides = [
+    ours, theirs = (
         [open_session(load_model(name), "cpu", threads=threads) for name in side] for side in (first, second)
-    ]
-    training = sides[0][0].card.training
+    )
+    training = ours[0].card.training
     start, end = start or training.start, end or training.end
     with progress_bar("neighbours, then targets") as progress:
         rows = compare(
-            *sides,
+            ours,
+            theirs,
             monitors=read_monitors(monitors),
             predictors=open_predictors(predictors),
             start=start,

@@ -143,7 +143,7 @@ def gains(
     names, number = np.unique(station, return_inverse=True)
 
     def by_station(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        return np.bincount(number, weights=values, minlength=len(names))
+        return np.bincount(number, weights=values, minlength=len(names)).astype(np.float64)
 
     seen = truth.astype(np.float64)
     columns = [by_station(np.ones_like(seen)), by_station(seen), by_station(seen**2)]
@@ -157,7 +157,9 @@ def gains(
 
     def gain(score: str) -> Gain:
         a, b = whole[f"{score} first"], whole[f"{score} second"]
-        low, high = np.nanpercentile(drawn[f"{score} first"] - drawn[f"{score} second"], [2.5, 97.5])
+        spread = drawn[f"{score} first"] - drawn[f"{score} second"]
+        known = spread[np.isfinite(spread)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
         return Gain(*(round(float(value), 4) for value in (a, b, a - b, low, high)))
 
     return Comparison(stratum, len(truth), len(names), gain("rmse"), gain("mae"), gain("mbe"), gain("r2"))
@@ -167,7 +169,7 @@ def _scores(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]
     """Turn sums (..., column) of count, truth, its square, and three errors a side into scores (...)."""
     n = sums[..., 0]
     spread = sums[..., 2] - sums[..., 1] ** 2 / n
-    found = {}
+    found: dict[str, npt.NDArray[np.float64]] = {}
     for i, side in enumerate(("first", "second")):
         squared, absolute, signed = (sums[..., 3 + 3 * i + j] for j in range(3))
         found |= {
