@@ -353,7 +353,11 @@ def test_members_stream_in_the_same_pass(world, run, tmp_path, tmp_path_factory)
     assert (spread[land] > 0).all()
     assert np.isfinite(mean[land]).all()
     item = json.loads((tmp_path / "maps" / "2020" / name).with_suffix(".json").read_text())
-    assert [band["name"] for band in item["assets"]["map"]["bands"]] == ["pm25", "pm25_spread", "pm25_members"]
+    assert [band["name"] for band in item["assets"]["map"]["bands"]] == [
+        "pm25",
+        "pm25_spread",
+        "pm25_members",
+    ]
     assert run("predict", "--date", DAYS[4], "--out", name, *three.words()).exit_code == 0
     assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
 
@@ -382,3 +386,42 @@ def test_a_month_reads_a_chunk_once_and_a_year_hardly_more_days_than_it_makes():
         assert plan.chunk_reads / plan.chunks <= 1.1
         if length >= 365:
             assert plan.read_bytes / length <= 1.1
+
+
+def test_a_fault_nobody_foresaw_fails_its_days_and_no_other(world, run, tmp_path, monkeypatch):
+    from pm25map.raster.backfill import run as loop
+
+    honest = loop.compute_block
+
+    def shaky(job, block, days, *hear):
+        if days[0] == DAYS[0]:
+            raise ZeroDivisionError("of an engine")
+        return honest(job, block, days, *hear)
+
+    monkeypatch.setattr(loop, "compute_block", shaky)
+    done = run(*backfill(world, "--run-days", 5))
+    assert done.exit_code == 1
+    assert "unexpected ZeroDivisionError: of an engine" in done.output
+    assert sorted(maps(tmp_path / "maps")) == [f"2020/pm25_{day}.tif" for day in DAYS[5:10]]
+
+
+def test_the_user_stops_it_and_goes_on(world, run, tmp_path, monkeypatch):
+    """Ctrl-C ends the threads at their next estimate, and says what to type."""
+    from pm25map.raster.backfill import run as loop
+
+    honest, heard = loop.Backfill._block_done, []
+
+    def interrupted(self, state, report):
+        heard.append(report.block)
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        honest(self, state, report)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Backfill, "_block_done", interrupted)
+        stopped = run(*backfill(world))
+    assert stopped.exit_code == 1
+    assert "same command again" in stopped.output
+    assert run(*backfill(world)).exit_code == 0
+    assert run(*backfill(world, out="other")).exit_code == 0
+    assert maps(tmp_path / "maps") == maps(tmp_path / "other")

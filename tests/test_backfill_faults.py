@@ -240,3 +240,45 @@ def test_a_lock_in_an_object_store_is_kept_while_it_beats_and_taken_when_it_is_l
     with lock.only_one(folder, 0.1):
         assert b"beat" in folder.read(".pm25map/lock")
     assert folder.read(".pm25map/lock") is None
+
+
+@pytest.fixture
+def cluster_script():
+    import importlib.util
+
+    path = Path(__file__).resolve().parents[1] / "docs" / "cluster" / "run.py"
+    spec = importlib.util.spec_from_file_location("cluster_run", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_the_documented_script_runs_a_backfill_on_a_cluster_of_its_own(
+    world, quiet, tmp_path, cluster_script
+):
+    assert cluster_script.main(["local", "--workers", "1", "--", *words(world, tmp_path / "maps")[1:]]) == 0
+    assert products(tmp_path / "maps") == products(quiet)
+
+
+@pytest.mark.parametrize(("where", "sign"), [("slurm", "#SBATCH -p normal"), ("pbs", "#PBS -q normal")])
+def test_the_script_asks_a_batch_system_for_workers_of_one_thread(cluster_script, where, sign):
+    pytest.importorskip("dask_jobqueue")
+    asked, rest = cluster_script.parse([where, "--queue", "normal", "--gpu", "--", "--start", "2020-01-01"])
+    assert rest == ["--start", "2020-01-01"]
+    with cluster_script.make_cluster(asked) as cluster:
+        script = cluster.job_script()
+    assert sign in script
+    assert "--nthreads 1" in script
+    assert "gpu" in script
+
+
+def test_the_script_describes_pods_of_one_thread_for_kubernetes(cluster_script):
+    pytest.importorskip("dask_kubernetes")
+    asked, _ = cluster_script.parse(["kubernetes", "--image", "maps:1", "--gpu"])
+    spec = cluster_script.kubernetes_spec(asked)
+    (worker,) = spec["spec"]["worker"]["spec"]["containers"]
+    assert spec["kind"] == "DaskCluster"
+    assert worker["image"] == "maps:1"
+    assert worker["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "--nthreads 1" in " ".join(worker["args"])

@@ -145,3 +145,24 @@ def test_place_smoothing_changes_the_map_and_says_so(say, tmp_path):
 def test_a_negative_smoothing_is_wrong_usage(say):
     code, said = say("predict", "--date", "2020-09-12", "--out", "x.tif", "--place-smoothing", "-3")
     assert code == 2 and "place-smoothing" in said
+
+
+def test_predict_writes_the_same_doubts_beside_its_map(doubts, tmp_path, monkeypatch):
+    """One pass: the map has the bytes of a plain run, the folder beside it the bands of diagnose."""
+    folder, _ = doubts
+    monkeypatch.chdir(tmp_path)
+    words = ["predict", "--date", "2020-09-12", "--out", "cog.tif", *BOX]
+    assert CliRunner().invoke(cli, [*words, "--diagnostics"], catch_exceptions=False).exit_code == 0
+    map_with = (tmp_path / "cog.tif").read_bytes()
+    assert CliRunner().invoke(cli, [*words, "--overwrite"], catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "cog.tif").read_bytes() == map_with
+    beside = tmp_path / "cog.diagnostics" / "diagnostics.tif"
+    with rasterio.open(beside) as ours, rasterio.open(folder / "diagnostics.tif") as theirs:
+        np.testing.assert_array_equal(ours.read(), theirs.read())
+
+
+def test_diagnostics_go_with_the_stock_engine(tmp_path):
+    words = ["predict", "--date", "2020-09-12", "--out", str(tmp_path / "cog.tif"), "--diagnostics"]
+    result = CliRunner().invoke(cli, [*words, "--place-smoothing", "10"])
+    assert result.exit_code == 2
+    assert "stock engine" in result.output

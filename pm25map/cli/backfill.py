@@ -64,7 +64,11 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
             hire(scheduler, asked["workers"]) as crew,
             _Screen(plan.estimates, log) as screen,
         ):
-            outcome = Backfill(job, plan, shop.folder, prepared.staged, crew, screen).work()
+            try:
+                outcome = Backfill(job, plan, shop.folder, prepared.staged, crew, screen).work()
+            except KeyboardInterrupt:
+                log.flush()
+                raise click.ClickException("stopped. Type the same command again to go on") from None
         log.flush()
         number = write_collection(shop.folder)
         told = write_report(shop.folder, plan, expected, outcome, measured)

@@ -3,11 +3,18 @@
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, progress_bar
+
+if TYPE_CHECKING:
+    from pm25map.places.smooth import SmoothPlaces
+    from pm25map.raster.cog import Statistics
+    from pm25map.raster.inputs import Inputs, Part
+    from pm25map.raster.predict import DayMap
+    from pm25map.raster.provenance import Provenance
 
 
 @click.command()
@@ -41,6 +48,11 @@ from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, pro
 @engine_option
 @click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
+@click.option(
+    "--diagnostics",
+    is_flag=True,
+    help="Write beside the map, in NAME.diagnostics, what pm25map diagnose gives: intervals, artifacts, quality.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -57,6 +69,7 @@ def command(
     engine: Any,
     workers: int | None,
     preview: Path | None,
+    diagnostics: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -71,59 +84,113 @@ def command(
     import dataclasses
     import os
 
-    from pm25map.base.errors import BadModel
     from pm25map.base.files import check_output
+    from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
-    from pm25map.places.smooth import SmoothPlaces
-    from pm25map.raster.cog import write_cog
     from pm25map.raster.inputs import part_of
     from pm25map.raster.predict import predict_day
-    from pm25map.raster.provenance import created_time
-    from pm25map.raster.stac import item_path, write_stac_item
+    from pm25map.raster.stac import item_path
     from pm25map.view.headline import headline
-    from pm25map.view.preview import draw_preview
 
     for target in (out, item_path(out), *([preview] if preview else [])):
         check_output(target, overwrite=overwrite)
+    doubts = out.with_suffix(".diagnostics")
+    if diagnostics:
+        if engine != "onnxruntime" or smoothing_km > 0:
+            raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
+        check_files(doubts, overwrite=overwrite)
     inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
     workers = workers or os.cpu_count() or 1
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=workers)
-    smooth = None
-    if smoothing_km > 0:
-        if inputs.places is None:
-            raise BadModel(f"model {inputs.model.card.name} takes no place: leave out --place-smoothing")
-        smooth = SmoothPlaces(inputs.places, inputs.grid, smoothing_km)
+    smooth = _smooth(inputs, smoothing_km)
+    if smooth is not None:
         part = dataclasses.replace(part, options=(*part.options, "--place-smoothing", f"{smoothing_km:g}"))
     with progress_bar(f"PM2.5 of {day}") as progress:
-        made = predict_day(
-            inputs.model,
-            inputs.grid,
-            inputs.predictors,
-            inputs.places,
-            day,
-            view=part.view,
-            region=part.region,
-            device=device,
-            engine=engine,
-            workers=workers,
-            progress=progress,
-            smooth=smooth,
-        )
+        if diagnostics:
+            found = diagnose(inputs, day, part, device, workers, progress)
+            # The very bits of a plain run; what is beside them goes into the folder of doubts.
+            made = dataclasses.replace(found.made, more={})
+        else:
+            made = predict_day(
+                inputs.model,
+                inputs.grid,
+                inputs.predictors,
+                inputs.places,
+                day,
+                view=part.view,
+                region=part.region,
+                device=device,
+                engine=engine,
+                workers=workers,
+                progress=progress,
+                smooth=smooth,
+            )
     grid = inputs.grid
     provenance = inputs.provenance(day, out.name, made.engine, part)
     if smooth is not None:
         provenance = dataclasses.replace(provenance, place_smoothing_km=f"{smoothing_km:g}")
+    statistics = _write_map(out, made, inputs, part, provenance, preview, overwrite)
+    told = write_files(doubts, found, inputs, day, part) if diagnostics else None
+    news = headline(made.pm25, grid, made.view)
+    if as_json:
+        files: dict[str, Any] = {
+            "map": str(out),
+            "item": str(item_path(out)),
+            "preview": preview and str(preview),
+        }
+        files |= {"diagnostics": told} if told else {}
+        numbers = {"cells": made.cells, "maximum_ugm3": round(statistics.maximum, 1), "headline": news.text}
+        who = {"engine": made.engine, "provider": made.provider}
+        click.echo(json.dumps(files | {"day": str(day)} | who | numbers))
+        return
+    click.echo(
+        f"{out}: PM2.5 of {day}, {made.cells:,} land cells of {grid.name}, {made.engine} on {made.provider}"
+    )
+    click.echo(f"{news.maximum_text}\n{news.text}")
+    if told:
+        print_findings(found, inputs, day, told, top=3)
+    if preview:
+        click.echo(f"Picture: {preview}")
+
+
+def _smooth(inputs: "Inputs", smoothing_km: float) -> "SmoothPlaces | None":
+    """Give smoothed place vectors where they were asked for."""
+    from pm25map.base.errors import BadModel
+    from pm25map.places.smooth import SmoothPlaces
+
+    if not smoothing_km:
+        return None
+    if inputs.places is None:
+        raise BadModel(f"model {inputs.model.card.name} takes no place: leave out --place-smoothing")
+    return SmoothPlaces(inputs.places, inputs.grid, smoothing_km)
+
+
+def _write_map(
+    out: Path,
+    made: "DayMap",
+    inputs: "Inputs",
+    part: "Part",
+    provenance: "Provenance",
+    preview: Path | None,
+    overwrite: bool,
+) -> "Statistics":
+    """Write the map, its picture where asked for, and its item; give what the map holds."""
+    from pm25map.raster.cog import write_cog
+    from pm25map.raster.provenance import created_time
+    from pm25map.raster.stac import write_stac_item
+    from pm25map.view.preview import draw_preview
+
     statistics = write_cog(
         out,
         made.pm25,
-        grid,
+        inputs.grid,
         provenance,
         more=made.more,
         overwrite=overwrite,
         block=made.view,
-        asked=part.asked(grid)[made.view.slices],
+        asked=part.asked(inputs.grid)[made.view.slices],
     )
     if preview:
         draw_preview(out, preview, overwrite=overwrite)
@@ -135,18 +202,4 @@ def command(
         preview=preview,
         overwrite=overwrite,
     )
-    news = headline(made.pm25, grid, made.view)
-    if as_json:
-        found = {"map": str(out), "item": str(item_path(out)), "preview": str(preview) if preview else None}
-        numbers = {"cells": made.cells, "maximum_ugm3": round(statistics.maximum, 1), "headline": news.text}
-        click.echo(
-            json.dumps(found | {"day": str(day), "engine": made.engine, "provider": made.provider} | numbers)
-        )
-        return
-    click.echo(
-        f"{out}: PM2.5 of {day}, {made.cells:,} land cells of {grid.name}, {made.engine} on {made.provider}"
-    )
-    click.echo(news.maximum_text)
-    click.echo(news.text)
-    if preview:
-        click.echo(f"Picture: {preview}")
+    return statistics

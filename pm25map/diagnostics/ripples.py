@@ -22,9 +22,9 @@ _LONG = 1.5
 _LEAK = 0.5
 """A window's taper leaks at most a quarter of a long wave's power to where a ripple is looked for."""
 
-STANDS_OUT = 37.0
+STANDS_OUT = 35.0
 """Power of a wave in units of the median of its window, whitened. On the maps of September 2020 half of the
-windows have no wave above 10, one in a hundred one above 20 to 26, and the highest of all is 46."""
+windows have no wave above 9, one in a hundred one above 17 to 22, and the highest of all is 42."""
 
 MINIMUM_UGM3 = 0.4
 """Amplitude below which no reader of a map would see a ripple."""

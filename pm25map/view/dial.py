@@ -40,12 +40,16 @@ def draw_dial(settings: list[Setting], path: Path, *, overwrite: bool = False) -
         ):
             shares = [100 * s.excess for s in settings]
             axes.plot(shares, values, color="#00798C", marker="o", markersize=5, linewidth=1.2)
-            for share, value, name in zip(shares, values, km, strict=True):
+            for number, (share, value, name) in enumerate(zip(shares, values, km, strict=True)):
+                below = number in (1, *range(2, len(settings) - 1, 2))
                 axes.annotate(
                     f"{name} km" if name != "0" else "off",
                     (share, value),
-                    xytext=(5, 6),
+                    # Neighbours on the curve are labelled on its two sides.
+                    xytext=(-6, -5) if below else (7, 5),
                     textcoords="offset points",
+                    ha="right" if below else "left",
+                    va="top" if below else "bottom",
                     fontsize=8,
                 )
             axes.set_xlabel("energy of the place's part below 200 km,\n% of what predictors justify")

@@ -36,7 +36,16 @@ def _sample(workers: int) -> dict[str, object]:
     """Backfill the days of the sample, with the bare engine before and after."""
     before = _bare_cpu(workers)
     with tempfile.TemporaryDirectory() as folder:
-        words = ["--start", str(FIRST), "--end", str(LAST), "--out", f"{folder}/maps", "--workers", str(workers)]
+        words = [
+            "--start",
+            str(FIRST),
+            "--end",
+            str(LAST),
+            "--out",
+            f"{folder}/maps",
+            "--workers",
+            str(workers),
+        ]
         busy = resource.getrusage(resource.RUSAGE_CHILDREN)
         told = _run("backfill", *words, "--calibrate", "5", "--json")
         now = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -87,7 +96,15 @@ def _memory(workers: int) -> list[dict[str, object]]:
         first = map_world.first_day()
         for length in LENGTHS:
             last = first + dt.timedelta(days=length - 1)
-            words = ["--start", str(first), "--end", str(last), "--out", f"{folder}/maps{length}", *world.words()]
+            words = [
+                "--start",
+                str(first),
+                "--end",
+                str(last),
+                "--out",
+                f"{folder}/maps{length}",
+                *world.words(),
+            ]
             told = _run("backfill", *words, "--workers", str(workers), "--calibrate", "0", "--json")
             found.append({"days": length, "peak_mb": round(told["happened"]["peak_bytes"] / 1e6)})
     return found

@@ -66,7 +66,29 @@ def _cog(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"engines": _engines, "cog": _cog}
+def _backfill(found: dict[str, Any]) -> str:
+    one = found["sample"]
+    planned, read = one["read_bytes"]
+    lines = [
+        "| what | figure | bar |",
+        "|---|---|---|",
+        f"| days; cells estimated | {one['days']}; {one['cells']:,} | |",
+        f"| by the clock | {one['seconds']} s, {one['cells_per_second']:,} cells/s | |",
+        f"| share of the bare engine's rate, in seconds of the processor | {one['share_of_engine']:.2f} | 0.85 |",
+        f"| reads of a chunk of predictors | {one['chunk_reads']} | 1.7 a month, 1.1 a year |",
+        f"| bytes read, planned and counted | {planned:,} and {read:,} | the same |",
+        f"| seconds, foretold and taken | {one['forecast_seconds']} and {one['seconds']} | within 25 % |",
+        f"| peak memory, foretold and taken, MB | {one['peak_mb'][0]} and {one['peak_mb'][1]} | within 15 %, 2 GB |",
+        f"| files, foretold and written, MB | {one['file_mb'][0]} and {one['file_mb'][1]} | |",
+        "",
+        "| days of a small grid | peak memory, MB |",
+        "|---|---|",
+        *(f"| {row['days']} | {row['peak_mb']} |" for row in found["memory"]),
+    ]
+    return "\n".join(lines)
+
+
+TABLES = {"engines": _engines, "cog": _cog, "backfill": _backfill}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The loop that does what a plan says: blocks of a run, then its days, on any executor, whatever workers die."""
 
 import datetime as dt
+import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -17,6 +19,13 @@ from pm25map.raster.backfill.plan import Plan, Run, Task
 
 ATTEMPTS = 5
 """How often a piece of work is given out again when its worker died."""
+
+
+_log = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):
+    """The work was stopped from outside: by the user, or by a full disk."""
 
 
 class Listener(Protocol):
@@ -126,6 +135,7 @@ class Backfill:
                 self._staged.setdefault(day, []).append(names[day])
                 self._users.setdefault(names[day], set()).add(day)
         self._urgent: deque[_Piece] = deque()
+        self._stopped = threading.Event()
         self.outcome = Outcome()
 
     def work(self) -> Outcome:
@@ -149,6 +159,7 @@ class Backfill:
                 for future in wait(out, return_when=FIRST_COMPLETED).done:
                     self._take(future, out.pop(future))
         finally:
+            self._stopped.set()
             for future in out:
                 future.cancel()
 
@@ -170,8 +181,17 @@ class Backfill:
                 piece.broken(
                     f"its workers died {ATTEMPTS} times ({type(error).__name__}): run the same command again"
                 )
+        except Exception as error:  # noqa: BLE001 - whatever breaks one piece stops no other, and is named
+            _log.debug("a piece of work broke", exc_info=error)
+            piece.broken(f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
         else:
             piece.finished(result)
+
+    def _heard(self, cells: int) -> None:
+        """Pass on how far a thread is; a thread that goes on after the end of the work ends here."""
+        if self._stopped.is_set():
+            raise _Stopped
+        self._listener.estimated(cells)
 
     def _pieces(self) -> Iterator[_Piece]:
         """Give out the blocks of one run after another; a run whose blocks are all staged goes to its days."""
@@ -180,7 +200,7 @@ class Backfill:
             if not run.tasks:
                 self._assemble(state)
             for task in run.tasks:
-                hear = (self._listener.estimated,) if self._crew.local else ()
+                hear = (self._heard,) if self._crew.local else ()
                 yield _Piece(
                     compute_block,
                     (self._job, task.block, task.days, *hear),

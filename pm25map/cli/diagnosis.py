@@ -1,0 +1,128 @@
+"""What `diagnose` and `predict --diagnostics` share: a map worked out with all that tells where to doubt it."""
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pm25map.diagnostics.diagnose import Diagnosis
+    from pm25map.raster.inputs import Inputs, Part
+
+FILES = {
+    "map": "diagnostics.tif",
+    "quality": "quality.tif",
+    "regions": "suspects.geojson",
+    "scores": "scores.json",
+    "picture": "diagnostics.png",
+}
+"""What is written, by what it is."""
+
+
+def check_files(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds such files already, before anything is computed.
+
+    Raises:
+        BadOutput: a file is there and may not be replaced.
+    """
+    from pm25map.base.files import check_output
+
+    for name in FILES.values() if folder.is_dir() else ():
+        check_output(folder / name, overwrite=overwrite)
+
+
+def diagnose(
+    inputs: "Inputs",
+    day: dt.date,
+    part: "Part",
+    device: Any,
+    workers: int,
+    progress: Callable[[int, int], None],
+) -> "Diagnosis":
+    """Predict a day, and in the same pass all that the model is calibrated for."""
+    from pm25map.diagnostics.diagnose import diagnose_day
+    from pm25map.diagnostics.quality import QualityMask
+    from pm25map.diagnostics.trust import has_calibration, trust_bands
+
+    trusted = trust_bands(inputs.model, inputs.grid) if has_calibration(inputs.model) else ()
+    quality = QualityMask(inputs.features, inputs.predictors, inputs.model.card.window_days)
+    return diagnose_day(
+        inputs, day, part, device=device, workers=workers, extra=(*trusted, quality), progress=progress
+    )
+
+
+def write_files(
+    folder: Path, found: "Diagnosis", inputs: "Inputs", day: dt.date, part: "Part"
+) -> dict[str, Any]:
+    """Write everything that was found into a folder, over what is there; give paths and scores."""
+    from pm25map.diagnostics.quality import QUALITY, write_quality
+    from pm25map.diagnostics.suspects import to_geojson
+    from pm25map.raster.cog import write_cog, write_whole
+    from pm25map.view.diagnostics import draw_diagnostics
+
+    folder.mkdir(exist_ok=True)
+    paths = {what: folder / name for what, name in FILES.items()}
+    grid, made = inputs.grid, found.made
+    provenance = inputs.provenance(day, folder.name, made.engine, part)
+    provenance = dataclasses.replace(
+        provenance, command=provenance.command.replace("pm25map predict", "pm25map diagnose", 1)
+    )
+    more = {**made.more, **found.bands}
+    write_quality(paths["quality"], more.pop(QUALITY), grid, provenance, block=made.view, overwrite=True)
+    asked = part.asked(grid)[made.view.slices]
+    write_cog(
+        paths["map"], made.pm25, grid, provenance, more=more, overwrite=True, block=made.view, asked=asked
+    )
+    write_whole(paths["regions"], to_geojson(found.suspects, grid, made.view).encode())
+    report = {
+        "day": str(day),
+        "model": inputs.model.card.name,
+        "card_checksum": inputs.model.card.checksum,
+        "grid": grid.name,
+        "region": part.words,
+        "neutral_place": found.neutral,
+        "suspects": len(found.suspects),
+        **found.scores,
+    }
+    write_whole(paths["scores"], (json.dumps(report, indent=1) + "\n").encode())
+    draw_diagnostics(found, grid, day, paths["picture"], overwrite=True)
+    return {what: str(path) for what, path in paths.items()} | {"bands": len(more)} | report
+
+
+def print_findings(
+    found: "Diagnosis", inputs: "Inputs", day: dt.date, told: dict[str, Any], top: int
+) -> None:
+    """Print what was found, the worst suspects first."""
+    from pm25map.diagnostics.trust import has_calibration
+
+    cells, grid = found.made.cells, inputs.grid.name
+    click.echo(
+        f"{told['map']}: PM2.5 of {day} and {told['bands']} bands beside it, {cells:,} land cells of {grid}"
+    )
+    if not has_calibration(inputs.model):
+        click.echo(
+            f"No intervals, no applicability: {inputs.model.card.name} is not calibrated (pm25map calibrate)"
+        )
+    click.echo(_summary(found.scores))
+    for suspect in found.suspects[:top]:
+        click.echo(f"{suspect.rank}. {suspect.words}")
+    left = len(found.suspects) - top
+    click.echo(f"{left} more in {told['regions']}" if left > 0 else f"Regions: {told['regions']}")
+    click.echo(f"Picture: {told['picture']}")
+
+
+def _summary(scores: dict[str, Any]) -> str:
+    """Say in one line what the whole map is like."""
+    faults = {name.replace("_", " "): found["count"] for name, found in scores["faults"].items()}
+    words = ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in faults.items() if count)
+    text = f"Faults: {words or 'none'}"
+    if "spectral_excess" in scores:
+        text += (
+            f". The place makes {scores['prior_ugm3_rms']:.1f} ug/m3 (root mean square) of the estimate; below "
+            f"200 km its energy is {scores['spectral_excess']:.0%} of what predictors justify"
+        )
+    return text + "."
