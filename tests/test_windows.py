@@ -171,7 +171,9 @@ def test_the_neighbours_of_the_study_leave_out_the_own_place():
     monitors = world_of_knnidw()
     found = knnidw_left_out(monitors, DAYS[:3], np.zeros(5, dtype=bool))
     per_degree = np.radians(1) * 6371 * np.cos(np.radians(38))
-    away = np.array([1, 3, 6]) * per_degree  # of b1 and c and d from a, nearly: the circle is not the parallel
+    away = (
+        np.array([1, 3, 6]) * per_degree
+    )  # of b1 and c and d from a, nearly: the circle is not the parallel
     values = np.array([20.0, 30, 40, 50])
     weights = 1 / away[[0, 0, 1, 2]]
     assert found["knnidw_pm25_val"][0, 0] == pytest.approx((values * weights).sum() / weights.sum(), rel=1e-3)
