@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import smoke_figures
 from click.testing import CliRunner
 from model_world import FEATURES, config, handover, samples
 
@@ -22,6 +23,7 @@ from pm25map.model.export import export_model
 from pm25map.model.fit import provenance_of
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import open_session
+from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import train
 from pm25map.predictors.reader import open_predictors
 
@@ -117,6 +119,15 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
     )
     assert [row.stratum for row in rows][:3] == ["all", "elevation above 1000", "elevation up to 1000"]
     assert rows[0].n == rows[1].n + rows[2].n == 6 * 21
+    alone = compare(sessions[:1], [], Truth, Store, start, start + dt.timedelta(days=20))[0]
+    held = samples()
+    targets = held.targets(
+        hold_out_stations(held.lat, held.lon, 0.2, 7), start, start + dt.timedelta(days=20), 5
+    )
+    idw = held.values[targets[:, 0], targets[:, 1], held.features.index("neighbours_idw9")]
+    expected = scores(held.truth[targets[:, 0], targets[:, 1]], idw)
+    assert alone.rmse.first == rows[0].rmse.first
+    assert alone.rmse.second == pytest.approx(expected["rmse"], abs=1e-4)
     other = two[1].card.model_copy(update={"window_days": 7})
     sessions[1].card = other
     with pytest.raises(BadModel, match="window"):
@@ -171,3 +182,10 @@ def test_two_days_of_the_real_ingest_hold_the_fires(shared_data, tmp_path):
     assert smoke[0] > 0
     assert smoke[1] == 0
     assert (np.abs(warmth - 12) < 15).all()
+
+
+def test_the_document_says_what_was_measured():
+    figures = json.loads((smoke_figures.DOCS / "smoke.json").read_text())
+    assert smoke_figures.written() == smoke_figures.table(figures)
+    everything, smoky, clear, *_ = (figures["together"] or figures["seeds"][0])["rows"]
+    assert everything["n"] == smoky["n"] + clear["n"]

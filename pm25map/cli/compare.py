@@ -22,7 +22,10 @@ PATH = click.Path(path_type=Path)
     "--model", "first", multiple=True, required=True, help="Model: name or folder; repeat for further seeds."
 )
 @click.option(
-    "--against", "second", multiple=True, required=True, help="Model to compare with; repeat likewise."
+    "--against",
+    "second",
+    multiple=True,
+    help="Model to compare with; repeat likewise. Default: interpolation, inverse distance, 9 nearest stations.",
 )
 @click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them.")
 @click.option("--predictors", type=PATH, required=True, help="Store with all features of both models.")
@@ -50,7 +53,7 @@ def command(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Compare two models on the stations that the training of both held out, same days, same neighbours.
+    """Compare two models, or one with interpolation, on stations that training held out: same days and neighbours.
 
     Differences are model less --against, in ug/m3 (R2 without unit), with 95 % intervals from 2,000 draws of
     whole stations. Of several models on a side the errors are averaged, not the estimates.
@@ -90,7 +93,8 @@ def command(
         facts = {"models": first, "against": second, "start": str(start), "end": str(end)}
         click.echo(json.dumps(facts | {"rows": [dataclasses.asdict(row) for row in rows]}, indent=1))
     else:
-        click.echo(f"{', '.join(first)} against {', '.join(second)}; {start} to {end}; ug/m3")
+        other = ", ".join(second) or "interpolation"
+        click.echo(f"{', '.join(first)} against {other}; {start} to {end}; ug/m3")
         click.echo("\n".join(_lines(rows)))
 
 

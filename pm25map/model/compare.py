@@ -19,6 +19,9 @@ from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
 from pm25map.windows.samples import Progress, StationSamples, gather_samples
 
+INTERPOLATION = "neighbours_idw9"
+"""What stands against a model where no other model does."""
+
 DRAWS = 2_000
 """Bootstrap draws of the stations; the intervals hold 95 % of them."""
 
@@ -73,7 +76,8 @@ def compare(
 
     Args:
         first, second: a model each, or the same model trained from several seeds: the squared and absolute
-            errors of a side are the means over its models, not the errors of their mean.
+            errors of a side are the means over its models, not the errors of their mean. With no second
+            model interpolation stands there: inverse distance, 9 nearest stations, power 2.
         monitors: that feed the neighbours; those held out feed nothing.
         predictors: a store with every feature but the neighbours.
         start, end: days of the targets.
@@ -99,18 +103,21 @@ def compare(
         card.training.holdout_fraction,
         card.training.holdout_seed,
     )
-    features = _union([*(s.card.scaler.features for s in (*first, *second)), [name for name, _ in above]])
+    wanted = [name for name, _ in above] + ([] if second else [INTERPOLATION])
+    features = _union([*(s.card.scaler.features for s in (*first, *second)), wanted])
     begin = start - dt.timedelta(days=card.window_days - 1)
     samples = gather_samples(monitors, predictors, features, begin, end, held_out, cache, progress)
     judged = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
     targets = samples.targets(judged, start, end, card.window_days)
     if len(targets) == 0:
         raise BadMonitors(f"no station that is held out measured anything between {start} and {end}")
+    station, day = targets[:, 0], targets[:, 1]
     sides = [
         np.stack([_estimates(session, samples, targets, progress) for session in side])
+        if side
+        else samples.values[station, day, features.index(INTERPOLATION)][None]
         for side in (first, second)
     ]
-    station, day = targets[:, 0], targets[:, 1]
     place = Stations(samples.lat, samples.lon, np.zeros(len(samples.lat))).places()[station]
     truth = samples.truth[station, day]
     levels = {

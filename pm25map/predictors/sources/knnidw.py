@@ -73,8 +73,8 @@ class Knnidw:
             for first in range(0, len(cells), CELLS_AT_ONCE):
                 part = slice(first, first + CELLS_AT_ONCE)
                 near = _nearest(stations[known], cells[part])
-                for name, values_at in _fields(*near, means[known], day_values[known]).items():
-                    at_cells[name][part] = values_at
+                for name, found in _fields(*near, means[known], day_values[known]).items():
+                    at_cells[name][part] = found
             for name, values_at in at_cells.items():
                 made[name][i, grid.land] = values_at
         return made

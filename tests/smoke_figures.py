@@ -1,0 +1,86 @@
+"""The table of docs/smoke.md, from what `pm25map compare --json` printed.
+
+    python tests/smoke_figures.py --seed compare-1.json --interpolation idw-1.json
+
+writes docs/smoke.json and, between its marks, the table of docs/smoke.md. Repeat --seed for further seeds; then
+--together takes the comparison of all of them.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+STRATA = {
+    "all": "all",
+    "wildfire_smoke above 0": "smoke above",
+    "wildfire_smoke up to 0": "no smoke above",
+    "wildfire_smoke above 5": "more than light smoke above",
+    "neighbours_distance above 50": "no other station within 50 km",
+    "above 35 ug/m3": "measured above 35 ug/m3",
+}
+SCORES = {"rmse": "RMSE", "mae": "MAE", "mbe": "bias", "r2": "R2"}
+
+
+def table(figures: dict) -> str:
+    """Lay out the figures: a row a kind of station days and score."""
+    seeds = len(figures["seeds"])
+    lines = [
+        "| station days | n | stations | score | interpolation | without | with | with less without, 95 % |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    beside = {row["stratum"]: row for row in figures["interpolation"]["rows"]}
+    for row in chosen(figures["together"] or figures["seeds"][0]):
+        for score, spoken in SCORES.items():
+            gain, idw = row[score], beside[row["stratum"]][score]["second"]
+            head = [STRATA[row["stratum"]], f"{row['n']:,}", str(row["stations"])]
+            lines.append(
+                f"| {' | '.join(head if score == 'rmse' else ['', '', ''])} | {spoken} | {idw:.3f} | "
+                f"{gain['second']:.3f} | {gain['first']:.3f} | {gain['difference']:+.3f} "
+                f"({gain['low']:+.3f} to {gain['high']:+.3f}) |"
+            )
+    if seeds > 1:
+        lines += ["", "| station days | score | " + " | ".join(f"seed {i + 1}" for i in range(seeds)) + " |"]
+        lines += ["|---" * (2 + seeds) + "|"]
+        for rows in zip(*(chosen(seed) for seed in figures["seeds"]), strict=True):
+            for score, spoken in SCORES.items():
+                words = " | ".join(f"{row[score]['difference']:+.3f}" for row in rows)
+                lines.append(f"| {STRATA[rows[0]['stratum']]} | {spoken} | {words} |")
+    return "\n".join(lines) + "\n"
+
+
+def chosen(comparison: dict) -> list[dict]:
+    """Pick the rows that the document shows."""
+    return [row for row in comparison["rows"] if row["stratum"] in STRATA]
+
+
+def written() -> str:
+    """Read the tables that the document holds."""
+    return (DOCS / "smoke.md").read_text().split(BEGIN)[1].split(END)[0]
+
+
+def main() -> None:
+    """Write figures and table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=Path, action="append", required=True)
+    parser.add_argument("--together", type=Path)
+    parser.add_argument("--interpolation", type=Path, required=True)
+    options = parser.parse_args()
+
+    def read(path: Path) -> dict:
+        held = json.loads(path.read_text())
+        return {key: held[key] for key in ("start", "end", "rows")}
+
+    figures = {
+        "seeds": [read(path) for path in options.seed],
+        "together": read(options.together) if options.together else None,
+        "interpolation": read(options.interpolation),
+    }
+    (DOCS / "smoke.json").write_text(json.dumps(figures, indent=1) + "\n")
+    before, rest = (DOCS / "smoke.md").read_text().split(BEGIN)
+    (DOCS / "smoke.md").write_text(before + BEGIN + table(figures) + END + rest.split(END)[1])
+
+
+if __name__ == "__main__":
+    main()
