@@ -1,6 +1,6 @@
 """The table of docs/smoke.md, from what `pm25map compare --json` printed.
 
-    python tests/smoke_figures.py --seed compare-1.json --interpolation idw-1.json
+    python tests/smoke_figures.py --seed compare.json --interpolation interpolation.json --open open.json
 
 writes docs/smoke.json and, between its marks, the table of docs/smoke.md. Repeat --seed for further seeds; then
 --together takes the comparison of all of them.
@@ -17,9 +17,11 @@ STRATA = {
     "wildfire_smoke above 0": "smoke above",
     "wildfire_smoke up to 0": "no smoke above",
     "wildfire_smoke above 5": "more than light smoke above",
-    "neighbours_distance above 50": "no other station within 50 km",
+    "neighbours_distance above 50": "nearest monitor that feeds it over 50 km away",
     "above 35 ug/m3": "measured above 35 ug/m3",
 }
+FEW = 100
+"""Station days below which a share of the variance says nothing."""
 SCORES = {"rmse": "RMSE", "mae": "MAE", "mbe": "bias", "r2": "R2"}
 
 
@@ -27,16 +29,20 @@ def table(figures: dict) -> str:
     """Lay out the figures: a row a kind of station days and score."""
     seeds = len(figures["seeds"])
     lines = [
-        "| station days | n | stations | score | interpolation | without | with | with less without, 95 % |",
-        "|---|---|---|---|---|---|---|---|",
+        "| station days | n | stations | score | interpolation | conus-open | without | with | with less without, 95 % |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    beside = {row["stratum"]: row for row in figures["interpolation"]["rows"]}
+    idw, default = ({r["stratum"]: r for r in figures[key]["rows"]} for key in ("interpolation", "open"))
     for row in chosen(figures["together"] or figures["seeds"][0]):
         for score, spoken in SCORES.items():
-            gain, idw = row[score], beside[row["stratum"]][score]["second"]
+            if score == "r2" and row["n"] < FEW:
+                continue
+            gain = row[score]
+            others = (side[row["stratum"]][score]["second"] for side in (idw, default))
             head = [STRATA[row["stratum"]], f"{row['n']:,}", str(row["stations"])]
             lines.append(
-                f"| {' | '.join(head if score == 'rmse' else ['', '', ''])} | {spoken} | {idw:.3f} | "
+                f"| {' | '.join(head if score == 'rmse' else ['', '', ''])} | {spoken} | "
+                f"{' | '.join(f'{value:.3f}' for value in others)} | "
                 f"{gain['second']:.3f} | {gain['first']:.3f} | {gain['difference']:+.3f} "
                 f"({gain['low']:+.3f} to {gain['high']:+.3f}) |"
             )
@@ -66,6 +72,7 @@ def main() -> None:
     parser.add_argument("--seed", type=Path, action="append", required=True)
     parser.add_argument("--together", type=Path)
     parser.add_argument("--interpolation", type=Path, required=True)
+    parser.add_argument("--open", type=Path, required=True)
     options = parser.parse_args()
 
     def read(path: Path) -> dict:
@@ -76,6 +83,7 @@ def main() -> None:
         "seeds": [read(path) for path in options.seed],
         "together": read(options.together) if options.together else None,
         "interpolation": read(options.interpolation),
+        "open": read(options.open),
     }
     (DOCS / "smoke.json").write_text(json.dumps(figures, indent=1) + "\n")
     before, rest = (DOCS / "smoke.md").read_text().split(BEGIN)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from model_world import FEATURES, config, handover, samples
 
 pytest.importorskip("torch")
-from pm25map.base.errors import BadModel
+from pm25map.base.errors import BadModel, BadMonitors
 from pm25map.base.metrics import scores
 from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import cli
@@ -101,6 +101,7 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
             checksum = "0" * 64
 
     class Truth:
+        checksum = "0" * 64
         sites = pd.DataFrame(
             {"site_id": samples().site_ids, "latitude": samples().lat, "longitude": samples().lon}
         )
@@ -128,6 +129,9 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
     expected = scores(held.truth[targets[:, 0], targets[:, 1]], idw)
     assert alone.rmse.first == rows[0].rmse.first
     assert alone.rmse.second == pytest.approx(expected["rmse"], abs=1e-4)
+    monkeypatch.setattr(Truth, "checksum", "1" * 64)
+    with pytest.raises(BadMonitors, match="trained on other monitors"):
+        compare(sessions[:1], [], Truth, Store, start, start)
     other = two[1].card.model_copy(update={"window_days": 7})
     sessions[1].card = other
     with pytest.raises(BadModel, match="window"):

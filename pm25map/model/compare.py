@@ -88,13 +88,19 @@ def compare(
     Raises:
         BadModel: the models were not made with the same held-out stations, window and grid.
         BadPredictors: the store lies on another grid than the models'.
-        BadMonitors: there is nothing to judge.
+        BadMonitors: they are not those of the training, or there is nothing to judge.
     """
     card = _agree([*first, *second])
     if predictors.grid.checksum != card.grid_checksum:
         raise BadPredictors(
             f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
             f"pm25map data ingest --grid {card.grid}"
+        )
+    if monitors.checksum != card.training.monitors_checksum:
+        # The draw of the held-out places is one from all places of a table: of another table it is another.
+        raise BadMonitors(
+            f"model {card.name} was trained on other monitors (checksum {card.training.monitors_checksum[:12]}) than "
+            f"these ({monitors.checksum[:12]}), so nobody can tell which stations it never saw: name its own"
         )
     sites = monitors.sites
     held_out = hold_out_stations(
@@ -223,6 +229,7 @@ def _agree(sessions: Sequence[Session]) -> ModelCard:
     for session in sessions[1:]:
         other = session.card
         for what, mine, theirs in (
+            ("monitors", card.training.monitors_checksum[:12], other.training.monitors_checksum[:12]),
             ("held-out stations (seed)", card.training.holdout_seed, other.training.holdout_seed),
             ("held-out stations (share)", card.training.holdout_fraction, other.training.holdout_fraction),
             ("window (days)", card.window_days, other.window_days),
