@@ -256,7 +256,7 @@ def test_the_commands_of_the_documents_fill_a_window_of_conus(tmp_path, monkeypa
     write_monitors(tmp_path / "aqs")
     monkeypatch.chdir(tmp_path)
     blocks = [part.split("```")[0] for part in DOCS.read_text().split("```console\n")[1:]]
-    (block,) = (part for part in blocks if "--source maiac" in part)
+    (block,) = (part for part in blocks if "data ingest --source maiac" in part)
     lines = [line.removeprefix("pm25map ").split() for line in block.strip().splitlines()]
     told = [run(*line) for line in lines]
     assert [code for code, _ in told] == [0] * len(lines), told
