@@ -29,8 +29,9 @@ def table(figures: dict) -> str:
     """Lay out the figures: a row a kind of station days and score."""
     seeds = len(figures["seeds"])
     lines = [
-        "| station days | n | stations | score | interpolation | conus-open | without | with | with less without, 95 % |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| station days | n | stations | score | interpolation | conus-open | without | with | "
+        "with less without, 95 % |",
+        "|---" * 9 + "|",
     ]
     idw, default = ({r["stratum"]: r for r in figures[key]["rows"]} for key in ("interpolation", "open"))
     for row in chosen(figures["together"] or figures["seeds"][0]):
