@@ -1,6 +1,7 @@
-"""The table of docs/smoke.md, from what `pm25map compare --json` printed.
+r"""The table of docs/smoke.md, from what `pm25map compare --json` printed.
 
-    python tests/smoke_figures.py --seed compare.json --interpolation interpolation.json --open open.json
+    python tests/smoke_figures.py --seed compare.json --interpolation interpolation.json --open open.json \
+        --noise two-against-one.json
 
 writes docs/smoke.json and, between its marks, the table of docs/smoke.md. Repeat --seed for further seeds; then
 --together takes the comparison of all of them.
@@ -30,10 +31,11 @@ def table(figures: dict) -> str:
     seeds = len(figures["seeds"])
     lines = [
         "| station days | n | stations | score | interpolation | conus-open | without | with | "
-        "with less without, 95 % |",
-        "|---" * 9 + "|",
+        "with less without, 95 % | with: seed 2 less seed 1, 95 % |",
+        "|---" * 10 + "|",
     ]
-    idw, default = ({r["stratum"]: r for r in figures[key]["rows"]} for key in ("interpolation", "open"))
+    sides = ("interpolation", "open", "noise")
+    idw, default, noise = ({row["stratum"]: row for row in figures[side]["rows"]} for side in sides)
     for row in chosen(figures["together"] or figures["seeds"][0]):
         for score, spoken in SCORES.items():
             if score == "r2" and row["n"] < FEW:
@@ -44,8 +46,8 @@ def table(figures: dict) -> str:
             lines.append(
                 f"| {' | '.join(head if score == 'rmse' else ['', '', ''])} | {spoken} | "
                 f"{' | '.join(f'{value:.3f}' for value in others)} | "
-                f"{gain['second']:.3f} | {gain['first']:.3f} | {gain['difference']:+.3f} "
-                f"({gain['low']:+.3f} to {gain['high']:+.3f}) |"
+                f"{gain['second']:.3f} | {gain['first']:.3f} | {difference(gain)} | "
+                f"{difference(noise[row['stratum']][score])} |"
             )
     if seeds > 1:
         lines += ["", "| station days | score | " + " | ".join(f"seed {i + 1}" for i in range(seeds)) + " |"]
@@ -55,6 +57,11 @@ def table(figures: dict) -> str:
                 words = " | ".join(f"{row[score]['difference']:+.3f}" for row in rows)
                 lines.append(f"| {STRATA[rows[0]['stratum']]} | {spoken} | {words} |")
     return "\n".join(lines) + "\n"
+
+
+def difference(gain: dict) -> str:
+    """Write a difference with its interval."""
+    return f"{gain['difference']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})"
 
 
 def chosen(comparison: dict) -> list[dict]:
@@ -74,6 +81,7 @@ def main() -> None:
     parser.add_argument("--together", type=Path)
     parser.add_argument("--interpolation", type=Path, required=True)
     parser.add_argument("--open", type=Path, required=True)
+    parser.add_argument("--noise", type=Path, required=True)
     options = parser.parse_args()
 
     def read(path: Path) -> dict:
@@ -85,6 +93,7 @@ def main() -> None:
         "together": read(options.together) if options.together else None,
         "interpolation": read(options.interpolation),
         "open": read(options.open),
+        "noise": read(options.noise),
     }
     (DOCS / "smoke.json").write_text(json.dumps(figures, indent=1) + "\n")
     before, rest = (DOCS / "smoke.md").read_text().split(BEGIN)
