@@ -8,9 +8,9 @@ from pm25map.predictors.neighbours import (
     FIELDS,
     SMOKE,
     Stations,
-    positions,
     fields_at,
     fields_left_out,
+    positions,
 )
 
 DAYS = MEMORY_DAYS + 3

@@ -49,8 +49,8 @@ class BadSplit(Pm25mapError):
     """A split leaves nothing to learn from, or nothing to judge."""
 
 
-class BadResults(Pm25mapError):
-    """A folder of a study holds runs of another protocol, or none."""
+class BadStudy(Pm25mapError):
+    """A folder of a study's results lacks a table, a column or a run, or holds runs of another protocol."""
 
 
 class ParityFailed(Pm25mapError):

@@ -47,7 +47,8 @@ def boosted_estimates(material: FoldMaterial, seed: int) -> Estimates:
     truth = np.sqrt(np.maximum(one.truth[learned[:, 0], learned[:, 1]], 0.0))
     model.fit(one.values[learned[:, 0], learned[:, 1]], truth)
     roots = model.predict(one.values[material.judged[:, 0], material.judged[:, 1]])
-    return np.square(np.maximum(roots, 0.0)).astype(np.float32)
+    found: Estimates = np.square(np.maximum(roots, 0.0)).astype(np.float32)
+    return found
 
 
 def kriged_estimates(material: FoldMaterial, seed: int) -> Estimates:
@@ -91,7 +92,7 @@ def kriged_estimates(material: FoldMaterial, seed: int) -> Estimates:
     return np.maximum(out, 0.0)
 
 
-def _one_a_place(stations: npt.NDArray[np.int64], place: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _one_a_place(stations: npt.NDArray[np.int64], place: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """Keep the first station of every place: two values at one point make the system singular."""
     kept: npt.NDArray[np.int64] = stations[np.sort(np.unique(place[stations], return_index=True)[1])]
     return kept

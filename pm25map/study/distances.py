@@ -111,7 +111,7 @@ def nearest_fold_match(
     return best, least
 
 
-def _dealt_along(where: Floats, group: Ints, folds: int) -> Ints:
+def _dealt_along(where: npt.NDArray[np.floating], group: Ints, folds: int) -> Ints:
     """Deal groups to folds in turn, in the order of their centres along the widest direction: (point,)."""
     numbers, group = np.unique(group, return_inverse=True)
     sizes = np.bincount(group)

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from pm25map.base.days import days_between
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.model.splits import hold_out_stations
@@ -104,7 +103,7 @@ def read_material(config: StudyConfig, monitors: Monitors, predictors: Predictor
         values[:, :, config.features.index(name)] = held[:, :, asked.index(name)]
     inside = np.isin(monitors.sites["site_id"].to_numpy(dtype=str), np.array(first.site_ids)[seen])
     nothing = np.full(int(seen.sum()), np.nan, dtype=np.float32)
-    places = (monitors.sites[name].to_numpy() for name in ("latitude", "longitude"))
+    every_lat, every_lon = (monitors.sites[name].to_numpy() for name in ("latitude", "longitude"))
     stops = np.cumsum([len(part.days) for part in parts])
     lon, lat = predictors.grid.lonlat()
     step = max(1, len(lon) // MAP_POINTS)
@@ -125,7 +124,7 @@ def read_material(config: StudyConfig, monitors: Monitors, predictors: Predictor
         is_target=np.array([any(b.start <= day <= b.end for b in config.blocks) for day in days]),
         elevation=held[:, 0, asked.index("elevation")].astype(np.float64),
         urban_share=(held[:, 0, asked.index("landcover_urban")] if "landcover_urban" in asked else nothing),
-        held_out=hold_out_stations(*places, *SHIPPED_HOLDOUT)[inside],
+        held_out=hold_out_stations(every_lat, every_lon, *SHIPPED_HOLDOUT)[inside],
         map_lat=lat[::step],
         map_lon=lon[::step],
         without_observation=int((~seen).sum()),

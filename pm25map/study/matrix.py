@@ -50,17 +50,17 @@ class Listeners:
 
 
 def plan_runs(config: StudyConfig) -> list[results.Run]:
-    """List the runs of a protocol: the first fold of every split first, so that a stop leaves whole columns.
+    """List the runs of a protocol, in the order in which a stop leaves the most that can be compared.
 
-    A variant that draws nothing of weight (a baseline, or one that cannot be run) is run with the first seed.
+    The first folds of all splits come first, variant by variant. A variant that draws nothing of weight (a baseline, or one that cannot be run) is run with the first seed.
     """
     deepest = max(len(folds) for folds in config.splits.values())
     return [
         results.Run(split=split, fold=folds[rank], variant=variant, seed=seed)
         for rank in range(deepest)
+        for variant in config.variants
         for split, folds in config.splits.items()
         if rank < len(folds)
-        for variant in config.variants
         for seed in (config.seeds if VARIANTS[variant].network else config.seeds[:1])
     ]
 
@@ -118,7 +118,7 @@ def run_matrix(
 
     Raises:
         BadOutput: another process writes this folder.
-        BadResults: the folder holds runs of another protocol or of other data.
+        BadStudy: the folder holds runs of another protocol or of other data.
         BadSplit, BadConfig: a split cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)

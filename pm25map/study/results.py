@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 import pm25map
-from pm25map.base.errors import BadResults
+from pm25map.base.errors import BadStudy
 from pm25map.base.files import replacing
 
 ROWS = "runs.parquet"
@@ -95,11 +95,11 @@ def read_rows(folder: Path) -> pa.Table:
     """Read the rows of all runs, by split, fold, variant and seed.
 
     Raises:
-        BadResults: there is none.
+        BadStudy: there is none.
     """
     paths = sorted((folder / "runs").glob("*.parquet"))
     if not paths:
-        raise BadResults(
+        raise BadStudy(
             f"{folder} holds no run of a study. Run: pm25map evaluate --config docs/study.yaml --out {folder}"
         )
     rows = pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths])
@@ -115,7 +115,7 @@ def claim(folder: Path, identity: dict[str, str]) -> None:
     """Write down which protocol and data a folder is for, or compare with what stands there.
 
     Raises:
-        BadResults: the folder holds runs of another protocol or of other data.
+        BadStudy: the folder holds runs of another protocol or of other data.
     """
     path = folder / PROTOCOL
     if not path.is_file():
@@ -125,7 +125,7 @@ def claim(folder: Path, identity: dict[str, str]) -> None:
     there = json.loads(path.read_text())
     for key, value in identity.items():
         if there.get(key) != value:
-            raise BadResults(
+            raise BadStudy(
                 f"{folder} holds runs of another {key}: scores of two of them cannot stand in one table. "
                 "Choose another --out"
             )

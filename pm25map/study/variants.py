@@ -77,4 +77,6 @@ def vectors_of(variant: NetworkVariant, lat: Degrees, lon: Degrees) -> Vectors |
 
     parts = Capsules().encode(lat, lon)
     kept = np.delete(parts, variant.without_capsule, axis=0).sum(axis=0)
-    return kept.astype(np.float16).astype(np.float32)
+    # As a place store keeps it.
+    rounded: Vectors = kept.astype(np.float16).astype(np.float32)
+    return rounded
