@@ -42,7 +42,7 @@ def boosted_estimates(material: FoldMaterial, seed: int) -> Estimates:
     if len(learned) > LARGEST_DRAW:
         learned = np.random.default_rng(seed).permutation(learned)[:LARGEST_DRAW]
     model = HistGradientBoostingRegressor(
-        max_iter=200, learning_rate=0.08, min_samples_leaf=200, early_stopping=False, random_state=seed
+        max_iter=150, learning_rate=0.1, min_samples_leaf=200, early_stopping=False, random_state=seed
     )
     truth = np.sqrt(np.maximum(one.truth[learned[:, 0], learned[:, 1]], 0.0))
     model.fit(one.values[learned[:, 0], learned[:, 1]], truth)

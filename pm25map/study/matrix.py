@@ -52,7 +52,8 @@ class Listeners:
 def plan_runs(config: StudyConfig) -> list[results.Run]:
     """List the runs of a protocol, in the order in which a stop leaves the most that can be compared.
 
-    The first folds of all splits come first, variant by variant. A variant that draws nothing of weight (a baseline, or one that cannot be run) is run with the first seed.
+    The first folds of all splits come first, variant by variant. A variant that draws nothing of weight (a
+    baseline, or one that cannot be run) is run with the first seed.
     """
     deepest = max(len(folds) for folds in config.splits.values())
     return [
