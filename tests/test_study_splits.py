@@ -1,6 +1,7 @@
 """Splits: every station judged once, none parted from its twin, nothing judged that was learned from."""
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def brute_w(one, other):
     """Area between two empirical distribution functions, step by step."""
     steps = np.sort(np.concatenate([one, other]))
     area = 0.0
-    for low, high in zip(steps[:-1], steps[1:], strict=True):
+    for low, high in itertools.pairwise(steps):
         area += abs(np.mean(one <= low) - np.mean(other <= low)) * (high - low)
     return area
 
@@ -198,7 +199,7 @@ def test_a_split_that_leaves_a_part_empty_is_refused_by_name():
 
 
 def test_an_unknown_split_is_named_with_those_that_there_are():
-    with pytest.raises(UnknownName, match="unknown split 'by-moon'.*random-10"):
+    with pytest.raises(UnknownName, match=r"unknown split .by-moon..*random-10"):
         make_split("by-moon", world(), 0)
 
 
