@@ -45,6 +45,10 @@ class BadConfig(Pm25mapError):
     """A configuration file has an unknown key or a value out of range."""
 
 
+class BadStudy(Pm25mapError):
+    """A folder of a study's results lacks a table, a column or a run, or a material cannot be audited."""
+
+
 class ParityFailed(Pm25mapError):
     """An exported network does not give what the trained one gives; nothing was written."""
 

@@ -1,0 +1,1 @@
+"""The study: which geolocation generalizes, measured without leaks on real monitors."""
