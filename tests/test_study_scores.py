@@ -169,7 +169,7 @@ def test_p_values_are_adjusted_and_unknown_ones_stay_unknown():
 
 
 def test_a_folder_that_is_not_whole_says_what_is_missing(tmp_path, results):
-    with pytest.raises(BadStudy, match="cannot read .*runs.parquet"):
+    with pytest.raises(BadStudy, match=r"cannot read .*runs\.parquet"):
         read_results(tmp_path)
     with pytest.raises(BadStudy, match="no finished run of satclip-hadamard"):
         results.predictions("stations-10", "satclip-hadamard")
