@@ -11,7 +11,7 @@ from scipy import stats
 from pm25map.base.errors import BadStudy
 from pm25map.base.metrics import scores as plain_scores
 from pm25map.study import paired, scores, strata
-from pm25map.study.results import read_results
+from pm25map.study.reading import read_results
 
 
 @pytest.fixture(scope="module")
