@@ -72,10 +72,10 @@ def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> Comp
         ],
         axis=1,
     )
-    rmse, rmse_other = _rmse(sums.sum(axis=0))
+    rmse, rmse_other = (float(value) for value in _rmse(sums.sum(axis=0)))
     nothing = Estimate(rmse - rmse_other, np.nan, np.nan)
     if len(names) < LEAST_STATIONS:
-        gain = Estimate(_gain(rmse, rmse_other), np.nan, np.nan)
+        gain = Estimate(float(_gain(rmse, rmse_other)), np.nan, np.nan)
         return Comparison(len(paired), len(names), rmse, rmse_other, nothing, gain, np.nan, np.nan)
     drawn, drawn_other = _rmse(resamples(len(names), draws, seed) @ sums)
     difference = drawn - drawn_other
@@ -86,10 +86,10 @@ def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> Comp
     return Comparison(
         n=len(paired),
         stations=len(names),
-        rmse=float(rmse),
-        rmse_other=float(rmse_other),
-        difference=interval(np.float64(rmse - rmse_other), difference),
-        gain_percent=interval(np.float64(_gain(rmse, rmse_other)), _gain(drawn, drawn_other)),
+        rmse=rmse,
+        rmse_other=rmse_other,
+        difference=interval(rmse - rmse_other, difference),
+        gain_percent=interval(float(_gain(rmse, rmse_other)), _gain(drawn, drawn_other)),
         p_bootstrap=float(min(1.0, 2 * min(below, above))),
         p_wilcoxon=1.0 if same else float(stats.wilcoxon(by_station).pvalue),
     )

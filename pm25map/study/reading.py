@@ -58,9 +58,9 @@ class Results:
                 f"{self.folder} holds no finished run of {variant} on {split}: run the matrix first"
             )
         parts = []
-        for run in runs.itertuples():
-            path = self.folder / "predictions" / f"{split}-{run.fold}-{variant}-{run.seed}.parquet"
-            parts.append(_read(path, PREDICTION_COLUMNS).assign(fold=run.fold, seed=run.seed))
+        for fold, seed in zip(runs["fold"], runs["seed"], strict=True):
+            path = self.folder / "predictions" / f"{split}-{fold}-{variant}-{seed}.parquet"
+            parts.append(_read(path, PREDICTION_COLUMNS).assign(fold=int(fold), seed=int(seed)))
         frame = pd.concat(parts, ignore_index=True)
         site = pd.Index(self.stations["site_id"]).get_indexer(pd.Index(frame["site_id"].astype(str)))
         if (site < 0).any():
@@ -73,11 +73,13 @@ class Results:
     def extras(self, kind: str) -> pd.DataFrame:
         """Read what runs left in the folder attention or importance, with split, variant, fold and seed; or nothing."""
         parts = []
-        for run in self.done.itertuples():
-            path = self.folder / kind / f"{run.split}-{run.fold}-{run.variant}-{run.seed}.parquet"
+        columns = [self.done[name].astype(str) for name in ("split", "fold", "variant", "seed")]
+        for split, fold, variant, seed in zip(*columns, strict=True):
+            path = self.folder / kind / f"{split}-{fold}-{variant}-{seed}.parquet"
             if path.is_file():
-                named = {"split": run.split, "variant": run.variant, "fold": run.fold, "seed": run.seed}
-                parts.append(_read(path, ()).assign(**named))
+                parts.append(
+                    _read(path, ()).assign(split=split, variant=variant, fold=int(fold), seed=int(seed))
+                )
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -116,13 +116,13 @@ def resamples(stations: int, draws: int = RESAMPLES, seed: int = 0) -> Floats:
     return drawn
 
 
-def interval(values: Floats, drawn: Floats) -> Estimate:
+def interval(value: float, drawn: Floats) -> Estimate:
     """Join a value with the percentile interval of its resamples."""
     known = drawn[np.isfinite(drawn)]
     if not len(known):
-        return Estimate(float(values), np.nan, np.nan)
+        return Estimate(value, np.nan, np.nan)
     low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Estimate(float(values), float(low), float(high))
+    return Estimate(value, float(low), float(high))
 
 
 def estimates(sums: Floats, draws: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
@@ -135,7 +135,7 @@ def estimates(sums: Floats, draws: int = RESAMPLES, seed: int = 0) -> dict[str, 
     if len(sums) < LEAST_STATIONS:
         return {name: Estimate(float(value), np.nan, np.nan) for name, value in whole.items()}
     drawn = scores_of_sums(resamples(len(sums), draws, seed) @ sums)
-    return {name: interval(whole[name], drawn[name]) for name in NAMES}
+    return {name: interval(float(whole[name]), drawn[name]) for name in NAMES}
 
 
 def sums_of(frame: pd.DataFrame, stations: int) -> Floats:

@@ -217,8 +217,8 @@ def fitted_embedding(seen: Evidence) -> str:
 
 def normalised_year(seen: Evidence) -> str:
     """Find inputs that tell the year: outside of the years that were learned from they have no meaning."""
-    moved = _moved_inputs(seen.base, seen.years_later, MOVED_BY_YEARS).any(axis=0)
-    told = [name for name, by_shift in zip(seen.base.inputs, moved, strict=True) if by_shift]
+    moved = np.any(_moved_inputs(seen.base, seen.years_later, MOVED_BY_YEARS), axis=0)
+    told = [name for name, by_shift in zip(seen.base.inputs, moved.tolist(), strict=True) if by_shift]
     days, number = np.unique(seen.base.days, return_inverse=True)
     today = seen.base.windows[:, -1, :].astype(np.float64)
     for i, name in enumerate(seen.base.inputs):
@@ -282,7 +282,8 @@ DETECTORS: dict[str, Callable[[Evidence], str]] = {
 
 def _moved(before: AuditMaterial, after: AuditMaterial) -> Bools:
     """Mark the rows whose windows changed: bool (row,)."""
-    return _moved_inputs(before, after, MOVED).any(axis=1)
+    moved: Bools = np.asarray(_moved_inputs(before, after, MOVED).any(axis=1))
+    return moved
 
 
 def _moved_inputs(before: AuditMaterial, after: AuditMaterial, tolerance: float) -> Bools:
