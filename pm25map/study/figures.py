@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from pm25map.base.files import replacing
 from pm25map.study import maps
@@ -60,12 +61,12 @@ def draw_scores(held: Summary) -> Figure:
     variants = [v for v in held["variants"] if any(row["variant"] == v for row in held["scores"])]
     columns = min(4, len(splits))
     rows = -(-len(splits) // columns)
-    width, height = 2.0 + 2.55 * columns, 0.95 + rows * (0.75 + 0.2 * len(variants))
+    width, height = 2.0 + 2.55 * columns, 1.15 + rows * (0.75 + 0.2 * len(variants))
     words = "RMSE over the targets of the folds that were run, µg/m³, with 95 % intervals over stations; scales differ"
     figure = sheet(width, height, "Errors by split and variant", words)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     figure.subplots_adjust(
-        left=1.95 / width, right=1 - 0.2 / width, top=1 - 1.0 / height, bottom=0.38 / height, wspace=0.1,
+        left=1.95 / width, right=1 - 0.2 / width, top=1 - 1.0 / height, bottom=0.6 / height, wspace=0.1,
         hspace=0.62 / (0.2 * len(variants) + 0.4),
     )  # fmt: skip
     for axes in panels.flat[len(splits) :]:
@@ -90,6 +91,7 @@ def draw_scores(held: Summary) -> Figure:
         axes.set_title(split, fontsize=9, loc="left", fontweight="bold")
         axes.set_yticks(range(len(variants)), variants, fontsize=8)
         axes.set_ylim(len(variants) - 0.4, -0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(axis="x", labelsize=7.5)
         _bare(axes)
     figure.text(
@@ -228,6 +230,7 @@ def draw_attention(held: Summary) -> Figure | None:
             color=_SHOWN.get(row["variant"], _NETWORK), linewidth=1.2, label=f"{row['variant']}, {row['split']}",
         )  # fmt: skip
     axes.set_xlim(length - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MultipleLocator(5))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("Days before the estimated day")
     axes.set_ylabel("Attention")

@@ -36,7 +36,7 @@ def draw_errors(results: Results, held: Summary) -> Figure | None:
     splits = [s for s in _MAPPED if s in splits] or splits[:2]
     if not splits:
         return None
-    width, height = 11.4, 0.95 + 3.25 * len(splits) + 0.75
+    width, height = 11.4, 0.95 + 3.45 * len(splits) + 0.75
     figure = sheet(
         width, height, "Errors at stations",
         "Left: RMSE of geoclip-hadamard. Right: RMSE of geoclip-hadamard minus that of none on the same days "
@@ -44,7 +44,7 @@ def draw_errors(results: Results, held: Summary) -> Figure | None:
     )  # fmt: skip
     panels = [
         [
-            _map_axes(figure, (0.2 + 5.6 * col, 0.75 + 3.25 * (len(splits) - 1 - row), 5.4, 3.0))
+            _map_axes(figure, (0.2 + 5.6 * col, 0.8 + 3.45 * (len(splits) - 1 - row), 5.4, 3.0))
             for col in (0, 1)
         ]
         for row in range(len(splits))

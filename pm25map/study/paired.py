@@ -12,6 +12,7 @@ from pm25map.study.scores import LEAST_STATIONS, RESAMPLES, Estimate, interval, 
 Floats = npt.NDArray[np.float64]
 
 _TARGET = ["site", "date", "fold"]
+_TOLD = ("truth", "distance_km", "smoke")
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,20 @@ class Comparison:
 
 
 def losses(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the squared error of every target, the mean over seeds: site, date, fold, distance_km, loss."""
+    """Give the squared error of every target, the mean over seeds: also site, date, fold and what strata ask for."""
     squared = (frame["prediction"].astype("float64") - frame["truth"].astype("float64")) ** 2
     frame = frame.assign(loss=squared)
-    grouped = frame.groupby(_TARGET, sort=False, observed=True)
-    return grouped.agg(loss=("loss", "mean"), distance_km=("distance_km", "first")).reset_index()
+    kept = [*_TARGET, "loss", *(name for name in _TOLD if name in frame)]
+    if frame["seed"].nunique() < 2:
+        return frame[kept]
+    mean = frame.groupby(_TARGET, sort=False)["loss"].mean().reset_index()
+    told = frame[kept].drop(columns="loss").drop_duplicates(_TARGET)
+    return mean.merge(told, on=_TARGET)
 
 
 def pair(variant: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Join the losses of two variants on the targets that both have: loss and loss_other beside each other."""
-    return variant.merge(other.drop(columns="distance_km"), on=_TARGET, suffixes=("", "_other"))
+    return variant.merge(other[[*_TARGET, "loss"]], on=_TARGET, suffixes=("", "_other"))
 
 
 def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> Comparison | None:

@@ -90,20 +90,46 @@ def write_report(folder: Path, page: Path) -> list[Path]:
     if (folder / "audit.json").is_file():
         held["audit"] = json.loads(_text(folder / "audit.json", "the audit"))
     # The page is made of what the file holds, to the last digit.
-    text = json.dumps(held, indent=None, separators=(",", ":"), allow_nan=False)
-    filled = render(words, json.loads(text))
+    text = packed(held)
+    filled = render(words, unpacked(text))
     pictures = figures.draw_all(results, held, page.with_suffix(""))
     numbers = page.with_suffix(".json")
     with replacing(numbers) as part:
-        part.write_text(_lines(text) + "\n")
+        part.write_text(text)
     with replacing(page) as part:
         part.write_text(filled)
     return [page, numbers, *pictures]
 
 
-def _lines(text: str) -> str:
-    """Break compact JSON after every row, so that a change of one row is a change of one line."""
-    return text.replace("},{", "},\n{").replace('":[{', '":[\n{')
+_TABLES = ("runs", "folds", "scores", "paired")
+
+
+def packed(held: Summary) -> str:
+    """Write a summary as JSON, its long tables as columns and rows, a row a line."""
+    small: Summary = dict(held)
+    for name in _TABLES:
+        columns = list(dict.fromkeys(key for row in held[name] for key in row))
+        small[name] = {"columns": columns, "rows": [[row.get(key) for key in columns] for row in held[name]]}
+    parts = []
+    for name, value in small.items():
+        if name in _TABLES:
+            rows = ",\n".join(_compact(row) for row in value["rows"])
+            parts.append(f'"{name}": {{"columns": {_compact(value["columns"])}, "rows": [\n{rows}]}}')
+        else:
+            parts.append(f'"{name}": {_compact(value)}')
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def unpacked(text: str) -> Summary:
+    """Read what `packed` wrote."""
+    held: Summary = json.loads(text)
+    for name in _TABLES:
+        held[name] = [dict(zip(held[name]["columns"], row, strict=True)) for row in held[name]["rows"]]
+    return held
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=str)
 
 
 def _text(path: Path, what: str) -> str:

@@ -17,6 +17,7 @@ stations is a weight for each station's sums and a thousand resamples are one ma
 count a target once: a station's sums are the means of its seeds'.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,10 +107,12 @@ def scores_of_sums(sums: Floats) -> dict[str, Floats]:
         }
 
 
+@functools.lru_cache(maxsize=16)
 def resamples(stations: int, draws: int = RESAMPLES, seed: int = 0) -> Floats:
     """Draw stations with replacement: how often each is drawn, float64 (draw, station).
 
-    The same stations and seed give the same draws, so differences between variants are paired.
+    The same stations and seed give the same draws, so differences between variants are paired. Treat them as
+    read-only: the last ones are kept.
     """
     rng = np.random.default_rng(seed)
     drawn: Floats = rng.multinomial(stations, np.full(stations, 1 / stations), size=draws).astype(np.float64)

@@ -43,16 +43,18 @@ def strata(frame: pd.DataFrame, stations: pd.DataFrame) -> dict[tuple[str, str],
     truth = np.maximum(frame["truth"].to_numpy(dtype=np.float64), 0.0)
     concentration = np.minimum(class_index(truth), len(CONCENTRATIONS) - 1)
     season = frame["date"].dt.month.to_numpy() % 12 // 3
-    region = stations["region"].astype("str").to_numpy()[frame["site"]]
+    regions, number = np.unique(stations["region"].to_numpy(dtype=str), return_inverse=True)
+    region = number[frame["site"]]
     urban = stations["urban"].to_numpy(dtype=bool)[frame["site"]]
     distance = distance_class(frame["distance_km"].to_numpy(dtype=np.float64))
     # HMS is drawn for some years only: a column of nulls, or none, says that nobody looked.
-    seen = frame["smoke"] if "smoke" in frame else pd.Series(pd.NA, index=frame.index)
-    smoke = seen.map({True: 0, False: 1}).fillna(2).to_numpy(dtype=np.int64)
+    smoke = np.full(len(frame), 2)
+    if "smoke" in frame:
+        smoke = frame["smoke"].map({True: 0, False: 1}).fillna(2).to_numpy(dtype=np.int64)
     parts: dict[tuple[str, str], Mask] = {(ALL, ALL): np.ones(len(frame), dtype=np.bool_)}
     parts |= {("concentration", name): concentration == i for i, name in enumerate(CONCENTRATIONS)}
     parts |= {("season", name): season == i for i, name in enumerate(SEASONS)}
-    parts |= {("region", name): region == name for name in sorted(set(stations["region"].astype("str")))}
+    parts |= {("region", str(name)): region == i for i, name in enumerate(regions)}
     parts |= {("smoke", name): smoke == i for i, name in enumerate(SMOKE)}
     parts |= {("setting", "urban"): urban, ("setting", "rural"): ~urban}
     parts |= {("distance", name): distance == i for i, name in enumerate(distance_words())}

@@ -175,16 +175,12 @@ def _pairs(split: str, frames: dict[str, pd.DataFrame], stations: pd.DataFrame, 
     rows: list[Summary] = []
     for variant, other in asked:
         rows_of_both = paired.pair(losses[variant], losses[other])
-        truth = (
-            frames[variant]
-            .drop_duplicates(["site", "date", "fold"])
-            .set_index(["site", "date", "fold"])["truth"]
-        )
-        keys = pd.MultiIndex.from_frame(rows_of_both[["site", "date", "fold"]])
-        parts = strata(rows_of_both.assign(truth=truth.reindex(keys).to_numpy()), stations)
-        in_parts = variant == ENCODED or other == PLAIN
+        parts = strata(rows_of_both, stations)
+        kinds: tuple[str, ...] = PAIRED_KINDS if (variant, other) == (ENCODED, PLAIN) else (ALL,)
+        if other == PLAIN and variant in networks and variant != ENCODED:
+            kinds = (ALL, "distance", "region")
         for (kind, name), mask in parts.items():
-            if kind not in PAIRED_KINDS or (kind != ALL and not in_parts):
+            if kind not in kinds:
                 continue
             found = paired.compare(rows_of_both[mask], draws)
             if found is None:
