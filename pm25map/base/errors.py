@@ -45,8 +45,12 @@ class BadConfig(Pm25mapError):
     """A configuration file has an unknown key or a value out of range."""
 
 
+class BadSplit(Pm25mapError):
+    """A split leaves nothing to learn from, or nothing to judge."""
+
+
 class BadStudy(Pm25mapError):
-    """A folder of a study's results lacks a table, a column or a run, or a material cannot be audited."""
+    """A folder of a study's results lacks a table, a column or a run, or holds runs of another protocol; or cannot be audited."""
 
 
 class ParityFailed(Pm25mapError):

@@ -1,1 +1,1 @@
-"""The study: which geolocation generalizes, measured without leaks on real monitors."""
+"""The study: which geolocation generalizes, on stations and in regions that were never seen."""
