@@ -42,7 +42,8 @@ def made(tmp_path_factory):
     page.with_suffix(".yaml").write_text(PROTOCOL)
     results = study_world.results(folder / "results")
     audit = {"stations": 40, "days": ["2020-12-01", "2021-01-10"]}
-    audit["findings"] = [{"leak": "POC twins", "evidence": "", "planted": "two stand within 100 m"}]
+    clean = {"study": "", "train": ""}
+    audit["findings"] = [{"leak": "POC twins", "evidence": clean, "planted": "two stand within 100 m"}]
     (results / "audit.json").write_text(json.dumps(audit))
     return results, page, write_report(results, page)
 

@@ -50,7 +50,7 @@ class BadSplit(Pm25mapError):
 
 
 class BadStudy(Pm25mapError):
-    """A folder of a study's results lacks a table, a column or a run, or holds runs of another protocol; or cannot be audited."""
+    """A folder of a study's results lacks a table, a column or a run, or is of another protocol; or no audit is possible."""
 
 
 class ParityFailed(Pm25mapError):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pm25map.study.audit.material import AuditWorld
 
 PATH = click.Path(path_type=Path)
+VARIANT_OF = {"none": "none", "latlon": "latlon", "sincos": "sincos", "geoclip": "geoclip-hadamard"}
+"""The study's variant for the geolocation of a model."""
 
 
 @click.command()
@@ -53,15 +55,16 @@ def command(
 ) -> None:
     """Search what training is given for leaks of the truth, and prove that the search would find them.
 
-    Ten kinds of leak are planted one after another, and each has to be found; in the pipeline as it is, none may
-    be. A search changes the truth (ug/m3) and predictors of stations or days and watches which inputs, labels,
-    scales and places move. Takes about a minute. Exit code 3 if the pipeline leaks or a planted leak is missed.
+    Ten kinds of leak are planted one after another, and each has to be found; in what a study's matrix and
+    pm25map train make of the same stations, none may be. A search changes the truth (ug/m3) and predictors of
+    stations or days and watches which inputs, labels, scales and places move. Takes about a minute. Exit code 3 if a pipeline leaks or a planted leak is missed.
 
     \b
     Try: pm25map audit --monitors aqs --predictors static.zarr
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadStudy
     from pm25map.model.card import load_model
+    from pm25map.study.audit.folds import study_pipeline
     from pm25map.study.audit.run import audit
     from pm25map.study.audit.shipped import train_pipeline
     from pm25map.study.audit.worlds import INVENTED_FEATURES, invented_world, real_world
@@ -84,8 +87,12 @@ def command(
         world = invented_world(seed, min(stations, 80))
         what = "an invented world"
     with progress_bar("searching, leak by leak") as progress:
-        found = audit(train_pipeline(features, geolocation, seed), world, seed, progress)
-    leaks = [one.leak for one in found if one.evidence]
+        pipelines = {
+            "study": study_pipeline(features, VARIANT_OF[geolocation], seed=seed),
+            "train": train_pipeline(features, geolocation, seed),
+        }
+        found = audit(pipelines, world, seed, progress)
+    leaks = [one.leak for one in found if any(one.evidence.values())]
     missed = [one.leak for one in found if not one.planted]
     if as_json:
         rows = [{"leak": one.leak, "evidence": one.evidence, "planted": one.planted} for one in found]
@@ -93,13 +100,16 @@ def command(
         click.echo(json.dumps({"stations": len(world.site_ids), "days": days, "findings": rows}, indent=1))
     else:
         click.echo(f"{what}: {len(world.site_ids)} stations, {world.days[0]} to {world.days[-1]}")
-        click.echo(f"{'leak':<32}{'planted':<11}as it is")
+        click.echo(f"{'leak':<32}{'planted':<11}{'in the study':<14}in pm25map train")
         for one in found:
-            click.echo(
-                f"{one.leak:<32}{'found' if one.planted else 'MISSED':<11}{one.evidence or 'not found'}"
-            )
+            said = (f"{'FOUND' if text else 'not found':<14}" for text in one.evidence.values())
+            click.echo(f"{one.leak:<32}{'found' if one.planted else 'MISSED':<11}{''.join(said)}".rstrip())
+        for one in found:
+            for name, text in one.evidence.items():
+                if text:
+                    click.echo(f"{one.leak} in {name}: {text}")
         click.echo(
-            f"{len(found) - len(missed)} of {len(found)} planted leaks found; {len(leaks)} in the pipeline as it is"
+            f"{len(found) - len(missed)} of {len(found)} planted leaks found; {len(leaks)} in the pipelines as they are"
         )
     if leaks or missed:
         sys.exit(3)

@@ -15,7 +15,9 @@ import yaml
 from pm25map.base.errors import BadStudy
 from pm25map.base.files import replacing
 from pm25map.study import figures, phrases, tables
+from pm25map.study.config import read_study
 from pm25map.study.reading import read_results
+from pm25map.study.results import PROTOCOL
 from pm25map.study.summary import Summary, summarise
 
 _HOLE = re.compile(r"\{\{([^{}]+)\}\}")
@@ -85,6 +87,12 @@ def write_report(folder: Path, page: Path) -> list[Path]:
     words = _text(template, "the words of the page")
     protocol = page.with_suffix(".yaml")
     configuration = yaml.safe_load(_text(protocol, "the protocol")) if protocol.is_file() else {}
+    if configuration and (folder / PROTOCOL).is_file():
+        claimed = json.loads(_text(folder / PROTOCOL, "what the folder is for"))["protocol"]
+        if claimed != read_study(protocol).identity():
+            raise BadStudy(
+                f"{folder} holds runs of another protocol than {protocol}: name its page with --page"
+            )
     results = read_results(folder)
     held = summarise(results, configuration)
     if (folder / "audit.json").is_file():

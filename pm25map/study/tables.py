@@ -229,12 +229,17 @@ def audit(held: Summary) -> str:
     told = held.get("audit")
     if told is None:
         return "The audit was not run on this machine."
+    names = list(told["findings"][0]["evidence"])
     rows = [
-        [row["leak"], "found" if row["planted"] else "**missed**", row["evidence"] or "not found"]
+        [
+            row["leak"],
+            row["planted"] or "**missed**",
+            *(row["evidence"][name] or "not found" for name in names),
+        ]
         for row in told["findings"]
     ]
     words = f"{told['stations']} stations, {told['days'][0]} to {told['days'][1]}:\n\n"
-    return words + table(["leak", "planted", "in the pipeline as it is"], rows)
+    return words + table(["leak", "planted, it is found by", *(f"as it is: {name}" for name in names)], rows)
 
 
 def importance(held: Summary, most: str = "8") -> str:

@@ -1,4 +1,4 @@
-"""An audit from end to end: the pipeline as it is, then with each of ten leaks planted in it."""
+"""An audit from end to end: pipelines as they are, then one of them with each of ten leaks planted in it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class Finding:
 
     Attributes:
         leak: its name.
-        evidence: what was found in the pipeline as it is, in words; empty: nothing.
+        evidence: what was found in each pipeline as it is, in words; empty: nothing.
         planted: what was found once the leak was planted; empty: nothing, so the search is blind.
     """
 
     leak: str
-    evidence: str
+    evidence: dict[str, str]
     planted: str
 
 
@@ -30,28 +30,41 @@ def search(pipeline: Pipeline, world: AuditWorld, seed: int = 0) -> dict[str, st
 
 
 def audit(
-    pipeline: Pipeline,
+    pipelines: dict[str, Pipeline],
     world: AuditWorld,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Finding, ...]:
-    """Search a pipeline as it is, and prove on planted leaks that each search would have found its own.
+    """Search pipelines as they are, and prove on planted leaks that each search would have found its own.
 
     Args:
-        pipeline: to audit.
-        world: of stations; the clean pipeline is run on it and on five changes of it, once.
+        pipelines: to audit, by name; leaks are planted into the first.
+        world: of stations; each pipeline is run on it and on five changes of it, once.
         seed: of what is changed and what is planted.
         progress: called with the searches done and in all.
 
     Raises:
-        BadStudy: the fold has too few stations to look at.
+        BadStudy: a fold has too few stations to look at.
     """
-    once = remembered(pipeline)
-    clean = search(once, world, seed)
-    findings = []
-    for done, leak in enumerate(PLANTS, start=1):
-        seen = gather(plant(leak, once, seed), world, seed)
-        findings.append(Finding(leak, clean[leak], DETECTORS[leak](seen)))
+    total = len(pipelines) + len(PLANTS)
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
         if progress is not None:
-            progress(done, len(PLANTS))
+            progress(done, total)
+
+    once = {name: remembered(pipeline) for name, pipeline in pipelines.items()}
+    clean = {}
+    for name, pipeline in once.items():
+        clean[name] = search(pipeline, world, seed)
+        tell()
+    first = next(iter(once.values()))
+    findings = []
+    for leak in PLANTS:
+        seen = gather(plant(leak, first, seed), world, seed)
+        evidence = {name: found[leak] for name, found in clean.items()}
+        findings.append(Finding(leak, evidence, DETECTORS[leak](seen)))
+        tell()
     return tuple(findings)
