@@ -57,7 +57,8 @@ def command(
 
     Ten kinds of leak are planted one after another, and each has to be found; in what a study's matrix and
     pm25map train make of the same stations, none may be. A search changes the truth (ug/m3) and predictors of
-    stations or days and watches which inputs, labels, scales and places move. Takes about a minute. Exit code 3 if a pipeline leaks or a planted leak is missed.
+    stations or days and watches which inputs, labels, scales and places move. It takes about a minute. Exit
+    code 3 if a pipeline leaks or a planted leak is missed.
 
     \b
     Try: pm25map audit --monitors aqs --predictors static.zarr
