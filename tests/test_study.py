@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from pm25map.predictors.reader import open_predictors
 from pm25map.study import fitting, matrix, results, variants
 from pm25map.study.config import StudyConfig, read_study
 from pm25map.study.material import Stations, prepare_fields, read_fold, read_material
-from pm25map.study.splits import Fold, make_split
+from pm25map.study.splits import SPLITS, Fold, make_split
 
 STATIONS = 30
 PROTOCOL = {
@@ -292,6 +293,14 @@ def test_a_protocol_that_is_wrong_is_refused_in_one_line(changes, said, tmp_path
     with pytest.raises(BadConfig, match=said) as error:
         read_study(path)
     assert "\n" not in str(error.value) and "study.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["study.yaml", "study-full.yaml"])
+def test_the_protocols_of_the_documents_can_be_read(name):
+    config = read_study(Path(__file__).parents[1] / "docs" / name)
+    assert set(config.splits) == set(SPLITS) and set(config.variants) == set(variants.VARIANTS)
+    runs = matrix.plan_runs(config)
+    assert len({run.id for run in runs}) == len(runs)
 
 
 def test_a_fold_that_a_split_does_not_have_is_refused(monitors, store, tmp_path):
