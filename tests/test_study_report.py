@@ -104,8 +104,8 @@ def test_words_follow_the_intervals(held):
     assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none") == "better than"
     assert phrases.verdict(held, "stations-10", "latlon", "none") == "worse than"
     far = ("distance", "100-200 km")
-    assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none", *far) == "not told apart from"
-    assert phrases.verdict(held, "stations-10", "satclip-hadamard", "none") == "not compared with"
+    assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none", *far) == "not told apart"
+    assert phrases.verdict(held, "stations-10", "satclip-hadamard", "none") == "not compared"
     assert phrases.best(held, "stations-10", "baseline") == "kriging"
     assert phrases.best(held, "stations-10", "network") == "geoclip-hadamard"
     assert phrases.gain(held, "stations-10", "geoclip-hadamard", "none").startswith("+2")
@@ -131,7 +131,7 @@ def test_every_picture_is_drawn_and_shows_something(made):
 
 
 def test_a_template_that_asks_for_what_there_is_not_is_refused(held):
-    with pytest.raises(BadStudy, match="there are protocol, record"):
+    with pytest.raises(BadStudy, match="there are answers, protocol"):
         render("{{no-such}}", held)
     with pytest.raises(BadStudy, match="lacks a word"):
         render("{{gain stations-10}}", held)

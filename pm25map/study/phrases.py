@@ -25,6 +25,17 @@ def pair_of(
     return next((row for row in held["paired"] if tuple(row[key] for key in keys) == wanted), None)
 
 
+def folds_of(held: Summary, split: str, variant: str = "") -> set[int]:
+    """Give the folds of a split that a variant ran; that anything ran, where none is named."""
+    rows = (row for row in held["folds"] if row["split"] == split and variant in ("", row["variant"]))
+    return {fold for row in rows for fold in row["folds"]}
+
+
+def same_folds(held: Summary, split: str, variant: str, other: str) -> bool:
+    """Tell whether two variants ran the same folds of a split, so that their scores are of the same targets."""
+    return folds_of(held, split, variant) == folds_of(held, split, other)
+
+
 def number(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
     """Write a number; a dash where nothing can be said."""
     if value is None:
@@ -55,28 +66,33 @@ def gain(held: Summary, split: str, variant: str, other: str, kind: str = ALL, s
 
 
 def verdict(held: Summary, split: str, variant: str, other: str, kind: str = ALL, stratum: str = ALL) -> str:
-    """Say what the interval of the gain says: better than, worse than, or not told apart from."""
+    """Say what the interval of the gain says: better than, worse than, or not told apart."""
     row = pair_of(held, split, variant, _named(held, split, other), kind, stratum)
     if row is None:
-        return "not compared with"
+        return "not compared"
     _, low, high = row["gain_percent"]
     if low is None or high is None or low <= 0 <= high:
-        return "not told apart from"
+        return "not told apart"
     return "better than" if low > 0 else "worse than"
 
 
 def best(held: Summary, split: str, kind: str = "variant") -> str:
-    """Name the variant, network or baseline of the lowest RMSE on a split."""
+    """Name the variant, network or baseline of the lowest RMSE on a split, of those that ran all its folds."""
+    whole = folds_of(held, split)
     rows = [row for row in held["scores"] if row["split"] == split and row["kind"] == ALL]
+    rows = [row for row in rows if folds_of(held, split, row["variant"]) == whole]
     if kind != "variant":
         rows = [row for row in rows if (row["variant"] in BASELINES) == (kind == "baseline")]
     return min(rows, key=lambda row: row["rmse"][0])["variant"] if rows else NOT_RUN
 
 
 def ratio(held: Summary, split: str, variant: str, other: str, name: str) -> str:
-    """Write the ratio of two variants' errors."""
-    mine, theirs = (row_of(held, split, _named(held, split, one)) for one in (variant, other))
-    return NOT_RUN if mine is None or theirs is None else f"{mine[name][0] / theirs[name][0]:.3f}"
+    """Write the ratio of two variants' errors over the same folds."""
+    names = [_named(held, split, one) for one in (variant, other)]
+    mine, theirs = (row_of(held, split, one) for one in names)
+    if mine is None or theirs is None or not same_folds(held, split, *names):
+        return NOT_RUN
+    return f"{mine[name][0] / theirs[name][0]:.3f}"
 
 
 def bar(held: Summary, split: str, variant: str, other: str, name: str, most: str) -> str:
@@ -91,7 +107,7 @@ def survives(held: Summary, split: str) -> str:
     """Say how much of the published gain in R2 is there in ours: per cent."""
     published = {ours: theirs[1] - theirs[0] for _, ours, *theirs in GAINS}[split]
     plain, encoded = row_of(held, split, "none"), row_of(held, split, "geoclip-hadamard")
-    if plain is None or encoded is None:
+    if plain is None or encoded is None or not same_folds(held, split, "none", "geoclip-hadamard"):
         return NOT_RUN
     return f"{100 * (encoded['r2'][0] - plain['r2'][0]) / published:.0f} %"
 

@@ -23,6 +23,7 @@ from pm25map.study.summary import Summary, summarise
 _HOLE = re.compile(r"\{\{([^{}]+)\}\}")
 
 FILLS: dict[str, Callable[..., str]] = {
+    "answers": tables.answers,
     "protocol": tables.protocol,
     "record": tables.record,
     "scores": tables.scores,

@@ -4,7 +4,17 @@ import datetime as dt
 from statistics import mean, stdev
 from typing import Any
 
-from pm25map.study.phrases import NOT_RUN, number, pair_of, row_of, with_interval
+from pm25map.study.phrases import (
+    NOT_RUN,
+    best,
+    folds_of,
+    number,
+    pair_of,
+    row_of,
+    same_folds,
+    verdict,
+    with_interval,
+)
 from pm25map.study.published import GAINS, PUBLISHED
 from pm25map.study.strata import ALL, distance_words
 from pm25map.study.summary import ENCODED, PLAIN, Summary
@@ -24,6 +34,27 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """Lay rows out as Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def answers(held: Summary, variant: str, other: str, *splits: str) -> str:
+    """Answer for each split whether a variant is better than another: errors on the same targets, gain, verdict."""
+    rows, missing = [], []
+    for split in splits:
+        against = best(held, split, other.removeprefix("best-")) if other.startswith("best-") else other
+        row = pair_of(held, split, variant, against)
+        if row is None:
+            missing.append(split)
+            continue
+        gain = with_interval(row["gain_percent"], 1, signed=True)
+        values = [f"{row['n']:,}", number(row["rmse_other"]), number(row["rmse"]), gain]
+        rows.append(
+            [split, f"`{against}`", *values, verdict(held, split, variant, against).removesuffix(" than")]
+        )
+    head = ["split", "against", "targets", "its RMSE", f"RMSE of `{variant}`", "gain, %", "so it is"]
+    lines = [table(head, rows)] if rows else []
+    if missing:
+        lines.append(f"`{variant}` and what it is compared with were not both run on {', '.join(missing)}.")
+    return "\n\n".join(lines)
 
 
 def protocol(held: Summary) -> str:
@@ -79,7 +110,8 @@ def scores(held: Summary, group: str, name: str) -> str:
     digits = 3 if name.startswith("r2") else 2
     best = {}
     for split in splits:
-        there = [row[name][0] for v in held["variants"] if (row := row_of(held, split, v))]
+        whole = [v for v in held["variants"] if folds_of(held, split, v) == folds_of(held, split)]
+        there = [row[name][0] for v in whole if (row := row_of(held, split, v))]
         known = [value for value in there if value is not None]
         best[split] = (max(known) if name == "r2" else min(known)) if known else None
     rows = []
@@ -88,6 +120,9 @@ def scores(held: Summary, group: str, name: str) -> str:
         for split in splits:
             row = row_of(held, split, variant)
             text = NOT_RUN if row is None else with_interval(row[name], digits)
+            mine = folds_of(held, split, variant)
+            if row is not None and mine != folds_of(held, split):
+                text += f", fold {', '.join(map(str, sorted(mine)))} only"
             cells.append(f"**{text}**" if row is not None and row[name][0] == best[split] else text)
         rows.append([f"`{variant}`", *cells])
     return table(["variant", *splits], rows)
@@ -189,7 +224,7 @@ def published_gains(held: Summary) -> str:
     for what, split, plain, encoded in GAINS:
         mine, other = row_of(held, split, ENCODED), row_of(held, split, PLAIN)
         pair = pair_of(held, split, ENCODED, PLAIN)
-        if mine is None or other is None or pair is None:
+        if mine is None or other is None or pair is None or not same_folds(held, split, ENCODED, PLAIN):
             rows.append([what, number(encoded - plain, 3, signed=True), NOT_RUN, "-", "-"])
             continue
         ours = mine["r2"][0] - other["r2"][0]
