@@ -234,7 +234,7 @@ def draw_attention(held: Summary) -> Figure | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("Days before the estimated day")
     axes.set_ylabel("Attention")
-    axes.legend(loc="upper left", fontsize=8, frameon=False)
+    axes.legend(loc="upper center", fontsize=8, frameon=False)
     _bare(axes, "y")
     return figure
 

@@ -25,6 +25,8 @@ _CHANGE_ENDS = (-5.0, -2.0, -1.0, -0.5, -0.2, -0.05, 0.05, 0.2, 0.5, 1.0, 2.0, 5
 """ug m-3: where the colours change; within 0.05 it is white."""
 _MAPPED = ("stations-10", "checkerboard-8-2", "west-to-east")
 TABLEAU = [f"C{i}" for i in range(10)]
+_BY_DAY = ("random-10", "leave-year-out")
+"""Splits that part days: drawn as days and stations."""
 _STRIP_STATIONS = 60
 """Stations of the picture of a split that parts days."""
 
@@ -83,6 +85,7 @@ def draw_splits(results: Results, held: Summary) -> Figure | None:
     judged = {split: frame for split, frame in judged.items() if len(frame)}
     if not judged:
         return None
+    days = np.unique(np.concatenate([frame["date"].unique() for frame in judged.values()]))
     columns = min(3, len(judged))
     rows = -(-len(judged) // columns)
     width, height = 0.4 + 3.85 * columns, 0.85 + 2.6 * rows
@@ -95,11 +98,11 @@ def draw_splits(results: Results, held: Summary) -> Figure | None:
         col, row = i % columns, i // columns
         box = (0.2 + 3.85 * col, height - 0.85 - 2.6 * (row + 1) + 0.15, 3.65, 2.2)
         folds = sorted(set(frame["fold"]))
-        if frame.groupby("site")["fold"].nunique().max() > 1:
+        if split in _BY_DAY:
             axes = figure.add_axes(
                 (box[0] / width + 0.02, box[1] / height + 0.02, 3.4 / width, 1.95 / height)
             )
-            _strip(axes, frame, folds)
+            _strip(axes, frame, folds, days)
         else:
             axes = _map_axes(figure, box)
             one = frame.groupby("site")["fold"].first()
@@ -125,12 +128,11 @@ def _judged(results: Results, split: str, variants: list[str]) -> pd.DataFrame:
     return results.predictions(split, chosen)[["site", "date", "fold"]].drop_duplicates()
 
 
-def _strip(axes: Axes, frame: pd.DataFrame, folds: list[int]) -> None:
+def _strip(axes: Axes, frame: pd.DataFrame, folds: list[int], days: npt.NDArray[np.datetime64]) -> None:
     """Draw days from left to right and some stations from top to bottom, each cell in its fold's colour."""
     sites = np.sort(frame["site"].unique())
     sites = sites[np.linspace(0, len(sites) - 1, min(_STRIP_STATIONS, len(sites))).astype(int)]
     part = frame[frame["site"].isin(sites)]
-    days = np.sort(frame["date"].unique())
     image = np.full((len(sites), len(days)), np.nan)
     row, col = np.searchsorted(sites, part["site"]), np.searchsorted(days, part["date"])
     image[row, col] = np.searchsorted(folds, part["fold"]) % 10

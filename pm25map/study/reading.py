@@ -17,6 +17,7 @@ import pyarrow
 import pyarrow.parquet as pq
 
 from pm25map.base.errors import BadStudy
+from pm25map.study.results import read_rows
 
 DONE = "done"
 RUN_COLUMNS = ("split", "fold", "variant", "seed", "status", "reason")
@@ -87,12 +88,14 @@ class Results:
 
 
 def read_results(folder: Path) -> Results:
-    """Open a folder of results.
+    """Open a folder of results, of a matrix that ended or is under way.
 
     Raises:
         BadStudy: a table is missing or lacks columns, or no run ended well.
     """
-    runs = _read(folder / "runs.parquet", RUN_COLUMNS)
+    # The rows of single runs are there while a matrix is still under way; the table of all, once it ended.
+    part = any((folder / "runs").glob("*.parquet"))
+    runs = read_rows(folder).to_pandas() if part else _read(folder / "runs.parquet", RUN_COLUMNS)
     stations = _read(folder / "stations.parquet", STATION_COLUMNS).astype({"site_id": "str"})
     runs = runs.sort_values(["split", "variant", "fold", "seed"], ignore_index=True)
     twice = runs.duplicated(["split", "variant", "fold", "seed"])
