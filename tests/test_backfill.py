@@ -425,3 +425,100 @@ def test_the_user_stops_it_and_goes_on(world, run, tmp_path, monkeypatch):
     assert run(*backfill(world)).exit_code == 0
     assert run(*backfill(world, out="other")).exit_code == 0
     assert maps(tmp_path / "maps") == maps(tmp_path / "other")
+
+
+def cut_off_before_its_maps(run, line, monkeypatch):
+    """A run whose blocks are all staged, and none of whose maps is made."""
+    from pm25map.raster.backfill import run as loop
+
+    def cut(self, state):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Backfill, "_assemble", cut)
+        run(*line)
+
+
+def test_a_run_cut_off_may_go_on_with_blocks_of_another_size(world, run, tmp_path, monkeypatch):
+    cut_off_before_its_maps(run, backfill(world, "--block-size", 3), monkeypatch)
+    assert run(*backfill(world, "--block-size", 5)).exit_code == 0
+    assert run(*backfill(world, out="other")).exit_code == 0
+    assert maps(tmp_path / "maps") == maps(tmp_path / "other")
+
+
+def test_what_is_staged_for_maps_that_stand_is_swept_away(world, run, tmp_path, monkeypatch):
+    """A run killed while it removed what it had staged; and one of blocks that nobody will ask for again."""
+    staged = tmp_path / "maps" / ".pm25map" / "stage"
+    cut_off_before_its_maps(run, backfill(world, "--block-size", 3), monkeypatch)
+    cut_off_before_its_maps(run, backfill(world), monkeypatch)
+    kept = {path: path.read_bytes() for path in staged.rglob("*.rows")}
+    assert run(*backfill(world)).exit_code == 0
+    for path, content in kept.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    assert "0 to do, 10 done" in run(*backfill(world)).output
+    assert not staged.exists()
+
+
+def test_what_is_staged_for_days_that_were_not_asked_for_stays(world, run, tmp_path, monkeypatch):
+    cut_off_before_its_maps(run, backfill(world), monkeypatch)
+    assert run(*backfill(world, end=DAYS[2])).exit_code == 0
+    planned = json.loads(run("plan", *backfill(world)[1:], "--json").output)["planned"]
+    assert planned["estimates"] == 0
+
+
+def test_a_damaged_item_is_made_again_where_it_is_asked_for_and_left_out_where_not(world, run, tmp_path):
+    run(*backfill(world, end=DAYS[2]))
+    whole = maps(tmp_path / "maps")
+    item = tmp_path / "maps" / "2020" / f"pm25_{DAYS[0]}.json"
+    item.write_text(item.read_text().replace('"bbox"', '"bax"'))
+    done = run(*backfill(world, start=DAYS[1], end=DAYS[2]))
+    assert done.exit_code == 0
+    assert f"leaves out 2020/pm25_{DAYS[0]}.json" in done.output
+    collection = json.loads((tmp_path / "maps" / "collection.json").read_text())
+    assert sum(link["rel"] == "item" for link in collection["links"]) == 2
+    again = run(*backfill(world, end=DAYS[2]))
+    assert "1 to do, 2 done" in again.output
+    assert maps(tmp_path / "maps") == whole
+
+
+def test_files_that_others_spoiled_stop_nothing(world, run, tmp_path):
+    """A log with a line that is no JSON, an engine file that is none, and a name that is no day's."""
+    run(*backfill(world, end=DAYS[1]))
+    folder = tmp_path / "maps"
+    with (folder / "backfill.jsonl").open("ab") as log:
+        log.write(b"\0\0\xff garbage\n[]\n")
+    (folder / ".pm25map" / "engine.json").write_text("{")
+    (folder / "2020" / "pm25_2020-13-45.tif").touch()
+    done = run(*backfill(world, "--engine", "auto", end=DAYS[2]))
+    assert done.exit_code == 0, done.output
+    assert "1 to do, 2 done" in done.output
+    lines = (folder / "backfill.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["day"] for line in lines if b"done" in line] == [str(day) for day in DAYS[:3]]
+    assert run("verify", "maps", *world.words()).exit_code == 0
+
+
+def test_a_trial_of_predictors_that_cannot_be_read_ends(run, tmp_path_factory):
+    world = build_world(tmp_path_factory.mktemp("unreadable"), LENGTH)
+    damage(world.folder / "world.zarr", 0)
+    words = backfill(world, "--block-size", 50, "--calibrate", 0.2, end=DAYS[3])[1:]
+    planned = run("plan", *words)
+    assert planned.exit_code == 1
+    assert "neighbours_idw9" in str(planned.exception)
+    assert "--calibrate 0" in str(planned.exception)
+
+
+def test_days_before_all_calendars_are_one_line(world, run):
+    from pm25map.base.errors import BadDate
+
+    refused = run("plan", *backfill(world, start="0001-01-01", end="0001-01-02")[1:])
+    assert isinstance(refused.exception, BadDate)
+
+
+def test_boxes_that_hardly_differ_are_told_apart(world):
+    from pm25map.raster.inputs import part_of
+
+    west, south, east, north = -96.00001, 40.0, -95.0, 41.0
+    parts = [part_of(world.grid, (west + nudge, south, east, north), None) for nudge in (0.0, 0.00003)]
+    assert parts[0].words != parts[1].words
+    assert part_of(world.grid, (west, south, east, north), None).options[1:3] == ("-96.00001", "40")

@@ -178,6 +178,44 @@ def test_a_scheduler_that_does_not_answer_is_one_line(world, tmp_path, monkeypat
         pass
 
 
+def test_workers_that_come_late_are_counted():
+    distributed = pytest.importorskip("distributed")
+    from pm25map.raster.backfill.crew import hire
+
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        hire(cluster.scheduler_address, 1) as crew,
+    ):
+        assert crew.workers() == 1
+        cluster.scale(2)
+        client.wait_for_workers(2, timeout=30)
+        assert crew.workers() == 2
+
+
+def test_of_two_that_take_over_a_lock_one_has_it(bucket, monkeypatch):
+    """Both watched it beat no more; the second removes what the first has just made."""
+    from pm25map.base.errors import BadOutput
+    from pm25map.base.storage import location, open_folder
+    from pm25map.raster.backfill import lock
+
+    folder = open_folder(location(f"{bucket}/maps"))
+    folder.write(lock._LOCK, b"left behind")
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 2:  # the first has made its lock, and waits whether it stays
+            folder.write(lock._LOCK, b"the second's")
+
+    monkeypatch.setattr(lock.time, "sleep", nap)
+    with pytest.raises(BadOutput, match="just begun"), lock.only_one(folder):
+        pass
+    assert folder.read(lock._LOCK) == b"the second's"
+
+
 @pytest.fixture
 def bucket(monkeypatch):
     """A real object store on this machine."""
@@ -218,7 +256,7 @@ def test_store_and_maps_may_live_in_an_object_store(world, quiet, bucket):
         assert folder.read(name) == expected[name]
     assert len([name for name in folder.names("2020") if name.endswith(".json")]) == 10
     assert "0 to do, 10 done" in call(line)
-    assert list(folder.names(".pm25map")) == []
+    assert list(folder.names(".pm25map")) == [".pm25map/engine.json"]  # neither stage nor lock is left
     line = ["verify", f"{bucket}/maps", *line[line.index("--model") : line.index("--calibrate")]]
     assert "10 of 10" in call(line)
 

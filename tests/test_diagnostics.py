@@ -118,6 +118,29 @@ def test_a_front_is_no_stripe(rng, land):
     assert find_stripes(value, level(land), land) == []
 
 
+@pytest.fixture
+def half_rough(rng):
+    """Texture as at the edge of a plume: rough in the west, smooth in the east of column 80; all of it land."""
+    land = np.ones(SHAPE, dtype=bool)
+    return (np.where(np.arange(SHAPE[1]) < 80, 0.15, 0.01) * rng.normal(size=SHAPE)).astype(np.float32), land
+
+
+def test_a_stripe_beside_rough_texture_is_found(half_rough):
+    value, land = half_rough
+    cells = np.zeros(SHAPE, dtype=bool)
+    cells[50, 88:113] = True
+    value[cells] += 0.06
+    assert overlap(find_stripes(value, level(land), land), cells) > 0.6
+
+
+def test_a_seam_is_found_by_the_smooth_part_of_its_border(half_rough):
+    value, land = half_rough
+    value[64:] += 0.02
+    tiles = np.repeat((np.arange(SHAPE[0]) >= 64).astype(np.int32)[:, None], SHAPE[1], axis=1)
+    (seam,) = find_seams(value, level(land, 20.0), land, tiles, "blocks")
+    assert set(np.nonzero(seam.mask)[0]) == {63, 64}
+
+
 def test_a_flat_patch_and_holes_are_found_cell_by_cell(rng, land):
     pm25 = np.where(land, 9 * np.exp(noise(rng, land)), np.nan).astype(np.float32)
     pm25[100:108, 20:30] = 7.25

@@ -291,3 +291,24 @@ def test_without_the_map_library_it_says_what_to_do(folder, tmp_path, monkeypatc
     monkeypatch.setattr(report, "_VENDOR", tmp_path / "nowhere")
     with pytest.raises(BadInstall, match="make page"):
         make([folder, "--out", tmp_path / "x.html"])
+
+
+def test_a_plain_number_has_no_unit_and_an_interval_belongs_to_the_estimate(page):
+    page.evaluate("pm25map.go(1)")
+    choose(page, "layer", "artifact_risk")
+    assert page.text_content("#legend .title") == "Risk of an artifact"
+    page.evaluate("pm25map.pick([-121, 43])")
+    assert float(page.text_content("#cell .big")) == 0.25
+    assert page.locator("#cell > p", has_text="Interval").count() == 0
+    assert page.locator("#history polygon").count() == 0
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_divider_can_be_seen_and_moved_on_any_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.evaluate("pm25map.go(1)")
+    choose(page, "with", "layer:artifact_risk")
+    slider = page.locator("#swipe").bounding_box()
+    for name in ("#left-name", "#right-name"):
+        sign = page.locator(name).bounding_box()
+        assert sign["y"] >= slider["y"] + slider["height"] or sign["y"] + sign["height"] <= slider["y"], name

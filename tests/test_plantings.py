@@ -31,7 +31,7 @@ def test_of_200_planted_artifacts_19_in_20_are_found_with_their_region_unless_sm
     clear = np.array([row[2] < 30 for row in rows])
     assert clear.mean() > 0.8
     assert found[clear].mean() >= 0.95, table(rows)
-    assert found.mean() >= 0.92, table(rows)
+    assert found.mean() >= 0.94, table(rows)
     for kind in KINDS:
         mine = clear & np.array([row[0] == kind for row in rows])
         assert found[mine].mean() >= 0.9, (kind, table(rows))

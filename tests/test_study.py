@@ -240,6 +240,17 @@ def test_a_matrix_killed_in_the_middle_of_a_run_goes_on_with_the_same_numbers(
     assert not list((tmp_path / "b" / "checkpoints").iterdir())
 
 
+def test_rows_of_a_matrix_that_was_stopped_can_be_read(tmp_path, monitors, store):
+    few = protocol(splits={"stations-10": [0]}, variants=["idw", "neighbours-kriging"])
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        matrix.run_matrix(few, monitors, store, tmp_path / "b", listeners=matrix.Listeners(run=stop))
+    assert table(tmp_path / "b")["variant"].tolist() == ["idw"]
+
+
 def test_two_matrices_never_write_one_folder(tmp_path, monitors, store):
     (tmp_path / "b").mkdir()
     words = [

@@ -50,9 +50,13 @@ UPPER_ENDS = tuple(category.high for category in CATEGORIES[:-1])
 """ug m-3: the highest value of every class but the last."""
 
 
+TRUNCATION_SLACK = 5e-4
+"""Tenths: 128.4 ug m-3 in float32 is 1283.99994 tenths and counts as 1284; this covers it up to 1,000 ug m-3."""
+
+
 def truncate(pm25: float) -> float:
     """Cut a concentration to 0.1 ug m-3, as the index asks. Values below zero count as zero."""
-    return math.floor(max(pm25, 0.0) * 10 + 1e-6) / 10
+    return math.floor(max(pm25, 0.0) * 10 + TRUNCATION_SLACK) / 10
 
 
 def category_of(pm25: float) -> Category:

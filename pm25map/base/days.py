@@ -40,7 +40,13 @@ def days_between(start: dt.date, end: dt.date) -> list[dt.date]:
 
 
 def window_of(day: dt.date, length: int = WINDOW_DAYS) -> list[dt.date]:
-    """List the days of the window that ends on a day, oldest first."""
+    """List the days of the window that ends on a day, oldest first.
+
+    Raises:
+        BadDate: the window begins before the calendar does.
+    """
+    if day.toordinal() < length:
+        raise BadDate(f"{day} is too early: the {length} days that end on it begin before the year 1")
     return days_between(day - dt.timedelta(days=length - 1), day)
 
 

@@ -57,6 +57,14 @@ class ParityFailed(Pm25mapError):
     """An exported network does not give what the trained one gives; nothing was written."""
 
 
+class BadFetch(Pm25mapError):
+    """A provider's file cannot be had: out of reach, refused, too large, or not what it must be."""
+
+
+class LoginFailed(BadFetch):
+    """A provider wants a login, and there is none or it is refused."""
+
+
 class BadOutput(Pm25mapError):
     """An output cannot be written: folder absent or read-only, disk full, or file already there."""
 

@@ -148,15 +148,16 @@ class LocalFolder:
         target = self.path / name
         try:
             part = self._beside(content)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # A hard link fails where the name is taken; a rename would replace.
-            os.link(part, target)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # A hard link fails where the name is taken; a rename would replace.
+                os.link(part, target)
+            finally:
+                part.unlink(missing_ok=True)
         except FileExistsError:
             return False
         except OSError as error:
             raise as_bad_output(target, error) from error
-        finally:
-            part.unlink(missing_ok=True)
         return True
 
     def remove(self, prefix: str) -> None:

@@ -9,8 +9,10 @@ import click
 from pm25map.cli.jobs import days_asked, job_options, make_job, print_forecast, print_plan
 
 if TYPE_CHECKING:
+    from pm25map.base.storage import Folder
     from pm25map.raster.backfill.day import DayReport
     from pm25map.raster.backfill.log import DayLog
+    from pm25map.raster.backfill.prepare import Prepared
 
 
 @click.command()
@@ -32,15 +34,16 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     \b
     Try: pm25map backfill --start 2020-09-05 --end 2020-09-20 --out maps
     """  # noqa: D301 - click reads \b
+    from pm25map.base.errors import BadPredictors
     from pm25map.raster.backfill.collection import write_collection
     from pm25map.raster.backfill.crew import hire
     from pm25map.raster.backfill.forecast import forecast
     from pm25map.raster.backfill.job import open_workshop, remember_engine
     from pm25map.raster.backfill.lock import only_one
-    from pm25map.raster.backfill.log import DayLog
     from pm25map.raster.backfill.prepare import prepare
     from pm25map.raster.backfill.report import Measured, write_report
     from pm25map.raster.backfill.run import Backfill
+    from pm25map.raster.backfill.stage import sweep
 
     days = days_asked(asked)
     job, inputs = make_job(asked)
@@ -49,14 +52,15 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         remember_engine(shop)
         prepared = prepare(shop, days, longest=asked["run_days"])
         plan = prepared.plan
-        expected = forecast(shop, plan, asked["workers"], asked["calibrate"])
-        log = DayLog(shop.folder)
-        for verdict in plan.days_of("done"):
-            there = prepared.found[verdict.day]
-            if not log.knows(str(verdict.day), there.sha256):
-                log.add(day=str(verdict.day), state="done", sha256=there.sha256)
-        for verdict in plan.days_of("impossible"):
-            log.add(day=str(verdict.day), state="impossible", reason=verdict.reason)
+        try:
+            # A trial here says nothing of the workers of a cluster.
+            seconds = 0.0 if scheduler else asked["calibrate"]
+            expected = forecast(shop, plan, asked["workers"], seconds)
+        except BadPredictors as error:
+            # Whatever can be read is made all the same; the days that cannot are named at the end.
+            click.echo(str(error), err=True)
+            expected = None
+        log = _log_of(shop.folder, prepared)
         if not as_json:
             print_plan(plan, expected)
         with (
@@ -70,7 +74,8 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
                 log.flush()
                 raise click.ClickException("stopped. Type the same command again to go on") from None
         log.flush()
-        number = write_collection(shop.folder)
+        sweep(shop.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
+        number, damaged = write_collection(shop.folder)
         told = write_report(shop.folder, plan, expected, outcome, measured)
     failed = {v.day: v.reason for v in plan.days_of("impossible")} | outcome.failed
     if as_json:
@@ -80,10 +85,26 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         click.echo(
             f"{asked['out']}: {number} maps; {len(outcome.done)} made now, {len(plan.days_of('done'))} kept"
         )
+        for name in damaged:
+            click.echo(f"collection.json leaves out {name}: it is damaged; make its day again")
         for day, reason in sorted(failed.items()):
             click.echo(f"{day} has no map: {reason}")
     if failed:
         raise SystemExit(1)
+
+
+def _log_of(folder: "Folder", prepared: "Prepared") -> "DayLog":
+    """Open the log, and write into it what the plan says of days that need no work."""
+    from pm25map.raster.backfill.log import DayLog
+
+    log = DayLog(folder)
+    for verdict in prepared.plan.days_of("done"):
+        there = prepared.found[verdict.day]
+        if not log.knows(str(verdict.day), there.sha256):
+            log.add(day=str(verdict.day), state="done", sha256=there.sha256)
+    for verdict in prepared.plan.days_of("impossible"):
+        log.add(day=str(verdict.day), state="impossible", reason=verdict.reason)
+    return log
 
 
 class _Screen:

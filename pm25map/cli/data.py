@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pm25map.cli.fetch import fetch
+from pm25map.cli.impute import impute
 from pm25map.cli.options import DAY, progress_bar
 
 if TYPE_CHECKING:
@@ -24,11 +26,21 @@ SOURCES = (*OPEN_SET, "knnidw", *FILE_SOURCES, "all")
 
 @click.group()
 def command() -> None:
-    """Fill and inspect the store of daily predictors.
+    """Fetch providers' files, bring them into a store of daily predictors, and inspect it.
+
+    fetch brings files from a provider into a folder; ingest brings a folder of files to a grid and into a store;
+    impute fills what satellites did not see; status says which days are whole; verify reads everything again; pack
+    makes one small file of some days.
 
     \b
-    Try: pm25map data status --store predictors.zarr
+    Try: pm25map data fetch --source hms --start 2020-08-23 --end 2020-09-12 --out hms
+         pm25map data ingest --source hms --files hms --start 2020-08-23 --end 2020-09-12 --store predictors.zarr
+         pm25map data status --store predictors.zarr
     """  # noqa: D301 - click reads \b
+
+
+command.add_command(fetch)
+command.add_command(impute)
 
 
 @command.command()

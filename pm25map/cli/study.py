@@ -74,7 +74,7 @@ def _tell(step: "Step") -> None:
 )
 @click.option("--page", type=PATH, default="docs/study.md", show_default=True, help="Page to write.")
 def report(*, out: Path, page: Path) -> None:
-    """Write the report of a study: tables and figures of every run in a folder.
+    """Write the report of a study: tables and figures of the runs in a folder, whether all are made or not.
 
     Errors are in ug/m3.
 
@@ -82,6 +82,8 @@ def report(*, out: Path, page: Path) -> None:
     Try: pm25map evaluate report --out study --page docs/study.md
     """  # noqa: D301 - click reads \b
     from pm25map.study.report import write_report
+    from pm25map.study.results import join_rows
 
+    join_rows(out)
     for path in write_report(out, page):
         click.echo(path)

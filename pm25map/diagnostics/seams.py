@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.diagnostics.finding import Field, Finding, Mask
+from pm25map.diagnostics.scatter import local_variance
 
 STANDS_OUT = 4.4
 """Jump in units of its own scatter. On the 16 maps of September 2020, all without a fault, the highest of 688
@@ -138,39 +139,41 @@ def _borders(value: Field, level: Field, known: Mask, tiles: npt.NDArray[np.int3
         clear = np.where(known, value, np.nan)
         t, lev = (tiles.T, level.T) if turned else (tiles, level)
         jumps = _jumps(clear.T if turned else clear)
+        smooth = np.reciprocal(local_variance(jumps, np.isfinite(jumps)))
         line, at = np.nonzero((t[:-1] != t[1:]) & np.isfinite(jumps))
         pairs = np.stack([t[line, at], t[line + 1, at]], axis=1)
         for pair in np.unique(pairs, axis=0) if len(pairs) else ():
             mine = (pairs == pair).all(axis=1)
             if mine.sum() >= SHORTEST:
-                found.append(_measured(jumps, line[mine], at[mine], pair, lev, turned))
+                found.append(_measured(jumps, smooth, line[mine], at[mine], pair, lev, turned))
     return found
 
 
 def _measured(
     jumps: Field,
+    smooth: Field,
     line: npt.NDArray[np.int64],
     at: npt.NDArray[np.int64],
     pair: npt.NDArray[np.int32],
     level: Field,
     turned: bool,
 ) -> _Border:
-    here = float(np.mean(jumps[line, at]))
+    # A cell counts by how smooth the field is around it: the rough part of a border must not hide the rest.
+    weight = smooth[line, at]
+    here, cells = _mean_jump(jumps, line, at, weight)
     beside = []
     for k in _PARALLELS:
-        inside = (line + k >= 0) & (line + k < len(jumps))
-        row = jumps[line[inside] + k, at[inside]]
-        row = row[np.isfinite(row)]
-        if len(row) >= max(SHORTEST / 2, len(line) / 3):
+        mean, count = _mean_jump(jumps, line + k, at, weight)
+        if count >= max(SHORTEST / 2, cells / 3):
             # A shorter line scatters more: bring it to the length of the border.
-            beside.append(float(np.mean(row)) * np.sqrt(len(row) / len(line)))
+            beside.append(mean * np.sqrt(count / cells))
     centre = float(np.median(beside)) if len(beside) >= 6 else 0.0
-    own = float(np.nanstd(jumps[line, at])) / np.sqrt(len(line))
+    own = float(np.std(jumps[line, at] * np.sqrt(weight / weight.mean()))) / np.sqrt(len(line))
     scatter = 1.4826 * float(np.median(np.abs(np.array(beside) - centre))) if len(beside) >= 6 else 2 * own
     mask = np.zeros(level.shape, dtype=np.bool_)
     mask[line, at] = mask[line + 1, at] = True
     # A slope jumps across the lines beside the border as well, a seam across the border alone.
-    sides = [_mean_jump(jumps, line + k, at) for k in (-SIDE - 1, SIDE + 1)]
+    sides = [_mean_jump(jumps, line + k, at, weight)[0] for k in (-SIDE - 1, SIDE + 1)]
     sharp = here - float(np.mean([side for side in sides if np.isfinite(side)] or [0.0]))
     jump = here - centre
     if sharp * jump < SHARP * jump**2:
@@ -180,12 +183,18 @@ def _measured(
     return _Border(int(pair[0]), int(pair[1]), len(line), jump, max(scatter, own / 2), size, whole)
 
 
-def _mean_jump(jumps: Field, line: npt.NDArray[np.int64], at: npt.NDArray[np.int64]) -> float:
-    """Average the jumps across a line; NaN where it leaves the grid or the land."""
+def _mean_jump(
+    jumps: Field, line: npt.NDArray[np.int64], at: npt.NDArray[np.int64], weight: Field
+) -> tuple[float, float]:
+    """Average the jumps across a line, and count the cells that speak; NaN and 0 off the grid and the land."""
     inside = (line >= 0) & (line < len(jumps))
-    found = jumps[line[inside], at[inside]]
-    found = found[np.isfinite(found)]
-    return float(found.mean()) if len(found) else float("nan")
+    found, share = jumps[line[inside], at[inside]], weight[inside]
+    known = np.isfinite(found)
+    if not known.any():
+        return float("nan"), 0.0
+    share = share[known]
+    count = float(share.sum() ** 2 / np.square(share).sum())
+    return float(np.average(found[known], weights=share)), count
 
 
 def _jumps(value: Field) -> Field:

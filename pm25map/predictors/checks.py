@@ -136,9 +136,7 @@ def check_features(path: Location, held: Collection[str], features: Collection[s
     lacking = [name for name in dict.fromkeys(needed) if variable(name).stored and name not in held]
     if lacking:
         source = variable(lacking[0]).source
-        raise BadPredictors(
-            f"{path} lacks {', '.join(lacking)}. Run: pm25map data ingest --source {source} --store {path}"
-        )
+        raise BadPredictors(f"{path} lacks {', '.join(lacking)}. Run: {_command(source)} --store {path}")
 
 
 def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: list[dt.date]) -> None:
@@ -160,8 +158,7 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
     lacking = sorted(set().union(*absent.values()))
     sources = list(dict.fromkeys(variable(name).source for name in absent))
     run = "; ".join(
-        f"pm25map data ingest --source {source} --start {lacking[0]} --end {lacking[-1]} --store {path}"
-        for source in sources
+        f"{_command(source)} --start {lacking[0]} --end {lacking[-1]} --store {path}" for source in sources
     )
     held = [held for name, held in whole.items() if name in absent]
     if not all(held):
@@ -184,6 +181,15 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
         )
     count = "1 day of its window is" if len(lacking) == 1 else f"{len(lacking)} days of its window are"
     raise MissingDays(f"cannot use {days[-1]}: {count} missing from {path} (first: {lacking[0]}). Run: {run}")
+
+
+def _command(source: str) -> str:
+    """Say what fills the variables of a source: gaps are imputed by a model, all else is ingested."""
+    return (
+        f"pm25map data ingest --source {source}"
+        if source != "imputation"
+        else "pm25map data impute apply --model MODEL"
+    )
 
 
 def _first_line(error: Exception) -> str:

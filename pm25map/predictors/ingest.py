@@ -86,7 +86,12 @@ def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> None:
 
 
 def ingest_daily(
-    path: Path, source: DailySource, days: list[dt.date], progress: Progress | None = None
+    path: Path,
+    source: DailySource,
+    days: list[dt.date],
+    progress: Progress | None = None,
+    *,
+    again: bool = False,
 ) -> Ingested:
     """Fill the days of a source that the store does not have whole.
 
@@ -98,6 +103,7 @@ def ingest_daily(
         source: of the days.
         days: to have, oldest first.
         progress: told of days.
+        again: write days that are whole as well; each stays as it is until its turn comes.
 
     Raises:
         BadPredictors: the source gives what the variable table does not allow, or a file of it is damaged.
@@ -105,7 +111,7 @@ def ingest_daily(
     """
     add_variables(path, source.variables)
     store = open_predictors(path)
-    whole = set(store.days_of(source.variables))
+    whole = set() if again else set(store.days_of(source.variables))
     lacking = source.lacking(store.grid, [day for day in days if day not in whole])
     # A chunk of days is written at once, or less on a grid whose chunk is too large for memory.
     most = max(1, min(CHUNK_DAYS, BATCH_VALUES // (store.grid.land.size * len(source.variables))))

@@ -64,6 +64,9 @@ def quality_mask(
     """
     mask = np.zeros(len(values), dtype=np.uint8)
     for i, name in enumerate(features):
+        if name.endswith(FLAG_SUFFIX):
+            # Flags that a model reads say what another value is worth, and are worth nothing of their own.
+            continue
         missing = np.isnan(values[:, :, i])
         bits = np.where(missing, 0, _bit_of(variable(name).kind)).astype(np.uint8)
         if flags and name in flags:

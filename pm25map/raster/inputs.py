@@ -52,7 +52,7 @@ def part_of(grid: Grid, bbox: tuple[float, float, float, float] | None, region_n
         BadRegion: the box is upside down or outside of the grid.
         UnknownName: there is no such region.
     """
-    numbers = [f"{value:g}" for value in bbox] if bbox else []
+    numbers = [f"{value:.15g}" for value in bbox] if bbox else []
     words = ([region_name] if region_name else []) + ([" ".join(numbers)] if numbers else [])
     options = (["--bbox", *numbers] if numbers else []) + (["--region", region_name] if region_name else [])
     return Part(

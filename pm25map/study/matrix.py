@@ -144,11 +144,14 @@ def run_matrix(
             config, material, splits, folder, fields, device, threads, results.versions(), results.commit()
         )
         began, before = time.monotonic(), len(runs) - len(left)
-        for number, (run, row) in enumerate(_made(shop, left, workers), start=1):
-            if listeners.run is not None:
-                pace = (time.monotonic() - began) / number
-                listeners.run(Step(run, row, before + number, len(runs), pace * (len(left) - number)))
-        results.join_rows(folder)
+        try:
+            for number, (run, row) in enumerate(_made(shop, left, workers), start=1):
+                if listeners.run is not None:
+                    pace = (time.monotonic() - began) / number
+                    listeners.run(Step(run, row, before + number, len(runs), pace * (len(left) - number)))
+        finally:
+            # What there is when it is stopped can be read, too.
+            results.join_rows(folder)
         return len(left)
 
 

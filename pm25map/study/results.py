@@ -107,8 +107,9 @@ def read_rows(folder: Path) -> pa.Table:
 
 
 def join_rows(folder: Path) -> None:
-    """Write all rows into one table."""
-    write_table(folder / ROWS, read_rows(folder))
+    """Write the rows that there are into one table, also while a matrix still runs; none where there is no run."""
+    if any((folder / "runs").glob("*.parquet")):
+        write_table(folder / ROWS, read_rows(folder))
 
 
 def claim(folder: Path, identity: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ from matplotlib.path import Path as MplPath
 from matplotlib.patheffects import withStroke
 from pyproj import CRS
 
-from pm25map.base.aqi import CATEGORIES, Category, truncate
+from pm25map.base.aqi import CATEGORIES, TRUNCATION_SLACK, Category, truncate
 from pm25map.grid import states
 from pm25map.view.colours import Palette, colours, ramp, range_of
 from pm25map.view.legend import INK, draw_bar, draw_classes
@@ -128,7 +128,7 @@ def draw_map(
     values = picture.shown.astype(np.float64)
     if picture.by_class:
         # The index is of concentrations cut to 0.1 ug m-3: 9.09 is Good.
-        values = np.floor(values * 10 + 1e-6) / 10 + 0.05
+        values = np.floor(values * 10 + TRUNCATION_SLACK) / 10 + 0.05
     image = axes.imshow(
         np.ma.masked_invalid(values),
         cmap=colormap,

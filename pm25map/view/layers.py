@@ -43,7 +43,7 @@ class Layer:
     Attributes:
         key: what it is, in letters, digits and underscores: "pm25", "pm25_lower", "artifact_risk".
         label: what it is, in words.
-        unit: of the values; empty where the file does not say.
+        unit: of the values; empty for plain numbers, and where the file does not say.
         kind: a concentration of PM2.5 (drawn by class), flags (bits), or any other number.
         values: float32 (y, x), row 0 is north, NaN where there is none.
         path, band: the file, and the number of the band in it from 1 on.
@@ -222,6 +222,8 @@ def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer
         values = np.ma.filled(read.astype(np.float32), np.nan)
         values[~np.isfinite(values)] = np.nan
         unit = (source.units[number - 1] or tags.get("units", "")).strip()
+        # CF's "1" says that a number has no unit; behind a value it would be read as a digit.
+        unit = "" if unit == "1" else unit
         description = (source.descriptions[number - 1] or "").strip()
         key = _key(number, description, tags, {layer.key for layer in layers})
         label = tags.get("long_name", "") or description or f"Band {number}"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import CRS, Transformer
 
+from pm25map.base.aqi import TRUNCATION_SLACK
 from pm25map.base.errors import BadMap
 from pm25map.view.layers import Layer, LookedAt
 
@@ -53,7 +54,7 @@ def pack(layer: Layer) -> Packed:
     step = _step(layer, low, high)
     offset = math.floor(low / step) * step if low < 0 else 0.0
     scaled = np.where(known, (values - offset) / step, 0.0)
-    cut = np.floor(scaled + 1e-5) if layer.kind == "concentration" else np.rint(scaled)
+    cut = np.floor(scaled + TRUNCATION_SLACK) if layer.kind == "concentration" else np.rint(scaled)
     codes = np.where(known, np.clip(cut, 0, MISSING - 1), MISSING).astype(np.uint16)
     return Packed(step, offset, base64.b64encode(deflate(codes)).decode("ascii"))
 

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict
 
 FloatArray = npt.NDArray[np.float32]
 
-LOG_FEATURES = ("aod_047", "aod_055", "wildfire_smoke", "neighbours_distance", "knnidw_distance")
+LOG_FEATURES = (
+    "aod_047",
+    "aod_055",
+    "aod_047_filled",
+    "aod_055_filled",
+    "wildfire_smoke",
+    "neighbours_distance",
+    "knnidw_distance",
+)
 """Skewed and not negative; concentrations (ug m-3) join them by their unit."""
 
 CLIP = 8.0

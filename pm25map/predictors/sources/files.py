@@ -7,7 +7,7 @@ from pm25map.base.errors import BadPredictors
 
 
 def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
-    """Find the files of a folder, and of the folders in it, whose whole name a pattern matches.
+    """Find the files of a folder, and of the folders in it, whose whole name a pattern matches; not hidden ones.
 
     Args:
         folder: to look through.
@@ -26,7 +26,8 @@ def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
         )
     name = re.compile(pattern, re.IGNORECASE)
     found = sorted(path for path in folder.rglob("*") if name.fullmatch(path.name))
-    # A download that goes on has a name of its own, so that what matches is whole or damaged.
+    # A download that goes on stands in a hidden folder, so that what matches is whole or damaged.
+    found = [path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
     return {path: match for path in found if path.is_file() and (match := name.fullmatch(path.name))}
 
 

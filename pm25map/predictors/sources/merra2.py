@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from pm25map.predictors.sources.latlon import Entry, NetcdfSource
 
-FILE = r"MERRA2_\d00\.tavg1_2d_aer_Nx\.(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.nc4?"
+FILE = r"MERRA2_\d0\d\.tavg1_2d_aer_Nx\.(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.nc4?"
+"""Streams 100 to 400; what was processed again, such as September 2020, is 401."""
+
 PARTS = ("DUSMASS25", "SSSMASS25", "BCSMASS", "OCSMASS", "SO4SMASS")
 AMMONIUM_SULFATE = 132.14 / 96.06
 

@@ -93,7 +93,11 @@ def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:
 @functools.lru_cache(maxsize=4)
 def tiles_of(grid: Grid) -> tuple[Tile, ...]:
     """List the tiles that hold a land cell of a grid, from north-west to south-east."""
-    lon, lat = grid.lonlat()
+    return tiles_at(*grid.lonlat())
+
+
+def tiles_at(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> tuple[Tile, ...]:
+    """List the tiles that hold any of some places in degrees, from north-west to south-east."""
     x, y = Transformer.from_crs(LONLAT, MODIS_SINUSOIDAL, always_xy=True).transform(lon, lat)
     numbers = np.floor((x - WEST_M) / TILE_M).astype(int) + 36 * np.floor((NORTH_M - y) / TILE_M).astype(int)
     return tuple((int(number) % 36, int(number) // 36) for number in np.unique(numbers))

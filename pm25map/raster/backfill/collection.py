@@ -1,27 +1,31 @@
 """The STAC collection of a folder of maps: what a catalogue needs to find all of its days."""
 
 import json
-from typing import Any
 
 import pystac
 
-from pm25map.base.errors import BadMap
 from pm25map.base.storage import WORKING, Folder
+from pm25map.raster.backfill.day import read_item
 from pm25map.raster.provenance import MAP_LICENCE, PRODUCT
 
 COLLECTION_FILE = "collection.json"
 
 
-def write_collection(folder: Folder) -> int:
-    """Write collection.json for all maps of a folder; give their number.
+def write_collection(folder: Folder) -> tuple[int, list[str]]:
+    """Write collection.json for all maps of a folder.
+
+    Returns:
+        How many it names, and the damaged items that it leaves out: one of a day that nobody asked for now must
+        not cost the others their collection.
 
     Raises:
-        BadMap: an item is damaged.
         BadOutput: the folder cannot be written.
     """
-    items = {name: _item(folder, name) for name in folder.names("") if _is_item(name)}
+    read = {name: read_item(folder.read(name) or b"") for name in folder.names("") if _is_item(name)}
+    items = {name: item for name, item in read.items() if item is not None}
+    damaged = [name for name in read if name not in items]
     if not items:
-        return 0
+        return 0, damaged
     boxes = [item["bbox"] for item in items.values()]
     box = [
         min(b[0] for b in boxes),
@@ -48,19 +52,8 @@ def write_collection(folder: Folder) -> int:
         collection.add_link(link)
     told = collection.to_dict(include_self_link=False, transform_hrefs=False)
     folder.write(COLLECTION_FILE, (json.dumps(told, indent=1) + "\n").encode())
-    return len(items)
+    return len(items), damaged
 
 
 def _is_item(name: str) -> bool:
     return name.endswith(".json") and "/pm25_" in name and not name.startswith(WORKING)
-
-
-def _item(folder: Folder, name: str) -> dict[str, Any]:
-    try:
-        told: dict[str, Any] = json.loads(folder.read(name) or b"")
-        told["bbox"], told["properties"]["start_datetime"], told["properties"]["pm25map:grid"]["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadMap(
-            f"{name} of {folder.where} is no STAC item of a map: run the same backfill again"
-        ) from error
-    return told

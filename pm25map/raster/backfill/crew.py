@@ -4,6 +4,7 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from pm25map.base.errors import DeviceUnavailable
@@ -26,7 +27,7 @@ def hire(scheduler: str | None, workers: int) -> Iterator[Crew]:
     if scheduler is None:
         pool = ThreadPoolExecutor(workers)
         try:
-            yield Crew(pool, workers, local=True)
+            yield Crew(pool, lambda: workers, local=True)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return
@@ -42,7 +43,12 @@ def hire(scheduler: str | None, workers: int) -> Iterator[Crew]:
             "Start one: dask scheduler, and on every machine: dask worker ADDRESS"
         ) from error
     try:
-        threads = sum(client.nthreads().values())
-        yield Crew(client.get_executor(pure=False), threads, local=False, lost=(killed, CancelledError))
+        executor = client.get_executor(pure=False)
+        yield Crew(executor, partial(_threads, client), local=False, lost=(killed, CancelledError))
     finally:
         client.close()
+
+
+def _threads(client: Any) -> int:
+    """Count the threads of a cluster as it is now: a batch system starts its workers one after another."""
+    return max(1, int(sum(client.nthreads().values())))

@@ -87,8 +87,10 @@ def find_map(folder: Folder, day: dt.date) -> Found | None:
     pixels = folder.read(map_name(day))
     if content is None or pixels is None:
         return None
+    told = read_item(content)
+    if told is None:
+        return Found(None, "", "", whole=False)
     try:
-        told = json.loads(content)
         properties, asset = told["properties"], told["assets"]["map"]
         model = properties["pm25map:model"]
         identity = Identity(
@@ -101,9 +103,23 @@ def find_map(folder: Folder, day: dt.date) -> Found | None:
         )
         stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
         engine = str(model["engine"])
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return Found(None, "", "", whole=False)
     return Found(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
+
+
+def read_item(content: bytes) -> dict[str, Any] | None:
+    """Read the item of a map; None where it lacks what a collection says of all of them."""
+    try:
+        told: dict[str, Any] = json.loads(content)
+        properties = told["properties"]
+        for name in ("start_datetime", "end_datetime"):
+            dt.datetime.fromisoformat(properties[name])
+        west, south, east, north = map(float, told["bbox"])
+        properties["pm25map:grid"]["name"], properties["pm25map:model"]["name"], told["id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return told if west < east and south < north else None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ and nothing of the user's is touched.
 
 import dataclasses
 import datetime as dt
-import itertools
 import json
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel, Pm25mapError
+from pm25map.base.errors import BadModel, BadPredictors, Pm25mapError
 from pm25map.base.files import peak_memory
 from pm25map.grid import Block
 from pm25map.raster.backfill.block import BlockReport, estimates
@@ -67,6 +66,7 @@ def forecast(shop: Workshop, plan: Plan, workers: int, seconds: float) -> Foreca
 
     Raises:
         BadModel: the trial failed; says why.
+        BadPredictors: the predictors of no block of the trial can be read; says why.
     """
     tasks = [task for run in plan.runs for task in run.tasks]
     days = len(plan.days_of("todo"))
@@ -89,6 +89,10 @@ def forecast(shop: Workshop, plan: Plan, workers: int, seconds: float) -> Foreca
         last = (ran.stderr.strip().splitlines() or ["no word"])[-1]
         raise BadModel(f"the trial run failed: {last}. Skip it with --calibrate 0, or run pm25map doctor")
     told: dict[str, Any] = json.loads(ran.stdout)
+    if "lost" in told:
+        raise BadPredictors(
+            f"nothing can be foretold: {told['lost']}. --calibrate 0 plans without time and memory"
+        )
     return Forecast(
         seconds=told["start_seconds"]
         + plan.estimates / told["cells_per_second"]
@@ -109,31 +113,35 @@ class _Trial:
         self.shop, self.seconds = shop, seconds
         self.cells = 0
         self.began: float | None = None
+        self.lost = ""
         self.ended = 0.0
         self.samples: list[npt.NDArray[np.float32]] = []
         self._lock = threading.Lock()
 
     def work(self, tasks: list[tuple[Block, tuple[dt.date, ...]]]) -> None:
-        """Estimate block after block until the time is over."""
-        for block, days in itertools.cycle(tasks):
-            for _, estimate in estimates(self.shop, block, days, BlockReport(block.id)):
-                if self._enough(estimate):
-                    return
+        """Estimate block after block until the time is over, or until none of them could be read."""
+        while True:
+            for block, days in tasks:
+                report = BlockReport(block.id)
+                for _, estimate in estimates(self.shop, block, days, report):
+                    if self._enough(estimate):
+                        return
+                self.lost = next(iter(report.failed.values()), self.lost)
+            if self.began is None:
+                return
 
     def _enough(self, estimate: npt.NDArray[np.float32]) -> bool:
         with self._lock:
             now = time.monotonic()
+            if sum(sample.shape[1] for sample in self.samples) < np.count_nonzero(self.shop.asked):
+                self.samples.append(estimate)
             if self.began is None:
                 # The first estimates pay for the opening of sessions, which is told apart.
                 self.began = now
                 return False
-            if now - self.began > self.seconds:
-                return True
             self.cells += estimate.shape[1]
             self.ended = now
-            if sum(sample.shape[1] for sample in self.samples) < np.count_nonzero(self.shop.asked):
-                self.samples.append(estimate)
-            return False
+            return now - self.began > self.seconds
 
     def lay_out(self, day: dt.date) -> int:
         """Lay out a map whose land holds what was estimated, again and again; give the bytes of its file."""
@@ -167,10 +175,11 @@ def _run_trial(order: dict[str, Any], started: float) -> dict[str, Any]:
     with ThreadPoolExecutor(workers) as pool:
         for future in [pool.submit(trial.work, tasks[i % len(tasks) :] + tasks) for i in range(workers)]:
             future.result()
+        if trial.began is None:
+            return {"lost": trial.lost}
         began = time.monotonic()
         sizes = list(pool.map(trial.lay_out, [tasks[0][1][0]] * (2 * workers)))
         map_seconds = (time.monotonic() - began) / len(sizes)
-    assert trial.began is not None  # noqa: S101 - every thread estimated something
     return {
         "cells_per_second": trial.cells / max(trial.ended - trial.began, 1e-9),
         "map_seconds": map_seconds,

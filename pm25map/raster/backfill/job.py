@@ -100,17 +100,20 @@ class Workshop:
         card = self.inputs.model.card
         places = self.inputs.places.checksum if self.inputs.places else ""
         engine = self.session().engine
-        parts = (card.checksum, self.inputs.grid.checksum, places, engine, self.part.words)
+        # Blocks of another size have other cells under the same name.
+        size = str(self.job.block_size or self.inputs.grid.block_size)
+        parts = (card.checksum, self.inputs.grid.checksum, places, engine, self.part.words, size)
         return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))[:16]
 
 
 def engine_before(folder: Folder, inputs: Inputs) -> EngineName | None:
     """Give the engine that an earlier run on a folder chose for this model, so that all days are of one engine."""
-    told = json.loads(folder.read(_ENGINE) or b"{}")
-    if told.get("card") != inputs.model.card.checksum or told.get("engine") not in ENGINES:
-        return None
-    chosen: EngineName = told["engine"]
-    return chosen
+    try:
+        told = json.loads(folder.read(_ENGINE) or b"{}")
+        card, chosen = told["card"], told["engine"]
+    except (ValueError, KeyError, TypeError):
+        return None  # nothing is lost with it: the engine is chosen anew
+    return chosen if card == inputs.model.card.checksum and chosen in ENGINES else None
 
 
 def remember_engine(shop: Workshop) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -13,6 +14,8 @@ import filelock
 
 from pm25map.base.errors import BadOutput
 from pm25map.base.storage import SCRATCH, WORKING, Folder, LocalFolder
+
+_log = logging.getLogger(__name__)
 
 _LOCK = f"{WORKING}/lock"
 _BEAT_SECONDS = 5.0
@@ -70,7 +73,11 @@ def _object_lock(folder: Folder, patience: float) -> Iterator[None]:
                 f"another backfill is working on {folder.where}: wait until it ends, or choose another folder"
             )
         folder.remove(_LOCK)
-        if not folder.create(_LOCK, _beat(mine, 0)):
+        taken = folder.create(_LOCK, _beat(mine, 0))
+        if taken:
+            # Two that watched the same lock may both have removed it: the last one to make its own has it.
+            time.sleep(min(_BEAT_SECONDS, patience))
+        if not taken or folder.read(_LOCK) != _beat(mine, 0):
             raise BadOutput(f"another backfill has just begun on {folder.where}: wait until it ends")
     stop = threading.Event()
 
@@ -78,7 +85,10 @@ def _object_lock(folder: Folder, patience: float) -> Iterator[None]:
         count = 0
         while not stop.wait(_BEAT_SECONDS):
             count += 1
-            folder.write(_LOCK, _beat(mine, count))
+            try:
+                folder.write(_LOCK, _beat(mine, count))
+            except BadOutput as error:
+                _log.warning("the lock of %s missed a beat: %s", folder.where, error)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

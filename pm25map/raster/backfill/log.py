@@ -18,9 +18,9 @@ class DayLog:
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
             folder.write(LOG_FILE, whole)
-        self._lines = whole.decode()
-        done = [json.loads(line) for line in self._lines.splitlines()]
-        self._done = {line["day"]: line.get("sha256") for line in done if line["state"] == "done"}
+        self._lines = whole.decode(errors="replace")
+        lines = [_read(line) for line in self._lines.splitlines()]
+        self._done = {line.get("day"): line.get("sha256") for line in lines if line.get("state") == "done"}
 
     def knows(self, day: str, sha256: str) -> bool:
         """Tell whether the log already says that a day was done with this very map."""
@@ -40,3 +40,12 @@ class DayLog:
         """Put the log where it cannot be appended to."""
         if not isinstance(self._folder, LocalFolder):
             self._folder.write(LOG_FILE, self._lines.encode())
+
+
+def _read(line: str) -> dict[str, Any]:
+    """Read a line; one that somebody else wrote, or a power cut spoiled, says nothing."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}

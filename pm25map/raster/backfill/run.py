@@ -20,6 +20,8 @@ from pm25map.raster.backfill.plan import Plan, Run, Task
 ATTEMPTS = 5
 """How often a piece of work is given out again when its worker died."""
 
+_LOOK_UP_SECONDS = 5.0
+"""How long the loop waits for a piece of work before it asks whether workers have come."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,13 +74,13 @@ class Crew:
 
     Attributes:
         executor: runs functions with values that travel: threads here, or the workers of a cluster.
-        workers: pieces of work that run at a time.
+        workers: tells how many pieces of work run at a time; the workers of a cluster come and go.
         local: whether workers share this process, and can tell how far they are.
         lost: what a future raises when its worker died; the work is then given out again.
     """
 
     executor: Executor
-    workers: int
+    workers: Callable[[], int]
     local: bool
     lost: tuple[type[BaseException], ...] = ()
 
@@ -133,7 +135,6 @@ class Backfill:
         for names in staged.values():
             for day in todo & names.keys():
                 self._staged.setdefault(day, []).append(names[day])
-                self._users.setdefault(names[day], set()).add(day)
         self._urgent: deque[_Piece] = deque()
         self._stopped = threading.Event()
         self.outcome = Outcome()
@@ -149,14 +150,15 @@ class Backfill:
         try:
             while True:
                 # Maps come first: they are what the user waits for, and they empty the stage.
-                while len(out) < 2 * self._crew.workers:
+                enough = 2 * self._crew.workers()
+                while len(out) < enough:
                     piece = self._urgent.popleft() if self._urgent else next(pieces, None)
                     if piece is None:
                         break
                     out[self._give(piece)] = piece
                 if not out:
                     return self.outcome
-                for future in wait(out, return_when=FIRST_COMPLETED).done:
+                for future in wait(out, _LOOK_UP_SECONDS, FIRST_COMPLETED).done:
                     self._take(future, out.pop(future))
         finally:
             self._stopped.set()
@@ -251,10 +253,11 @@ class Backfill:
         self.outcome.done.append(report)
         self._listener.day_done(report)
         for name in state.names[report.day]:
-            # After a killed run a staged file may hold days of two runs of this one: the last day removes it.
-            self._users[name].discard(report.day)
-            if not self._users[name]:
-                self._folder.remove(name)
+            # Files of an earlier run may hold days that this one was not asked for: they are left to stage.sweep.
+            if (users := self._users.get(name)) is not None:
+                users.discard(report.day)
+                if not users:
+                    self._folder.remove(name)
 
     def _day_failed(self, day: dt.date, reason: str) -> None:
         self.outcome.failed[day] = reason

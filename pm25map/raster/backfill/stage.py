@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from pm25map.grid import Block
 SEGMENT_DAYS = 32
 """Days of one staged file, counted from the epoch: what is lost at most when the plug is pulled."""
 
+_STAGE = f"{WORKING}/stage"
 _EPOCH = dt.date(1970, 1, 1)
 _MAGIC = b"pm25rows"
 _LEAD = struct.Struct("<8sQ")
@@ -35,7 +36,7 @@ def segment_of(day: dt.date) -> int:
 
 def stage_folder(key: str) -> str:
     """Name the folder of everything that is staged for one model, grid and set of places."""
-    return f"{WORKING}/stage/{key}"
+    return f"{_STAGE}/{key}"
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,22 @@ def covered(files: Iterable[StagedFile], windows: Mapping[dt.date, str]) -> dict
         fresh = {day: file.name for day, window in file.days.items() if windows.get(day) == window}
         found.setdefault(file.block, {}).update(fresh)
     return found
+
+
+def sweep(folder: Folder, settled: Set[dt.date]) -> None:
+    """Remove what is staged for nothing: files all of whose days have their maps, and damaged ones.
+
+    A run that was killed while it removed its files leaves some, and so does one with other blocks or another model.
+    """
+    left = False
+    for name in list(folder.names(_STAGE)):
+        header = read_header(folder, name)
+        if header is None or settled >= header.days.keys():
+            folder.remove(name)
+        else:
+            left = True
+    if not left:
+        folder.remove(_STAGE)
 
 
 def by_segment(days: Iterable[dt.date]) -> Iterator[tuple[int, list[dt.date]]]:

@@ -1,5 +1,6 @@
 """Check a folder of maps: files against checksums, inputs against the store, some cells against the model."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import re
@@ -34,8 +35,12 @@ class Problem:
 
 def days_in(folder: Folder) -> list[dt.date]:
     """List the days of which a folder holds a map or an item, oldest first."""
-    matches = (_NAME.match(name) for name in folder.names(""))
-    return sorted({dt.date.fromisoformat(match[1]) for match in matches if match})
+    found = set()
+    for name in folder.names(""):
+        if match := _NAME.match(name):
+            with contextlib.suppress(ValueError):  # a name that is no day's is none of ours
+                found.add(dt.date.fromisoformat(match[1]))
+    return sorted(found)
 
 
 def verify_days(
@@ -92,7 +97,8 @@ def _compare_cells(shop: Workshop, day: dt.date, cells: int, engine: str) -> str
     whole = np.full((len(again), *shop.asked.shape), np.nan, dtype=np.float32)
     whole[:, *shop.view.slices] = held
     stored = whole[:, some]
-    worst = float(np.nanmax(np.abs(stored - again)))
+    # A cell without a value where there should be one is as far off as can be.
+    worst = float(np.nan_to_num(np.abs(stored - again), nan=np.inf).max())
     same = np.array_equal(stored, again) if engine == shop.session().engine else worst <= OTHER_ENGINE_UGM3
     if same:
         return ""

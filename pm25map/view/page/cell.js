@@ -10,6 +10,12 @@ function drawn(tag, attributes, text) {
   return made;
 }
 
+// The interval of the estimate, [low, high]; no other layer has one.
+function intervalAt(frame, key, lng, lat) {
+  const names = ["pm25_lower", "pm25_upper"];
+  return Promise.all(names.map((name) => (key === "pm25" ? valueAt(frame, name, lng, lat) : null)));
+}
+
 // The main words of a cell, read out by a screen reader; then a table of all other layers.
 async function describeCell(frame, key, lng, lat, scheme) {
   const box = element("div");
@@ -28,7 +34,7 @@ async function describeCell(frame, key, lng, lat, scheme) {
     name.style.borderColor = found.shades[found.shades.length >> 1];
     box.append(element("p", {}, name));
   }
-  const low = await valueAt(frame, "pm25_lower", lng, lat), high = await valueAt(frame, "pm25_upper", lng, lat);
+  const [low, high] = await intervalAt(frame, key, lng, lat);
   if (low !== null && high !== null) {
     box.append(element("p", {}, `Interval ${numberText(frame, "pm25_lower", low)} to ${withUnit(frame, "pm25_upper", high)}`));
   }
@@ -54,8 +60,8 @@ async function historyOf(frame, key, lng, lat) {
     if (days.has(map.day) && number !== frame) continue; // of two maps of a day the shown one counts
     const value = await valueAt(number, key, lng, lat);
     if (value === null) continue;
-    const bound = async (name) => (key === "pm25" ? valueAt(number, name, lng, lat) : null);
-    days.set(map.day, { day: map.day, frame: number, value, low: await bound("pm25_lower"), high: await bound("pm25_upper") });
+    const [low, high] = await intervalAt(number, key, lng, lat);
+    days.set(map.day, { day: map.day, frame: number, value, low, high });
   }
   return [...days.values()].sort((a, b) => (a.day < b.day ? -1 : 1));
 }

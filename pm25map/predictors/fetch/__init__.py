@@ -1,0 +1,5 @@
+"""Files from their providers into folders that `pm25map data ingest` reads: the table, the planning, the download.
+
+The table of addresses is `providers.yaml`; `plan` turns days and a place into a list of files, `fetch` brings them.
+Nothing here reads a value: that is the sources' work.
+"""

@@ -1,0 +1,203 @@
+"""The table of providers, and which files of a provider hold some days and a place."""
+
+import calendar
+import datetime as dt
+import functools
+import importlib.resources
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pm25map.base.errors import BadConfig, BadFetch, UnknownName
+
+Box = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
+
+GMTED_TILE_DEGREES = 30, 20
+"""East-west and north-south."""
+
+
+class Provider(BaseModel):
+    """One entry of providers.yaml, where its fields are explained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    period: Literal["day", "month", "year", "static"]
+    check: str
+    most_mb: int = Field(gt=0)
+    parallel: int = Field(gt=0, le=8)
+    base: str = ""
+    path: str = ""
+    search: dict[str, str] = {}
+    name: str = ""
+    variables: tuple[str, ...] = ()
+    usual: tuple[str, ...] = ()
+    begins: dt.date = dt.date.min
+    every: int = 1
+    before: int = 0
+    settles: int = 0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Provider":
+        if bool(self.base and self.path) == bool(self.search and self.name):
+            raise ValueError("give base and path, or search and name")
+        if not set(self.usual) <= set(self.variables):
+            raise ValueError("usual names what is not in variables")
+        return self
+
+    @property
+    def needs_login(self) -> bool:
+        """Tell whether the provider is NASA's, which wants an Earthdata login."""
+        return bool(self.search)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file to have.
+
+    Attributes:
+        name: what it is called here: of the table, never what a server says.
+        url: its address.
+        last: last day that it holds; None of what does not change.
+        size: bytes as the catalogue states them; None where nobody does.
+        checksum: ALGORITHM:HEXADECIMAL as the catalogue states it; None where nobody does.
+    """
+
+    name: str
+    url: str
+    last: dt.date | None
+    size: int | None = None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A tile of GMTED2010 by its south-west corner: `corner` as 30N120W, `folder` as W120."""
+
+    corner: str
+    folder: str
+
+
+@functools.cache
+def providers() -> dict[str, Provider]:
+    """Read the table: every source's provider by the name of the source.
+
+    Raises:
+        BadConfig: the table has an unknown key or a value out of range.
+    """
+    text = importlib.resources.files(__package__).joinpath("providers.yaml").read_text(encoding="utf-8")
+    try:
+        return {name: Provider.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+    except ValueError as error:
+        raise BadConfig(f"providers.yaml cannot be read ({error}): reinstall pm25map") from error
+
+
+def provider_of(source: str) -> Provider:
+    """Give the provider of a source.
+
+    Raises:
+        UnknownName: the source has none.
+    """
+    if source not in providers():
+        raise UnknownName(f"nothing is fetched for {source!r}: choose one of {', '.join(providers())}")
+    return providers()[source]
+
+
+def variables_wanted(provider: Provider, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Check the variables that a user named; without any, those that are usual: ("",) where there are none.
+
+    Raises:
+        UnknownName: the provider has no such variable.
+    """
+    unknown = [name for name in named if name not in provider.variables]
+    if unknown:
+        known = f"choose of {', '.join(provider.variables)}" if provider.variables else "leave --variable out"
+        raise UnknownName(f"{provider.title} has no {unknown[0]!r} to choose: {known}")
+    return named or provider.usual or provider.variables or ("",)
+
+
+def periods_of(provider: Provider, start: dt.date, end: dt.date) -> list[dt.date]:
+    """List the first days of the files that hold the days from start to end, both included.
+
+    Raises:
+        BadFetch: the provider begins after the last day.
+
+    >>> periods_of(provider_of("nclimgrid"), dt.date(2020, 8, 30), dt.date(2020, 9, 2))
+    [datetime.date(2020, 8, 1), datetime.date(2020, 9, 1)]
+    """
+    if end < provider.begins:
+        raise BadFetch(f"{provider.title} begins on {provider.begins}: choose a later --end than {end}")
+    first = max(start - dt.timedelta(days=provider.before), provider.begins)
+    days = [first + dt.timedelta(days=i) for i in range((end - first).days + 1)]
+    if provider.period == "month":
+        return sorted({day.replace(day=1) for day in days})
+    if provider.period == "year":
+        return sorted({day.replace(month=1, day=1) for day in days})
+    return [day for day in days if (day.timetuple().tm_yday - 1) % provider.every == 0]
+
+
+def last_of(provider: Provider, first: dt.date) -> dt.date:
+    """Give the last day of the file whose first day is given."""
+    if provider.period == "year":
+        return first.replace(month=12, day=31)
+    if provider.period == "month":
+        return first.replace(day=calendar.monthrange(first.year, first.month)[1])
+    return first
+
+
+def plain_files(
+    provider: Provider, periods: list[dt.date], variables: tuple[str, ...], box: Box, base: str
+) -> list[Wanted]:
+    """List the files of a provider whose addresses the table gives.
+
+    Args:
+        provider: with `base` and `path`.
+        periods: first days of the files, as `periods_of`; not looked at where files are static.
+        variables: of the provider.
+        box: that the place lies in; only files in tiles heed it.
+        base: scheme and host to ask, and what comes before the path: of the provider, or of a mirror.
+    """
+    root = base.rstrip("/")
+    urls: list[tuple[str, dt.date | None]]
+    if provider.period == "static":
+        urls = [(root + provider.path.format(tile=tile), None) for tile in gmted_tiles(box)]
+    else:
+        urls = [
+            (root + provider.path.format(day=first, variable=variable), last_of(provider, first))
+            for first in periods
+            for variable in variables
+        ]
+    return [Wanted(url.rsplit("/", 1)[1], url, last) for url, last in urls]
+
+
+def gmted_tiles(box: Box) -> list[Corner]:
+    """List the tiles of 30 by 20 degrees that a box touches, from south-west to north-east.
+
+    >>> [tile.corner for tile in gmted_tiles((-124.5, 32.5, -114.0, 42.0))]
+    ['30N150W', '30N120W']
+    """
+    west, south, east, north = box
+    wide, high = GMTED_TILE_DEGREES
+    # Rows begin at 90 S: ... 10S, 10N, 30N, 50N.
+    rows = range(int((south + 90) // high), int(-(-(north + 90) // high)))
+    columns = range(int((west + 180) // wide), int(-(-(east + 180) // wide)))
+    tiles = []
+    for row in rows:
+        for column in columns:
+            lat, lon = row * high - 90, column * wide - 180
+            north_south = f"{abs(lat):02d}{'S' if lat < 0 else 'N'}"
+            side = "W" if lon < 0 else "E"
+            tiles.append(Corner(f"{north_south}{abs(lon):03d}{side}", f"{side}{abs(lon):03d}"))
+    return tiles
+
+
+def first_day(match: re.Match[str]) -> dt.date:
+    """Give the first day of the file whose name matched: its groups year, and yearday or month and day."""
+    groups = match.groupdict()
+    if "yearday" in groups:
+        return dt.date(int(groups["year"]), 1, 1) + dt.timedelta(days=int(groups["yearday"]) - 1)
+    return dt.date(int(groups["year"]), int(groups.get("month", 1)), int(groups.get("day", 1)))
