@@ -50,7 +50,7 @@ class BadSplit(Pm25mapError):
 
 
 class BadStudy(Pm25mapError):
-    """A folder of a study's results lacks a table, a column or a run, or holds runs of another protocol."""
+    """A folder of a study's results lacks something or is of another protocol, or nothing can be audited."""
 
 
 class ParityFailed(Pm25mapError):

@@ -1,1 +1,1 @@
-"""The study: splits, variants and baselines compared on stations that they never saw."""
+"""The study: which geolocation generalizes, on stations and in regions that were never seen."""
