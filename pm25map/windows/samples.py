@@ -36,7 +36,7 @@ class StationSamples:
     Attributes:
         site_ids: (station,).
         lat, lon: degrees (station,).
-        days: oldest first.
+        days: oldest first, each once.
         features: names of the last axis of values.
         values: float32 (station, day, feature) in the table's units, NaN where missing.
         truth: float32 (station, day), ug m-3, NaN where not measured.
@@ -60,6 +60,11 @@ class StationSamples:
         """
         day = np.array([start <= d <= end for d in self.days])
         day[: window_days - 1] = False
+        # The days may have gaps: a window never reaches over one.
+        number = np.array(self.days, dtype="datetime64[D]").astype(np.int64)
+        day[window_days - 1 :] &= (
+            number[window_days - 1 :] - number[: len(day) - window_days + 1] < window_days
+        )
         fit = np.isfinite(self.truth) & day[None, :] & stations[:, None]
         for name in {"neighbours_idw9", "knnidw_pm25_val"} & set(self.features):
             known = np.isfinite(self.values[:, :, self.features.index(name)])
