@@ -58,8 +58,7 @@ def command(
     \b
     Try: pm25map evaluate --model conus-open --holdout stations --monitors aqs --predictors static.zarr
     """  # noqa: D301 - click reads \b
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.base.files import replacing
     from pm25map.model.card import CARD_FILE, Scores, load_model
     from pm25map.model.card import write_card as save_card
@@ -69,7 +68,7 @@ def command(
     from pm25map.predictors.reader import open_predictors
 
     model = load_model(model_name)
-    session = open_session(model, "cpu", threads=os.cpu_count() or 1)
+    session = open_session(model, "cpu", threads=usable_cores())
     others = read_monitors(targets) if targets else None
     with progress_bar("neighbours, then targets") as progress:
         rows, stations = judge(

@@ -158,6 +158,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
             "encoder": p.encoder,
             "encoder_sha256": p.encoder_checksum or None,
             "places_sha256": p.places_checksum or None,
+            "intervals_sha256": p.intervals_checksum or None,
             "engine": p.engine,
         },
         "pm25map:grid": {"name": p.grid_name, "sha256": p.grid_checksum},
