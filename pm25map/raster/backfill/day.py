@@ -18,7 +18,7 @@ from pm25map.raster.backfill.job import Job, Workshop, open_workshop
 from pm25map.raster.backfill.stage import read_header
 from pm25map.raster.cog import cog_content, write_whole
 from pm25map.raster.provenance import created_time
-from pm25map.raster.stac import MULTIHASH_SHA256, write_stac_item
+from pm25map.raster.stac import COLLECTION_FILE, MULTIHASH_SHA256, write_stac_item
 
 
 def map_name(day: dt.date) -> str:
@@ -217,5 +217,6 @@ def item_of(shop: Workshop, day: dt.date, content: bytes) -> bytes:
             model_card=inputs.card_path,
             predictors=inputs.predictors.path,
             home=home,
+            collection=f"../{COLLECTION_FILE}",
         )
         return item.read_bytes()
