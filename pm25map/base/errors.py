@@ -45,6 +45,14 @@ class BadConfig(Pm25mapError):
     """A configuration file has an unknown key or a value out of range."""
 
 
+class BadSplit(Pm25mapError):
+    """A split leaves nothing to learn from, or nothing to judge."""
+
+
+class BadStudy(Pm25mapError):
+    """A folder of a study's results lacks something or is of another protocol, or nothing can be audited."""
+
+
 class ParityFailed(Pm25mapError):
     """An exported network does not give what the trained one gives; nothing was written."""
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "train": "Train a model on monitors.",
     "export": "Turn a trained network into an ONNX model with its card.",
     "evaluate": "Score a model on stations that it never saw.",
+    "compare": "Say what one model gains over another on stations that neither saw.",
+    "audit": "Look for leaks of the truth in what training is given.",
     "diagnose": "Say what to doubt in the map of one day.",
     "validate": "Compare estimates with monitors that did not feed them.",
     "calibrate": "Write what a model needs to say where it can be trusted.",
