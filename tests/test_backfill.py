@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 import map_world
+import pystac
 import rasterio
 from map_world import build_world, first_day
 from predictor_world import address
@@ -174,6 +175,8 @@ def test_a_damaged_chunk_fails_the_days_that_read_it_by_name(run, tmp_path, tmp_
     assert "neighbours_idw9" in done.output
     report = json.loads((tmp_path / "maps" / "report.json").read_text())
     failed = set(report["happened"]["failed"])
+    chunk = f"damaged on {map_world.days(1)[0]} to {map_world.days(8)[-1]} in block "
+    assert all(chunk in reason for reason in report["happened"]["failed"].values())
     # The damaged chunk holds some of the first days; windows of 21 days that touch it fail, later ones do not.
     assert str(first_day()) in failed
     assert str(last) not in failed
@@ -208,9 +211,17 @@ def test_the_collection_names_every_map(world, run, tmp_path):
         item = json.loads((tmp_path / "maps" / href).read_text())
         assert (tmp_path / "maps" / href).with_suffix(".tif").is_file()
         assert item["type"] == "Feature"
+        assert item["collection"] == told["id"]
     (first, last) = told["extent"]["temporal"]["interval"][0]
     assert first.startswith(str(START))
     assert last.startswith(str(END + dt.timedelta(days=1)))
+
+    read = pystac.Collection.from_file(str(tmp_path / "maps" / "collection.json"))
+    for item in read.get_items():
+        (link,) = item.get_links("collection")
+        assert link.href == "../collection.json"
+        alone = pystac.Item.from_file(item.get_self_href())
+        assert alone.get_collection().extent.to_dict() == told["extent"]
 
 
 def test_nothing_is_left_in_the_stage(world, run, tmp_path):

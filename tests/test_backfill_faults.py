@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import random
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -167,6 +169,51 @@ def test_killed_workers_lose_no_day_and_double_none(world, quiet, tmp_path):
             murderer.join()
     assert killed
     assert products(out) == products(quiet)
+
+
+ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
+"""Mounts of such a process are seen by itself alone, and end with it."""
+
+ON_A_SMALL_DISK = """
+mount -t tmpfs -o size=$SIZE tmpfs "$DISK" || exit 99
+"$@" 2> "$SAID"
+echo $? > "$CODE"
+cp -r "$DISK/maps" "$STOPPED"
+mount -o remount,size=64m "$DISK" || exit 99
+"$@" && cp -r "$DISK/maps" "$ENDED"
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_truly_full_stops_the_work_and_keeps_what_is_done(
+    world, quiet, tmp_path, tmp_path_factory
+):
+    """A tmpfs with room for three quarters of the maps; made larger, the same command ends the work."""
+    disk = tmp_path_factory.mktemp("disk")  # as deep as the quiet folder: items tell relative addresses
+    tried = shutil.which("unshare") and subprocess.run(
+        [*ALONE, "mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if not tried or tried.returncode:
+        pytest.skip(f"no small disk may be mounted here: {tried.stderr.strip() if tried else 'no unshare'}")
+    expected = products(quiet)
+    pages = sum(-(-len(content) // 4096) for content in expected.values())
+    paths = {name: tmp_path / name.lower() for name in ("SAID", "CODE", "STOPPED", "ENDED")}
+    values = {"DISK": disk, "SIZE": pages * 4096 * 3 // 4, **paths}
+    line = [sys.executable, "-m", "pm25map", *words(world, disk / "maps")]
+    ended = subprocess.run(
+        [*ALONE, "sh", "-c", ON_A_SMALL_DISK, "sh", *line],
+        env=os.environ | {name: str(value) for name, value in values.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert paths["CODE"].read_text() == "1\n"
+    assert "the disk is full" in paths["SAID"].read_text()
+    stopped = products(paths["STOPPED"])
+    assert len(stopped) < len(expected)
+    assert all(expected[name] == content for name, content in stopped.items())
+    assert_finished(paths["ENDED"], expected)
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(world, tmp_path, monkeypatch):

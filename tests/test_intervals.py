@@ -12,13 +12,15 @@ from trust_world import END, FEATURES, START, material, model_in, samples
 
 from pm25map.base.aqi import UPPER_ENDS
 from pm25map.base.errors import BadModel, BadMonitors
-from pm25map.diagnostics import intervals
 from pm25map.diagnostics.calibrate import calibrate_intervals, conformalize
 from pm25map.diagnostics.coverage import coverage_rows, reliability_rows
-from pm25map.diagnostics.intervals import Bounds, IntervalCard, Intervals, bounds_of, tail_for
 from pm25map.diagnostics.targets import Targets, distance_class, draw, estimate_targets, region_of
-from pm25map.diagnostics.widths import FIELDS, basis, fit_widths
+from pm25map.diagnostics.widths import fit_widths
 from pm25map.grid import Block, Grid
+from pm25map.model import intervals
+from pm25map.model.intervals import Bounds, IntervalCard, bounds_of, tail_for
+from pm25map.model.widths import FIELDS, basis
+from pm25map.raster.intervals import Intervals
 from pm25map.raster.predict import SeenBlock
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from pm25map.base.shipped import shipped_folder
 from pm25map.diagnostics.applicability import DATA_FILE, load_applicability
-from pm25map.diagnostics.intervals import load_intervals
 from pm25map.diagnostics.trust import has_calibration, trust_bands
 from pm25map.grid import load_grid
 from pm25map.model.card import load_model
+from pm25map.model.intervals import load_intervals
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "trust.md"
 

@@ -11,7 +11,7 @@ import click
 from pm25map.cli.options import DAY, progress_bar
 
 if TYPE_CHECKING:
-    from pm25map.diagnostics.intervals import IntervalCard
+    from pm25map.model.intervals import IntervalCard
 
 PATH = click.Path(path_type=Path)
 
@@ -57,12 +57,12 @@ def command(
     \b
     Try: pm25map calibrate --model conus-open --monitors aqs --predictors static.zarr --cache conus-open
     """  # noqa: D301 - click reads \b
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
-    from pm25map.diagnostics import applicability, intervals
+    from pm25map.diagnostics import applicability
     from pm25map.diagnostics.calibrate import FOLDS, calibrate_applicability, calibrate_intervals
     from pm25map.diagnostics.material import gather_material
+    from pm25map.model import intervals
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
     from pm25map.monitors import read_monitors
@@ -83,7 +83,7 @@ def command(
     words += ["--start", str(start)] if start else []
     words += ["--end", str(end)] if end else []
     words += ["--seed", str(seed)] if seed != 1 else []
-    session = open_session(model, "cpu", threads=threads or os.cpu_count() or 1)
+    session = open_session(model, "cpu", threads=threads or usable_cores())
     measured, opened = read_monitors(monitors), open_predictors(predictors)
     card = None
     with progress_bar("neighbours, then targets") as progress:

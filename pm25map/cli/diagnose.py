@@ -62,8 +62,7 @@ def command(
     \b
     Try: pm25map diagnose --date 2020-09-12 --out doubts
     """  # noqa: D301 - click reads \b
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.raster.inputs import part_of
@@ -73,7 +72,7 @@ def command(
     inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:
-        found = diagnose(inputs, day, part, device, workers or os.cpu_count() or 1, progress)
+        found = diagnose(inputs, day, part, device, workers or usable_cores(), progress)
     told = write_files(out, found, inputs, day, part)
     if as_json:
         click.echo(json.dumps(told))

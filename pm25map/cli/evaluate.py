@@ -92,8 +92,7 @@ def command(
     if config_path is not None:
         run_study(config_path, monitors, predictors, out, cache, device, workers)
         return
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.base.files import replacing
     from pm25map.model.card import CARD_FILE, Scores, load_model
     from pm25map.model.card import write_card as save_card
@@ -103,7 +102,7 @@ def command(
     from pm25map.predictors.reader import open_predictors
 
     model = load_model(model_name)
-    session = open_session(model, "cpu", threads=os.cpu_count() or 1)
+    session = open_session(model, "cpu", threads=usable_cores())
     others = read_monitors(targets) if targets else None
     with progress_bar("neighbours, then targets") as progress:
         rows, stations = judge(

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, progress_bar
+from pm25map.cli.options import (
+    DAY,
+    LOCATION,
+    engine_option,
+    intervals_option,
+    open_for_maps,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from pm25map.raster.backfill.forecast import Forecast
@@ -24,6 +31,7 @@ _PART_OPTIONS: tuple[Decorator, ...] = (
     click.option("--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees."),
     click.option("--region", help="Only a state or region: oregon, west-coast, OR ..."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    intervals_option,
 )
 _JOB_OPTIONS: tuple[Decorator, ...] = (
     click.option("--start", type=DAY, required=True, help="First day."),
@@ -70,11 +78,10 @@ def _with(function: Callable[..., None], options: tuple[Decorator, ...]) -> Call
 
 def days_asked(asked: dict[str, Any]) -> list[dt.date]:
     """List the days from --start to --end, and settle the number of workers."""
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.base.days import days_between
 
-    asked["workers"] = asked["workers"] or os.cpu_count() or 1
+    asked["workers"] = asked["workers"] or usable_cores()
     return days_between(asked["start"], asked["end"])
 
 
@@ -84,7 +91,9 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.backfill.job import Job, engine_before, seal_of
 
-    inputs = open_for_maps(asked["model"], asked["grid"], asked["predictors"], [])
+    inputs = open_for_maps(
+        asked["model"], asked["grid"], asked["predictors"], [], intervals=asked["intervals"]
+    )
     store = asked["predictors"]
     folder = open_folder(asked["out"])
     engine = asked.get("engine", "onnxruntime")
@@ -103,6 +112,7 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
         device=asked["device"],
         engine=engine,
         block_size=asked["block_size"],
+        intervals=asked["intervals"],
         seal=seal_of(inputs),
     )
     return job, inputs

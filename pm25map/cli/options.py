@@ -62,6 +62,12 @@ engine_option = click.option(
     "some seconds.",
 )
 
+intervals_option = click.option(
+    "--intervals",
+    is_flag=True,
+    help="Add the model's 90 % interval as bands pm25_lower and pm25_upper (ug/m3), from the same read.",
+)
+
 
 @contextmanager
 def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
@@ -76,15 +82,23 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int,
 
 
 def open_for_maps(
-    model_name: str, grid_name: str | None, predictors: "Location | None", days: list[dt.date]
+    model_name: str,
+    grid_name: str | None,
+    predictors: "Location | None",
+    days: list[dt.date],
+    *,
+    intervals: bool = False,
 ) -> "Inputs":
     """Open what maps are made of; the places of a grid are embedded at first use, with progress.
 
     Args:
         model_name, grid_name, predictors: as the options of the same names.
         days: that must be there, checked before places are embedded; none where a command sorts them itself.
+        intervals: as the option of the same name.
     """
     from pm25map.raster.inputs import open_inputs
 
     with progress_bar("embedding the cells of the grid, once") as progress:
-        return open_inputs(model_name, grid_name, predictors, days=days, progress=progress)
+        return open_inputs(
+            model_name, grid_name, predictors, days=days, intervals=intervals, progress=progress
+        )

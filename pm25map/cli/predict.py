@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.options import DAY, LOCATION, engine_option, open_for_maps, progress_bar
+from pm25map.cli.options import (
+    DAY,
+    LOCATION,
+    engine_option,
+    intervals_option,
+    open_for_maps,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from pm25map.places.smooth import SmoothPlaces
@@ -48,6 +55,7 @@ if TYPE_CHECKING:
 @engine_option
 @click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
+@intervals_option
 @click.option(
     "--diagnostics",
     is_flag=True,
@@ -69,6 +77,7 @@ def command(
     engine: Any,
     workers: int | None,
     preview: Path | None,
+    intervals: bool,
     diagnostics: bool,
     overwrite: bool,
     as_json: bool,
@@ -82,8 +91,8 @@ def command(
     Try: pm25map predict --date 2020-09-12 --out cog.tif --preview cog.png
     """  # noqa: D301 - click reads \b
     import dataclasses
-    import os
 
+    from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
@@ -92,16 +101,15 @@ def command(
     from pm25map.raster.stac import item_path
     from pm25map.view.headline import headline
 
+    _check_options(engine, smoothing_km, intervals=intervals, diagnostics=diagnostics)
     for target in (out, item_path(out), *([preview] if preview else [])):
         check_output(target, overwrite=overwrite)
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
-        if engine != "onnxruntime" or smoothing_km > 0:
-            raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
         check_files(doubts, overwrite=overwrite)
-    inputs = open_for_maps(model_name, grid_name, predictors, [day])
+    inputs = open_for_maps(model_name, grid_name, predictors, [day], intervals=intervals)
     part = part_of(inputs.grid, bbox, region_name)
-    workers = workers or os.cpu_count() or 1
+    workers = workers or usable_cores()
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=workers)
     smooth = _smooth(inputs, smoothing_km)
@@ -111,7 +119,8 @@ def command(
         if diagnostics:
             found = diagnose(inputs, day, part, device, workers, progress)
             # The very bits of a plain run; what is beside them goes into the folder of doubts.
-            made = dataclasses.replace(found.made, more={})
+            kept = [band for one in inputs.extra for band in one.bands]
+            made = dataclasses.replace(found.made, more={band: found.made.more[band] for band in kept})
         else:
             made = predict_day(
                 inputs.model,
@@ -126,13 +135,16 @@ def command(
                 workers=workers,
                 progress=progress,
                 smooth=smooth,
+                extra=inputs.extra,
             )
     grid = inputs.grid
     provenance = inputs.provenance(day, out.name, made.engine, part)
     if smooth is not None:
         provenance = dataclasses.replace(provenance, place_smoothing_km=f"{smoothing_km:g}")
     statistics = _write_map(out, made, inputs, part, provenance, preview, overwrite)
-    told = write_files(doubts, found, inputs, day, part) if diagnostics else None
+    # The folder of doubts has intervals whether they were asked for or not.
+    without = dataclasses.replace(inputs, intervals=None)
+    told = write_files(doubts, found, without, day, part) if diagnostics else None
     news = headline(made.pm25, grid, made.view)
     if as_json:
         files: dict[str, Any] = {
@@ -153,6 +165,14 @@ def command(
         print_findings(found, inputs, day, told, top=3)
     if preview:
         click.echo(f"Picture: {preview}")
+
+
+def _check_options(engine: str, smoothing_km: float, *, intervals: bool, diagnostics: bool) -> None:
+    """Refuse options that do not go together."""
+    if diagnostics and (engine != "onnxruntime" or smoothing_km > 0):
+        raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
+    if intervals and smoothing_km > 0:
+        raise click.UsageError("--intervals goes without --place-smoothing: plain places calibrated them")
 
 
 def _smooth(inputs: "Inputs", smoothing_km: float) -> "SmoothPlaces | None":

@@ -42,10 +42,9 @@ def command(
     \b
     Try: pm25map train --config models/conus-open.yaml --monitors aqs --predictors static.zarr --out runs/a
     """  # noqa: D301 - click reads \b
-    import os
-
     import torch
 
+    from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
     from pm25map.model.config import read_config
     from pm25map.model.fit import Listeners, fit
@@ -57,7 +56,7 @@ def command(
         config = config.model_copy(update={"seed": seed})
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or usable_cores())
     measured, opened = read_monitors(monitors), open_predictors(predictors)
     out.mkdir(parents=True, exist_ok=True)
     words = ["pm25map", "train", "--config", config_path.name, "--monitors", monitors.name]

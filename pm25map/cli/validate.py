@@ -133,8 +133,7 @@ def _left_out(
     threads: int | None,
 ) -> "tuple[pd.DataFrame, list[str]]":
     """Estimate every station without itself; give the match-ups and what to say of them."""
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.base.errors import BadPredictors
     from pm25map.diagnostics.validate import match_left_out, trust_of
     from pm25map.model.card import load_model
@@ -149,7 +148,7 @@ def _left_out(
         raise BadPredictors(
             f"no sample comes with grid {model.card.grid}: name a store with its static layers with --predictors"
         )
-    session = open_session(model, "cpu", threads=threads or os.cpu_count() or 1)
+    session = open_session(model, "cpu", threads=threads or usable_cores())
     with progress_bar("neighbours, then targets") as progress:
         frame = match_left_out(
             session, trust, measured, feeding, open_predictors(store), first, last, progress

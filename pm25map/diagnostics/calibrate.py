@@ -12,11 +12,13 @@ from pm25map.diagnostics.applicability import Applicability
 from pm25map.diagnostics.coverage import coverage_rows, reliability_rows
 from pm25map.diagnostics.descriptors import choose_descriptors
 from pm25map.diagnostics.dissimilarity import training_points
-from pm25map.diagnostics.intervals import EXCEEDANCE, Bounds, CoverageRow, ReliabilityRow, tail_for
 from pm25map.diagnostics.material import Material
 from pm25map.diagnostics.targets import Targets, draw, estimate_targets, region_of
-from pm25map.diagnostics.widths import Widths, fit_widths
+from pm25map.diagnostics.widths import fit_widths
+from pm25map.model.intervals import Bounds, CoverageRow, ReliabilityRow, tail_for
 from pm25map.model.runtime import Session
+from pm25map.model.widths import Widths
+from pm25map.raster.bands import EXCEEDANCE
 from pm25map.windows.samples import Progress, StationSamples
 
 TAIL_LEVELS = (

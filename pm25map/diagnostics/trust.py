@@ -1,10 +1,11 @@
 """The layers that say how far to trust a map, for the pass that predicts it."""
 
-from pm25map.diagnostics import applicability, intervals
+from pm25map.diagnostics import applicability
 from pm25map.diagnostics.applicability import load_applicability
-from pm25map.diagnostics.intervals import intervals_on
 from pm25map.grid import Grid
+from pm25map.model import intervals
 from pm25map.model.card import Model
+from pm25map.raster.intervals import intervals_on
 from pm25map.raster.predict import BlockBands
 
 

@@ -17,10 +17,10 @@ from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.metrics import scores
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY, Applicability, load_applicability
-from pm25map.diagnostics.intervals import Bounds, bounds_of, load_intervals
 from pm25map.diagnostics.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
 from pm25map.model.card import Model
 from pm25map.model.evaluate import TARGETS_AT_ONCE, join_targets
+from pm25map.model.intervals import Bounds, bounds_of, load_intervals
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
 from pm25map.model.splits import hold_out_stations

@@ -12,11 +12,11 @@ from scipy.spatial import cKDTree
 
 from pm25map.base.errors import BadMap, BadMonitors
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY
-from pm25map.diagnostics.intervals import LOWER, UPPER
 from pm25map.diagnostics.validate import NOT_USED, USED, check_measured, complete, same_places
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import EARTH_RADIUS_KM
+from pm25map.raster.bands import LOWER, UPPER
 from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.raster.info import describe
 

@@ -13,24 +13,21 @@ from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Location, location
 from pm25map.grid import Block, Grid
 from pm25map.predictors import layout
-from pm25map.predictors.cache import ArrayCache, ReadCount
+from pm25map.predictors.arrays import Arrays
+from pm25map.predictors.cache import ReadCount
 from pm25map.predictors.checks import (
     check_days,
     check_features,
-    damage,
     open_checked,
     read_grid,
     read_rows,
 )
 from pm25map.predictors.computed import NEEDS, compute
 from pm25map.predictors.sources.calendar import at_days
-from pm25map.predictors.variables import check_range, variable
+from pm25map.predictors.variables import variable
 
 CACHE_BYTES = 128 * 2**20
 """Decoded values kept for the next read: the windows of neighbouring days share most of theirs."""
-
-_WHOLE_LAYER_CELLS = 500_000
-"""On grids up to this size a layer is read once and whole: opening it takes longer than decoding it."""
 
 _POINT_DAYS = 64
 """Days of a block that are read at once when points are sampled."""
@@ -53,10 +50,6 @@ class Predictors:
         rows = read_rows(path, group, self.grid)
         self.daily = tuple(name for name, row in rows.items() if row.kind == "daily")
         self.layers = tuple(name for name, row in rows.items() if row.kind != "daily")
-        self._arrays = {name: group[name] for name in rows}
-        self._attributes: dict[str, dict[str, Any]] = {
-            name: dict(a.attrs) for name, a in self._arrays.items()
-        }
         self.history = str(group.attrs.get("history", ""))
         times = group["time"][:]
         self._first = layout.EPOCH + dt.timedelta(days=int(times[0]))
@@ -69,7 +62,8 @@ class Predictors:
             name: frozenset(self._first + dt.timedelta(days=int(i)) for i in np.nonzero(prints)[0])
             for name, prints in self._prints.items()
         }
-        self._cache = ArrayCache(cache_bytes)
+        stored = {name: group[name] for name in rows}
+        self._arrays = Arrays(path, self.grid, stored, self._whole, (self._first, self._length), cache_bytes)
 
     @property
     def grid_checksum(self) -> str:
@@ -101,7 +95,7 @@ class Predictors:
         """SHA-256 over the grid and all values, by their fingerprints: the same in a folder and in a zip."""
         parts = [self.grid.checksum.encode()]
         for name in sorted(self.layers):
-            parts.append(f"{name} {self._attributes[name][layout.FINGERPRINT]}".encode())
+            parts.append(f"{name} {self._arrays.attributes(name)[layout.FINGERPRINT]}".encode())
         for name in sorted(self.daily):
             whole = np.nonzero(self._prints[name])[0]
             numbers = whole + (self._first - layout.EPOCH).days
@@ -130,7 +124,7 @@ class Predictors:
             if name in self._prints:
                 parts += [name.encode(), self._prints[name][slots].astype("<i8").tobytes()]
             elif name in self.layers:
-                parts.append(f"{name} {self._attributes[name][layout.FINGERPRINT]}".encode())
+                parts.append(f"{name} {self._arrays.attributes(name)[layout.FINGERPRINT]}".encode())
         return sha256_of_bytes(*parts)
 
     def chunks_of(self, days: list[dt.date]) -> dict[int, list[dt.date]]:
@@ -144,17 +138,17 @@ class Predictors:
         """Count the stored bytes, decoded, that reading some days of the daily variables of a block takes."""
         slots = {(day - self._first).days // layout.CHUNK_DAYS for day in days}
         length = sum(len(layout.chunk_days(number, self._length)) for number in slots)
-        widths = [self._arrays[name].dtype.itemsize for name in features if name in self._prints]
+        widths = [self._arrays.itemsize(name) for name in features if name in self._prints]
         return int(length * sum(widths) * block.height * block.width)
 
     def precision(self, name: str) -> float | None:
         """Give the step of a packed variable, in its units; None where it is float32."""
-        step = self._attributes[name].get("scale_factor")
+        step = self._arrays.attributes(name).get("scale_factor")
         return None if step is None else float(step)
 
     def layer(self, name: str) -> npt.NDArray[np.float32]:
         """Read a whole static variable (y, x), or all months of a climatology (month, y, x)."""
-        return self._decoded(name, ...)
+        return self._arrays.whole(name)
 
     @functools.cached_property
     def dataset(self) -> xr.Dataset:
@@ -223,13 +217,15 @@ class Predictors:
         for i, name in enumerate(features):
             kind = variable(name).kind
             if kind == "daily":
-                values[:, i] = self._read_daily(name, days, block, count)
+                values[:, i] = self._arrays.daily(name, days, block, count)
             elif kind == "static":
-                values[:, i] = self._layer(name, block)
+                values[:, i] = self._arrays.layer(name, block)
             elif kind == "climatology":
-                values[:, i] = at_days(self._layer(name, block), days)
+                values[:, i] = at_days(self._arrays.layer(name, block), days)
             else:
-                computed = compute(name, days, self._latitude(block), lambda n: self._layer(n, block))
+                computed = compute(
+                    name, days, self._arrays.latitude(block), lambda n: self._arrays.layer(n, block)
+                )
                 values[:, i] = np.where(land, computed, np.float32(np.nan))
         return values
 
@@ -268,80 +264,6 @@ class Predictors:
                 picked = read[:, :, row[inside] - block.row, col[inside] - block.col]
                 values[inside, span] = picked.transpose(2, 0, 1)
         return values
-
-    def _read_daily(
-        self, name: str, days: list[dt.date], block: Block, count: ReadCount | None
-    ) -> npt.NDArray[np.float32]:
-        """Read a daily variable by whole chunks of days, each decoded and checked once: (day, y, x)."""
-        index = np.array([(day - self._first).days for day in days])
-        chunks = np.unique(index // layout.CHUNK_DAYS)
-        known = {int(c): self._cache.get((name, int(c), block)) if count is None else None for c in chunks}
-        absent = [c for c, values in known.items() if values is None]
-        if absent:
-            begin = layout.chunk_days(absent[0], self._length).start
-            end = layout.chunk_days(absent[-1], self._length).stop
-            values = self._decoded(name, (slice(begin, end), *block.slices))
-            if count is not None:
-                count.add(len(absent), values.size * self._arrays[name].dtype.itemsize)
-            labels = [self._first + dt.timedelta(days=i) for i in range(begin, end)]
-            self._check_whole(name, values, labels, block)
-            for c in absent:
-                part = values[c * layout.CHUNK_DAYS - begin :][: layout.CHUNK_DAYS].copy()
-                known[c] = part
-                if count is None:
-                    self._cache.put((name, c, block), part)
-        out = np.empty((len(days), block.height, block.width), dtype=np.float32)
-        for i, number in enumerate(index):
-            chunk = known[int(number) // layout.CHUNK_DAYS]
-            assert chunk is not None  # noqa: S101 - every chunk was found or read above
-            out[i] = chunk[number % layout.CHUNK_DAYS]
-        return out
-
-    def _check_whole(
-        self, name: str, values: npt.NDArray[np.float32], labels: list[dt.date], block: Block
-    ) -> None:
-        """Refuse values out of range, and gaps that the store cannot have had when it was written."""
-        row = variable(name)
-        check_range(row, values, str(self.path), labels)
-        if row.filling == "stop":
-            land = self.grid.land[block.slices]
-            for day, value in zip(labels, values, strict=True):
-                if day in self._whole[name] and np.isnan(value[land]).any():
-                    raise BadPredictors(
-                        f"{name} of {self.path} has lost values of {day} in {block.id}: a file of the store is gone. "
-                        f"Run: pm25map data ingest --source {row.source} --start {day} --end {day} --store {self.path}"
-                    )
-
-    def _layer(self, name: str, block: Block) -> npt.NDArray[np.float32]:
-        """Read a layer (y, x) or (month, y, x) over a block, checked once."""
-        small = self.grid.land.size <= _WHOLE_LAYER_CELLS
-        part = Block(0, 0, *self.grid.shape) if small else block
-        known = self._cache.get((name, 0, part))
-        if known is None:
-            known = self._decoded(name, (..., *part.slices))
-            check_range(variable(name), known, str(self.path))
-            self._cache.put((name, 0, part), known)
-        return known[..., *block.slices] if small else known
-
-    def _decoded(self, name: str, where: Any) -> npt.NDArray[np.float32]:
-        """Read a part of an array in physical values."""
-        try:
-            stored = self._arrays[name][where]
-        except damage() as error:
-            raise BadPredictors(
-                f"cannot read {name} of {self.path}, which is damaged ({type(error).__name__}: {error}). "
-                f"Make the store again with pm25map data ingest"
-            ) from error
-        return layout.decode(stored, self._attributes[name])
-
-    def _latitude(self, block: Block) -> npt.NDArray[np.float64]:
-        """Give the latitude of the land cells of a block, NaN off land: (y, x)."""
-        known = self._cache.get(("latitude", 0, block))
-        if known is None:
-            known = np.full((block.height, block.width), np.nan)
-            known[self.grid.land[block.slices]] = self.grid.lonlat(block)[1]
-            self._cache.put(("latitude", 0, block), known)
-        return known
 
 
 def open_predictors(path: Location | str, *, cache_bytes: int = CACHE_BYTES) -> Predictors:

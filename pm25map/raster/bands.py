@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pm25map.base.aqi import UPPER_ENDS
+
 
 @dataclass(frozen=True)
 class Band:
@@ -48,3 +50,13 @@ NEUTRAL = Band(
 
 ESTIMATES = {band.name: band for band in (PM25, PM25_SPREAD, PM25_MEMBERS, NEUTRAL)}
 """What a session may give of a cell, by name (Session.bands)."""
+
+LOWER = Band("pm25_lower", "Lower end of the 90 % interval of PM2.5", PM25.units, PM25.standard_name)
+UPPER = Band("pm25_upper", "Upper end of the 90 % interval of PM2.5", PM25.units, PM25.standard_name)
+EXCEEDANCE = {
+    level: Band(
+        f"p_above_{level:g}".replace(".", "_"), f"Probability that PM2.5 is above {level:g} ug m-3", "1"
+    )
+    for level in UPPER_ENDS
+}
+"""A band for the upper end of every class of the Air Quality Index but the last, ug m-3."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from pm25map.base.cores import usable_cores
 from pm25map.base.errors import Pm25mapError
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.grid import grid_names, load_grid
@@ -60,7 +61,7 @@ def examine() -> list[Finding]:
 
 
 def _python() -> tuple[State, str]:
-    return "ok", f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
+    return "ok", f"Python {platform.python_version()} on {platform.machine()}, {usable_cores()} cores"
 
 
 def _onnxruntime() -> tuple[State, str]:

@@ -17,6 +17,7 @@ from pm25map.model.card import CARD_FILE, Model, load_model
 from pm25map.places.encoder import encoder
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
+from pm25map.raster.intervals import Intervals, intervals_on
 from pm25map.raster.predict import check_inputs, open_grid_of, sample_of
 from pm25map.raster.provenance import MAP_LICENCE, Provenance
 
@@ -70,6 +71,7 @@ class Inputs:
     Attributes:
         model, grid, predictors, places: opened; places is None for a model without a place.
         named: whether the user named the predictors, or took the sample.
+        intervals: that maps shall have as bands; None for maps without.
     """
 
     model: Model
@@ -77,6 +79,7 @@ class Inputs:
     predictors: Predictors
     places: PlaceStore | None
     named: bool
+    intervals: Intervals | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -87,6 +90,11 @@ class Inputs:
     def card_path(self) -> Path:
         """Give the file of the model's card."""
         return self.model.network.parent / CARD_FILE
+
+    @property
+    def extra(self) -> tuple[Intervals, ...]:
+        """Give what works out further bands of each block: `extra` of predict_day."""
+        return (self.intervals,) if self.intervals else ()
 
     def window(self, day: dt.date) -> list[dt.date]:
         """List the days of the window of a day, oldest first."""
@@ -102,6 +110,7 @@ class Inputs:
         words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
         words += ["--grid", self.grid.name, *(["--predictors", store] if self.named else []), *part.options]
         words += ["--engine", engine] if engine != "onnxruntime" else []
+        words += ["--intervals"] if self.intervals else []
         return Provenance(
             day=day,
             model_name=card.name,
@@ -118,6 +127,7 @@ class Inputs:
             encoder=card.place.encoder,
             encoder_checksum=card.place.checksum or "",
             places_checksum=self.places.checksum if self.places else "",
+            intervals_checksum=self.intervals.checksum if self.intervals else "",
             region=part.words,
         )
 
@@ -129,6 +139,7 @@ def open_inputs(
     places: Path | None = None,
     *,
     days: Iterable[dt.date] = (),
+    intervals: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inputs:
     """Open what maps are made of.
@@ -140,6 +151,7 @@ def open_inputs(
         places: place store of the grid, known to be whole; where None the one in the cache, verified, and
             embedded first where it is absent.
         days: that must be there, checked before anything is embedded.
+        intervals: whether maps shall have the model's 90 % interval as bands.
         progress: called with the cells embedded and the cells in all.
 
     Raises:
@@ -156,11 +168,12 @@ def open_inputs(
     opened = open_predictors(store)
     for day in days:
         opened.check(grid, model.card.scaler.features, window_of(day, model.card.window_days))
+    bounds = intervals_on(model, grid, levels=()) if intervals else None
     name = model.card.place.encoder
     if name == "none":
-        return Inputs(model, grid, opened, None, predictors is not None)
+        return Inputs(model, grid, opened, None, predictors is not None, bounds)
     if places is not None and places.is_dir():
         found = open_store(places, grid)
     else:
         found = default_store(grid, encoder(name), progress)
-    return Inputs(model, grid, opened, found, predictors is not None)
+    return Inputs(model, grid, opened, found, predictors is not None, bounds)

@@ -26,7 +26,13 @@ REFERENCE_CITATION = (
 
 _PREFIX = "PM25MAP_"
 
-_MAY_BE_EMPTY = {"encoder_checksum", "places_checksum", "place_smoothing_km", "predictor_coverage_percent"}
+_MAY_BE_EMPTY = {
+    "encoder_checksum",
+    "places_checksum",
+    "intervals_checksum",
+    "place_smoothing_km",
+    "predictor_coverage_percent",
+}
 """GDAL keeps no empty tag: where one of these is absent, it was empty."""
 
 
@@ -49,6 +55,7 @@ class Provenance:
         encoder: name of the location encoder, or none.
         encoder_checksum, places_checksum: SHA-256 of its weights and of the store of place vectors; empty
             where the model takes no place.
+        intervals_checksum: SHA-256 of the calibration of the intervals; empty where the map has none.
         place_smoothing_km: standard deviation over which place vectors were averaged; empty where they were not.
         predictor_coverage_percent: share of the values in the windows that were there and did not have to be
             filled; None where nobody counted.
@@ -70,6 +77,7 @@ class Provenance:
     encoder: str = "none"
     encoder_checksum: str = ""
     places_checksum: str = ""
+    intervals_checksum: str = ""
     place_smoothing_km: str = ""
     predictor_coverage_percent: float | None = None
     region: str = "all"

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,11 +35,19 @@ EXTENSIONS: Final = tuple(
 MULTIHASH_SHA256 = "1220"
 """What stands before a SHA-256 in a multihash: the algorithm, and 32 bytes."""
 
+COLLECTION_FILE = "collection.json"
+"""Name of the collection in a folder of maps."""
+
 _STATISTICS = ("minimum", "maximum", "mean", "stddev", "valid_percent")
 
 _RENDER_FROM, _RENDER_TO = 0.5, 255.5
 """ug m-3: colour i of 0 to 254 covers i + 0.5 to i + 1.5, so that all ends of classes but 9.0 fall between
 two colours; 9.0 is drawn as 9.5. From 225.5 on all is Hazardous, so that nothing above is lost."""
+
+
+def collection_id(grids: Iterable[str], models: Iterable[str]) -> str:
+    """Name the collection of maps of some grids by some models; a folder of one of each has one name for good."""
+    return f"pm25-{'-'.join(grids)}-{'-'.join(models)}"
 
 
 def item_path(cog_path: Path) -> Path:
@@ -54,6 +63,7 @@ def write_stac_item(
     predictors: Location,
     preview: Path | None = None,
     home: Location | None = None,
+    collection: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the item of a finished map beside it. Everything but these arguments is read from the map.
@@ -65,6 +75,7 @@ def write_stac_item(
         predictors: the store that the map derives from; linked likewise.
         preview: the PNG of the map, None where there is none.
         home: the folder where map and item will stand in the end, where that is not the map's own.
+        collection: relative address of the collection that the map will be part of, None where it stands alone.
         overwrite: replace an item that is there.
 
     Returns:
@@ -82,6 +93,9 @@ def write_stac_item(
     if preview is not None:
         item.add_asset("preview", _preview_asset(preview, folder))
     p = found.provenance
+    if collection is not None:
+        item.collection_id = collection_id([p.grid_name], [p.model_name])
+        item.add_link(pystac.Link("collection", collection, media_type=pystac.MediaType.JSON))
     for path, title in (
         (model_card, f"Card of the model {p.model_name} {p.model_version}"),
         (predictors, f"Predictors {p.predictors_name}"),
@@ -158,6 +172,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
             "encoder": p.encoder,
             "encoder_sha256": p.encoder_checksum or None,
             "places_sha256": p.places_checksum or None,
+            "intervals_sha256": p.intervals_checksum or None,
             "engine": p.engine,
         },
         "pm25map:grid": {"name": p.grid_name, "sha256": p.grid_checksum},

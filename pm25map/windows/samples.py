@@ -5,7 +5,6 @@ nor of a monitor at the same place, nor of any station held out, is in them.
 """
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from pm25map.base.cores import usable_cores
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import replacing, sha256_of_bytes
@@ -199,7 +199,7 @@ def _fields(
         slice(i, min(i + DAYS_AT_ONCE, len(days)) + MEMORY_DAYS) for i in range(0, len(days), DAYS_AT_ONCE)
     ]
     # A month a thread and one BLAS thread each: the systems of single days are too small to share.
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(usable_cores()) as pool:
         parts = []
         for span, part in zip(
             spans,

@@ -19,7 +19,9 @@ import cog
 import engines
 import render
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from pm25map.base.cores import usable_cores
+
+CORES = usable_cores()
 
 PARTS: dict[str, Callable[[], object]] = {
     "engines": lambda: engines.measure_all(CORES),

@@ -22,6 +22,8 @@ _Result = TypeVar("_Result")
 Hear = Callable[[int], None]
 """Called with the cells that were just estimated."""
 
+_Fields = dict[dt.date, npt.NDArray[np.float32]]
+
 CELLS_A_BATCH = 4096
 """Windows that are gathered at a time: small blocks gather several days, so that the network is never idle."""
 
@@ -52,15 +54,23 @@ class BlockReport:
 
 @dataclass
 class _Slide:
-    """The scaled predictors of the last days of a block, by day: float32 (cell, input) each."""
+    """What is held of the last days of a block, by day.
+
+    Attributes:
+        values: scaled predictors, float32 (cell, input).
+        fields: what intervals depend on, float32 (cell, field), of days to estimate; empty without intervals.
+        lost: why a day cannot be read.
+    """
 
     values: dict[dt.date, npt.NDArray[np.float32]] = field(default_factory=dict)
+    fields: _Fields = field(default_factory=dict)
     lost: dict[dt.date, str] = field(default_factory=dict)
 
     def forget_before(self, day: dt.date) -> None:
         """Let go of what no later window holds."""
-        for old in [known for known in self.values if known < day]:
-            del self.values[old]
+        for held in (self.values, self.fields):
+            for old in [known for known in held if known < day]:
+                del held[old]
 
 
 def compute_block(job: Job, block: Block, days: tuple[dt.date, ...], hear: Hear | None = None) -> BlockReport:
@@ -112,8 +122,8 @@ def _stage(
 def estimates(
     shop: Workshop, block: Block, days: tuple[dt.date, ...], report: BlockReport
 ) -> Iterator[tuple[dt.date, npt.NDArray[np.float32]]]:
-    """Estimate day after day: float32 (band, cell)."""
-    inputs, session = shop.inputs, shop.session()
+    """Estimate day after day: float32 (band, cell), in the order of Workshop.bands."""
+    inputs, session, bounds = shop.inputs, shop.session(), shop.inputs.intervals
     cells = shop.asked[block.slices]
     size = int(np.count_nonzero(cells))
     place = None if inputs.places is None else inputs.places.read(shop.land_index[block.slices][cells])
@@ -125,18 +135,33 @@ def estimates(
     count = ReadCount()
     a_batch = max(1, CELLS_A_BATCH // size)
 
-    def read(group: list[dt.date]) -> tuple[list[dt.date], npt.NDArray[np.float32] | str]:
+    def read(group: list[dt.date]) -> tuple[list[dt.date], npt.NDArray[np.float32] | str, _Fields]:
         try:
             values = inputs.predictors.read(inputs.features, group, block, count)
         except Pm25mapError as error:
-            return group, " ".join(str(error).split())
-        return group, inputs.model.card.scaler.apply(values[:, :, cells].transpose(0, 2, 1))
+            return group, " ".join(str(error).split()), {}
+        found = values[:, :, cells].transpose(0, 2, 1)
+        fields = (
+            {}
+            if bounds is None
+            else {
+                day: one[:, bounds.columns] for day, one in zip(group, found, strict=True) if day in windows
+            }
+        )
+        return group, inputs.model.card.scaler.apply(found), fields
 
-    for group, scaled in _ahead(read, groups):
+    def with_bounds(day: dt.date, estimate: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if bounds is None:
+            return estimate
+        more = bounds.on_day(day, block, cells, estimate[0], slide.fields[day])
+        return np.vstack([estimate, *more.values()])
+
+    for group, scaled, fields in _ahead(read, groups):
         if isinstance(scaled, str):
             slide.lost.update(dict.fromkeys(group, scaled))
         else:
             slide.values.update(zip(group, scaled, strict=True))
+            slide.fields.update(fields)
         ready = [day for day in waiting if day <= group[-1]]
         waiting = waiting[len(ready) :]
         whole = []
@@ -153,7 +178,8 @@ def estimates(
             )
             spot = None if place is None else np.tile(place, (len(part), 1))
             estimate = session.estimate(window, spot)
-            yield from zip(part, np.split(estimate, len(part), axis=1), strict=True)
+            for day, one in zip(part, np.split(estimate, len(part), axis=1), strict=True):
+                yield day, with_bounds(day, one)
         report.chunks, report.bytes = count.chunks, count.bytes
         if waiting:
             slide.forget_before(windows[waiting[0]][0])

@@ -7,8 +7,7 @@ import pystac
 from pm25map.base.storage import WORKING, Folder
 from pm25map.raster.backfill.day import read_item
 from pm25map.raster.provenance import MAP_LICENCE, PRODUCT
-
-COLLECTION_FILE = "collection.json"
+from pm25map.raster.stac import COLLECTION_FILE, collection_id
 
 
 def write_collection(folder: Folder) -> tuple[int, list[str]]:
@@ -38,7 +37,7 @@ def write_collection(folder: Folder) -> tuple[int, list[str]]:
     grids = sorted({item["properties"]["pm25map:grid"]["name"] for item in items.values()})
     models = sorted({item["properties"]["pm25map:model"]["name"] for item in items.values()})
     collection = pystac.Collection(
-        id=f"pm25-{'-'.join(grids)}-{'-'.join(models)}",
+        id=collection_id(grids, models),
         title=f"{PRODUCT}, {', '.join(grids)}",
         description=f"{PRODUCT} (ug m-3) by model {', '.join(models)}: one Cloud-Optimized GeoTIFF a day. "
         "Estimates, not measurements.",

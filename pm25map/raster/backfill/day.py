@@ -14,13 +14,11 @@ import numpy as np
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Folder, Remote
-from pm25map.model.runtime import Session
 from pm25map.raster.backfill.job import Job, Workshop, open_workshop
 from pm25map.raster.backfill.stage import read_header
-from pm25map.raster.bands import ESTIMATES
 from pm25map.raster.cog import cog_content, write_whole
 from pm25map.raster.provenance import created_time
-from pm25map.raster.stac import MULTIHASH_SHA256, write_stac_item
+from pm25map.raster.stac import COLLECTION_FILE, MULTIHASH_SHA256, write_stac_item
 
 
 def map_name(day: dt.date) -> str:
@@ -43,6 +41,7 @@ class Identity:
     grid: str
     predictors: str
     region: str
+    intervals: str = ""
 
     def differs(self, other: "Identity") -> str:
         """Name what differs, in words."""
@@ -61,6 +60,7 @@ def identity_of(shop: Workshop, day: dt.date) -> Identity:
         grid=inputs.grid.checksum,
         predictors=inputs.predictors.window_checksum(inputs.features, inputs.window(day)),
         region=shop.part.words,
+        intervals=inputs.intervals.checksum if inputs.intervals else "",
     )
 
 
@@ -100,10 +100,12 @@ def find_map(folder: Folder, day: dt.date) -> Found | None:
             grid=properties["pm25map:grid"]["sha256"],
             predictors=properties["pm25map:predictors"]["sha256"],
             region=properties["pm25map:region"],
+            # Maps of before there were intervals say nothing of them.
+            intervals=model.get("intervals_sha256") or "",
         )
         stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
         engine = str(model["engine"])
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return Found(None, "", "", whole=False)
     return Found(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
 
@@ -156,7 +158,7 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
     """
     shop = open_workshop(job)
     began = time.monotonic()
-    layers = _gather(shop, shop.session(), day, names)
+    layers = _gather(shop, day, names)
     inputs, view = shop.inputs, shop.view
     name = map_name(day)
     content, statistics = cog_content(
@@ -164,7 +166,7 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
         layers[0],
         inputs.grid,
         inputs.provenance(day, Path(name).name, shop.session().engine, shop.part),
-        more={ESTIMATES[band]: layers[i] for i, band in enumerate(shop.session().bands) if i},
+        more={band: layers[i] for i, band in enumerate(shop.bands) if i},
         block=view,
         asked=shop.asked[view.slices],
     )
@@ -183,10 +185,10 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
     )
 
 
-def _gather(shop: Workshop, session: Session, day: dt.date, names: Iterable[str]) -> Any:
+def _gather(shop: Workshop, day: dt.date, names: Iterable[str]) -> Any:
     """Put the staged rows of a day together: float32 (band, y, x) of the view."""
     grid = shop.inputs.grid
-    out = np.full((len(session.bands), *grid.shape), np.nan, dtype=np.float32)
+    out = np.full((len(shop.bands), *grid.shape), np.nan, dtype=np.float32)
     blocks = {block.id: block for block in shop.blocks()}
     for name in names:
         header = read_header(shop.folder, name)
@@ -215,5 +217,6 @@ def item_of(shop: Workshop, day: dt.date, content: bytes) -> bytes:
             model_card=inputs.card_path,
             predictors=inputs.predictors.path,
             home=home,
+            collection=f"../{COLLECTION_FILE}",
         )
         return item.read_bytes()

@@ -25,7 +25,6 @@ from pm25map.raster.backfill.block import BlockReport, estimates
 from pm25map.raster.backfill.day import item_of
 from pm25map.raster.backfill.job import Job, Workshop, open_workshop
 from pm25map.raster.backfill.plan import Plan
-from pm25map.raster.bands import ESTIMATES
 from pm25map.raster.cog import cog_content
 
 _TASKS = 64
@@ -151,13 +150,12 @@ class _Trial:
         repeat = -(-np.count_nonzero(shop.asked) // sample.shape[1])
         out[:, shop.asked] = np.tile(sample, repeat)[:, : np.count_nonzero(shop.asked)]
         layers = out[:, *shop.view.slices]
-        bands = shop.session().bands
         content, _ = cog_content(
             "trial",
             layers[0],
             grid,
             shop.inputs.provenance(day, "trial.tif", shop.session().engine, shop.part),
-            more={ESTIMATES[name]: layers[i] for i, name in enumerate(bands) if i},
+            more={band: layers[i] for i, band in enumerate(shop.bands) if i},
             block=shop.view,
         )
         item_of(shop, day, content)

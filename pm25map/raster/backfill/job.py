@@ -17,6 +17,7 @@ from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import WORKING, Folder, location, open_folder
 from pm25map.grid import Block
 from pm25map.model.runtime import ENGINES, Device, EngineName, Session, count_cuda_devices, open_session
+from pm25map.raster.bands import ESTIMATES, Band
 from pm25map.raster.inputs import Inputs, Part, open_inputs, part_of
 
 _ENGINE = f"{WORKING}/engine.json"
@@ -31,6 +32,7 @@ class Job(BaseModel):
         bbox, region: the part of the grid, as the options of the same names.
         device, engine: what shall run the network.
         block_size: side of a block in cells; None takes the grid's.
+        intervals: whether maps shall have the 90 % interval as bands.
         seal: of the inputs (seal_of) when the job was made: a worker must find the very same.
     """
 
@@ -46,6 +48,7 @@ class Job(BaseModel):
     device: Device = "auto"
     engine: EngineName = "onnxruntime"
     block_size: int | None = None
+    intervals: bool = False
     seal: str
 
 
@@ -85,6 +88,12 @@ class Workshop:
         session: Session = self._own.session
         return session
 
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Name the bands of a map: what the session gives, and the intervals where they are asked for."""
+        intervals = self.inputs.intervals
+        return (*(ESTIMATES[name] for name in self.session().bands), *(intervals.bands if intervals else ()))
+
     def blocks(self) -> list[Block]:
         """List the blocks that hold a cell to estimate, row by row."""
         found = self.inputs.grid.blocks(self.job.block_size)
@@ -102,7 +111,9 @@ class Workshop:
         engine = self.session().engine
         # Blocks of another size have other cells under the same name.
         size = str(self.job.block_size or self.inputs.grid.block_size)
-        parts = (card.checksum, self.inputs.grid.checksum, places, engine, self.part.words, size)
+        parts = [card.checksum, self.inputs.grid.checksum, places, engine, self.part.words, size]
+        if self.inputs.intervals:
+            parts.append(self.inputs.intervals.checksum)
         return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))[:16]
 
 
@@ -125,7 +136,8 @@ def remember_engine(shop: Workshop) -> None:
 def seal_of(inputs: Inputs) -> str:
     """Give a checksum over all that maps are made of."""
     places = inputs.places.checksum if inputs.places else ""
-    parts = (inputs.model.card.checksum, inputs.grid.checksum, places, inputs.predictors.checksum)
+    intervals = inputs.intervals.checksum if inputs.intervals else ""
+    parts = (inputs.model.card.checksum, inputs.grid.checksum, places, inputs.predictors.checksum, intervals)
     return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))
 
 
@@ -143,6 +155,7 @@ def open_workshop(job: Job, inputs: Inputs | None = None) -> Workshop:
                 job.grid,
                 None if job.predictors is None else location(job.predictors),
                 None if job.places is None else Path(job.places),
+                intervals=job.intervals,
             )
             if seal_of(inputs) != job.seal:
                 raise BadPredictors(

@@ -73,7 +73,7 @@ def prepare(
         chunks_of=inputs.predictors.chunks_of,
         bytes_to_read=lambda days, block: inputs.predictors.bytes_to_read(inputs.features, days, block),
         variables=sum(name in inputs.predictors.daily for name in inputs.features),
-        bands=len(shop.session().bands),
+        bands=len(shop.bands),
         map_cells=view.height * view.width,
         cells_of={block.id: shop.cells_of(block) for block in blocks},
     )

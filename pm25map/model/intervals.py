@@ -12,29 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pm25map.base.aqi import UPPER_ENDS
 from pm25map.base.errors import BadModel
-from pm25map.base.files import replacing
-from pm25map.diagnostics.widths import FIELDS, Widths, basis, day_of_year
-from pm25map.grid import Grid
+from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.model.card import Model
-from pm25map.raster.bands import PM25, Band
-from pm25map.raster.predict import SeenBlock
-
-Floats = npt.NDArray[np.float32]
+from pm25map.model.widths import FIELDS, Widths
 
 CARD_FILE = "intervals.json"
 CONFIDENCE = 0.9
 
-LOWER = Band("pm25_lower", "Lower end of the 90 % interval of PM2.5", PM25.units, PM25.standard_name)
-UPPER = Band("pm25_upper", "Upper end of the 90 % interval of PM2.5", PM25.units, PM25.standard_name)
-EXCEEDANCE = {
-    level: Band(
-        f"p_above_{level:g}".replace(".", "_"), f"Probability that PM2.5 is above {level:g} ug m-3", "1"
-    )
-    for level in UPPER_ENDS
-}
-"""A band for the upper end of every class of the Air Quality Index but the last, ug m-3."""
+_DECIDES = ("network_checksum", "widths", "probabilities", "quantiles", "tail")
 
 
 class CoverageRow(BaseModel):
@@ -111,6 +97,11 @@ class IntervalCard(BaseModel):
     reliability: tuple[ReliabilityRow, ...]
     command: str
 
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over what decides an interval; how it was judged does not count."""
+        return sha256_of_bytes(self.model_dump_json(include=set(_DECIDES)).encode())
+
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
@@ -157,41 +148,6 @@ class Bounds:
             share = np.where(outside > 0, rest if end == 0 else 1 - rest, share)
         found: npt.NDArray[np.float64] = 1 - share
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """Gives bounds and probabilities on one grid: a BlockBands.
-
-    Attributes:
-        bounds: of the model.
-        features: of the model, in the order of predictors_raw.
-        grid: of the map.
-    """
-
-    bounds: Bounds
-    features: tuple[str, ...]
-    grid: Grid
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        """Name the two bounds and the probabilities."""
-        return (LOWER, UPPER, *EXCEEDANCE.values())
-
-    def __call__(self, seen: SeenBlock) -> dict[Band, Floats]:
-        """Give the layers of some cells, as BlockBands says."""
-        lon, lat = self.grid.lonlat(seen.block)
-        chosen = seen.cells[self.grid.land[seen.block.slices]]
-        today = {name: seen.raw[:, -1, self.features.index(name)] for name in FIELDS}
-        season = np.full(len(seen.pm25), day_of_year([seen.day])[0])
-        return self.of(seen.pm25, basis(seen.pm25, today, season, lon[chosen], lat[chosen]))
-
-    def of(self, pm25: Floats, terms: npt.NDArray[np.float64]) -> dict[Band, Floats]:
-        """Give the layers of any estimates."""
-        lower, upper = self.bounds.interval(pm25, terms)
-        found = {LOWER: lower, UPPER: upper}
-        found |= {band: self.bounds.exceedance(pm25, terms, at) for at, band in EXCEEDANCE.items()}
-        return {band: layer.astype(np.float32) for band, layer in found.items()}
 
 
 def tail_for(stations: int) -> float:
@@ -250,12 +206,3 @@ def check_fields(model: Model) -> None:
 def bounds_of(card: IntervalCard) -> Bounds:
     """Take what gives the intervals out of a card."""
     return Bounds(card.widths, np.array(card.probabilities), np.array(card.quantiles), card.tail)
-
-
-def intervals_on(model: Model, grid: Grid) -> Intervals:
-    """Make what gives the intervals of a model on a grid.
-
-    Raises:
-        BadModel: as `load_intervals`.
-    """
-    return Intervals(bounds_of(load_intervals(model)), model.card.scaler.features, grid)
