@@ -55,8 +55,7 @@ def convert(
             f"{where} says no unit, and {row.name} must be in {row.units!r}: get the provider's own file"
         )
     try:
-        # A file may state a number, such as 1.
-        return np.asarray(_convert(values, str(units), row.units, daily_total), dtype=np.float32)
+        return np.asarray(_convert(values, units, row.units, daily_total), dtype=np.float32)
     except (pint.PintError, ValueError, AssertionError, TypeError) as error:
         raise BadPredictors(
             f"{where} is in {units!r}, which cannot become {row.units!r} of {row.name}: get the provider's own "
