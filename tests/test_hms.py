@@ -113,6 +113,33 @@ def test_swapped_axes_and_damage_are_named(tmp_path):
         field(tmp_path)
 
 
+def test_a_swapped_plume_of_the_east_is_not_taken_for_no_smoke(tmp_path):
+    path = write_hms(tmp_path, DAY, [(shapely.box(30, -85, 40, -75), "Light")])
+    with pytest.raises(BadPredictors, match="swapped"):
+        read_plumes(path)
+
+
+def test_longitudes_from_0_to_360_are_the_same_smoke(tmp_path):
+    write_hms(tmp_path, DAY, [(shapely.box(230, 30, 255, 50), "Medium")])
+    np.testing.assert_allclose(field(tmp_path), 16, atol=1e-4)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.95])
+def test_a_shapefile_that_was_cut_off_is_refused(tmp_path, kept):
+    path = write_hms(tmp_path, DAY, [(EVERYWHERE, "Light"), (WEST, "Medium"), (CORE, "Heavy")])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(BadPredictors, match="cut off"):
+        read_plumes(path)
+
+
+def test_a_file_that_names_no_day_is_one_line(tmp_path):
+    path = write_hms(tmp_path, DAY, [(EVERYWHERE, "Light")], "geojson")
+    path.rename(tmp_path / "hms_smoke20200230.geojson")
+    with pytest.raises(BadPredictors, match="names no day"):
+        field(tmp_path)
+
+
 def test_a_shapefile_without_its_companions_is_named(tmp_path):
     path = write_hms(tmp_path, DAY, [(EVERYWHERE, "Light")])
     path.with_suffix(".dbf").unlink()

@@ -17,6 +17,7 @@ from provider_files import (
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.predictors.sources.catalogue import CATALOGUE, open_source
+from pm25map.predictors.sources.netcdf import open_netcdf
 from pm25map.predictors.units import convert
 from pm25map.predictors.variables import VARIABLES, variable, variables_of
 
@@ -115,6 +116,24 @@ def test_a_unit_is_converted_or_refused(tmp_path):
         held["air_temperature"].delncattr("units")
     with pytest.raises(BadPredictors, match="says no unit"):
         source_fields("gridmet", tmp_path / "n")
+    with netCDF4.Dataset(path, "a") as held:
+        held["air_temperature"].units = 1
+    with pytest.raises(BadPredictors, match="is in '1', which cannot become"):
+        source_fields("gridmet", tmp_path / "n")
+
+
+@pytest.mark.parametrize("cut", [100, 20_000])
+def test_a_classic_file_that_was_cut_off_is_refused_and_its_end_not_taken_for_zeros(tmp_path, cut):
+    path = tmp_path / "air.2m.gauss.2022.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as made:
+        made.createDimension("time", None)
+        made.createDimension("x", 100)
+        made.createVariable("air", "f4", ("time", "x"))[:] = np.ones((100, 100))
+    with open_netcdf(path) as held:
+        assert held["air"].shape == (100, 100)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(BadPredictors, match="cut off"), open_netcdf(path):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -133,18 +133,18 @@ def status_lines(status: Status) -> list[str]:
 def calendar_lines(status: Status) -> list[str]:
     """Draw a line a month and source: # where the day is whole, . where it is missing, blank where not asked."""
     start, end = (dt.date.fromisoformat(status[key]) for key in ("start", "end"))
-    days = days_between(start, end)
-    months = list(dict.fromkeys((day.year, day.month) for day in days))
+    months: dict[tuple[int, int], list[dt.date]] = {}
+    for day in days_between(start, end):
+        months.setdefault((day.year, day.month), []).append(day)
     lines = [f"{'':<20}{'1':<9}{'10':<10}{'20':<10}30"]
     for state in status["sources"]:
         if state["days"] == 0 and not state["missing"]:
             continue
         gone = set(expand(state["missing"]))
-        for year, month in months:
+        for (year, month), days in months.items():
             marks = [" "] * 31
             for day in days:
-                if (day.year, day.month) == (year, month):
-                    marks[day.day - 1] = "." if day in gone else "#"
+                marks[day.day - 1] = "." if day in gone else "#"
             lines.append(f"{state['source']:<11} {year:04d}-{month:02d} {''.join(marks)}".rstrip())
     return lines if len(lines) > 1 else []
 

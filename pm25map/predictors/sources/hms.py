@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyogrio
 import shapely
+import shapely.affinity
 from pyogrio.errors import DataSourceError
 from shapely.geometry.base import BaseGeometry
 
@@ -79,7 +80,7 @@ class Hms:
                 f"{self.folder} holds no file of HMS smoke (hms_smokeYYYYMMDD.zip, .shp, .kml or .geojson): name "
                 f"their folder with --files"
             )
-        return {dt.date(int(m["year"]), int(m["month"]), int(m["day"])): path for path, m in found.items()}
+        return {_day_of(path, m): path for path, m in found.items()}
 
 
 def read_plumes(path: Path) -> geopandas.GeoDataFrame:
@@ -88,6 +89,7 @@ def read_plumes(path: Path) -> geopandas.GeoDataFrame:
     Raises:
         BadPredictors: the file is damaged, or a plume has no density that is known.
     """
+    _check_length(path)
     try:
         with warnings.catch_warnings():
             # Rings that touch or turn the wrong way are mended below; GDAL warns of each.
@@ -103,11 +105,13 @@ def read_plumes(path: Path) -> geopandas.GeoDataFrame:
     frames = [table.set_crs(LONLAT) if table.crs is None else table.to_crs(LONLAT) for table in filled]
     plumes = pd.concat(frames, ignore_index=True)
     plumes["density"] = [_density(row, path) for row in plumes.drop(columns="geometry").to_dict("records")]
-    shapes = [_polygons(shape) for shape in plumes.geometry]
+    shapes = [_west(_polygons(shape)) for shape in plumes.geometry]
     made = geopandas.GeoDataFrame({"density": plumes["density"]}, geometry=shapes, crs=LONLAT)
     made = made[~made.geometry.is_empty]
     west, south, east, north = made.total_bounds if len(made) else (-100, 30, -90, 40)
-    if min(south, -north) < -90 or west < -360 or east > 360 or south > north:
+    # Swapped, North America's east lies between Africa and the Antarctic, where no analyst draws.
+    beyond = made.bounds.query("minx > 0 and maxy < 0")
+    if min(south, -north) < -90 or west < -360 or east > 360 or south > north or len(beyond):
         raise BadPredictors(
             f"{path} has latitudes from {south:g} to {north:g}: latitude and longitude are swapped, or it is not in "
             f"degrees. Get the file again"
@@ -125,6 +129,37 @@ def burn_plumes(plumes: geopandas.GeoDataFrame, grid: Grid) -> npt.NDArray[np.fl
         values += np.float32(density - lower) * area_share(under, grid)
         lower = density
     return values
+
+
+def _day_of(path: Path, match: re.Match[str]) -> dt.date:
+    """Read the day in a file's name."""
+    try:
+        return dt.date(int(match["year"]), int(match["month"]), int(match["day"]))
+    except ValueError as error:
+        raise BadPredictors(f"{path} names no day ({error}): rename the file, or take it away") from error
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a shapefile that was cut off: GDAL reads the plumes before the cut and skips the others."""
+    if path.suffix.lower() != ".shp":
+        return
+    try:
+        with path.open("rb") as file:
+            stated = 2 * int.from_bytes(file.read(28)[24:], "big")
+        size = path.stat().st_size
+    except OSError as error:
+        raise BadPredictors(f"cannot read {path} ({first_line(error)}): get the file again") from error
+    if size < stated:
+        raise BadPredictors(
+            f"cannot read {path} (it is cut off: {size} bytes of {stated}): get the file again"
+        )
+
+
+def _west(shape: BaseGeometry) -> BaseGeometry:
+    """Write longitudes of 180 to 360 as -180 to 0, where the grids look for them."""
+    if shape.is_empty or shape.bounds[0] < 180:
+        return shape
+    return shapely.affinity.translate(shape, -360)
 
 
 def _density(row: dict[str, object], path: Path) -> float:

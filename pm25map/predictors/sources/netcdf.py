@@ -12,6 +12,7 @@ import cftime
 import netCDF4
 import numpy as np
 import numpy.typing as npt
+import scipy.io
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
@@ -57,11 +58,27 @@ def open_netcdf(path: Path) -> Iterator[netCDF4.Dataset]:
     """
     try:
         with netCDF4.Dataset(path) as dataset:
+            if dataset.data_model in ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET"):
+                _check_length(path)
             yield dataset
     except (OSError, RuntimeError) as error:
         raise BadPredictors(
             f"cannot read {path} ({first_line(error)}): it is cut off or no netCDF file. Get it again"
         ) from error
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a file of classic netCDF that was cut off: the library reads zeros beyond its end.
+
+    Raises:
+        OSError: the file is shorter than its header says.
+    """
+    try:
+        # Mapping a file fails where a variable would end beyond it; no value is read.
+        with scipy.io.netcdf_file(path, mmap=True):
+            pass
+    except (ValueError, TypeError) as error:
+        raise OSError("shorter than its header says") from error
 
 
 def days_in(dataset: netCDF4.Dataset, path: Path) -> list[dt.date]:
@@ -120,7 +137,8 @@ def read_day(
         values: Array = (
             np.stack([_slice(found, slot, axes) for slot in slots]).mean(axis=0).astype(np.float32)
         )
-        units = getattr(found, "units", None)
+        # Some files state a number, such as 1, in place of a word.
+        units = str(found.units) if "units" in found.ncattrs() else None
         where = f"{found.name} of {path}"
     converted = convert(values, units, row, where, daily_total=daily_total)
     check_values(converted, row, f"{where} on {day}")
