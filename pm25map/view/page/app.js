@@ -212,4 +212,4 @@ async function start() {
 }
 
 start().catch((error) => problem(`This page cannot show its map (${error.message}). It needs a browser with WebGL 2.`));
-window.pm25map = { DATA, state, valueAt, cellAt, statisticsOf, go, pick, get map() { return map; } };
+window.pm25map = { DATA, state, valueAt, cellAt, statisticsOf, go, pick, get area() { return area; }, get map() { return map; } };
