@@ -75,8 +75,11 @@ class Around:
         return values
 
 
-def compute(folder, days, inputs):
-    """The fields of the windows of some days: {day: int16 (day, field, cell), differences along the cells}."""
+def compute(folder, days, inputs, last=WINDOW_DAYS):
+    """The fields of the last days of the windows of some days, as they are packed.
+
+    {day: int16 (day, field, cell)}, in steps of the variable table, differences along the cells.
+    """
     grid, elevation = inputs.grid, inputs.predictors.layer("elevation")
     monitors = read_monitors(folder)
     stations = stations_on(grid, elevation, monitors)
@@ -85,7 +88,7 @@ def compute(folder, days, inputs):
     found = {}
     for day in days:
         cells = near(grid, hot_spots()[day])
-        fed = days_between(day - dt.timedelta(days=WINDOW_DAYS - 1 + MEMORY_DAYS), day)
+        fed = days_between(day - dt.timedelta(days=last - 1 + MEMORY_DAYS), day)
         fields = fields_at(
             monitors.matrix(fed), monitors.codes(fed), stations, lat[cells], lon[cells], elevation[cells]
         )
