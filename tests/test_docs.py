@@ -34,7 +34,7 @@ def find(words):
     """The click command that some words name, and the words that are left."""
     group, rest = cli, list(words)
     context = click.Context(cli)
-    while isinstance(group, click.Group) and rest:
+    while isinstance(group, click.Group) and rest and not rest[0].startswith("-"):
         group = group.get_command(context, rest.pop(0))
         assert group is not None, words
     return group, rest

@@ -62,6 +62,30 @@ def test_only_orbits_of_best_quality_are_averaged(tmp_path):
     np.testing.assert_allclose(got["aod_055"][10:], 0.15, atol=1e-6)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_bits_of_quality_are_those_of_the_user_guide(tmp_path, kept):
+    """AOD_QA of collection 6.1: 0-2 cloud mask, 3-4 surface, 5-7 adjacency, 8-11 quality, 12 glint, 13-14 model."""
+
+    def packed(cloud=1, surface=0, adjacency=0, quality=0, glint=0, model=0):
+        return cloud | surface << 3 | adjacency << 5 | quality << 8 | glint << 12 | model << 13
+
+    if kept:
+        cases = [packed(), packed(surface=1), packed(model=1), packed(model=2), packed(model=2, glint=1)]
+    else:
+        cases = [packed(cloud=value) for value in (0, 2, 3, 5, 6, 7)]
+        cases += [packed(quality=value) for value in (1, 3, 4, 5, 6, 7, 8, 9, 10, 11)]
+        cases += [packed(adjacency=value, quality=4) for value in (1, 2, 3)] + [0xFFFF]
+    aod = np.full((len(cases), SIDE, SIDE), 0.3)
+    quality = np.stack([np.full((SIDE, SIDE), case) for case in cases])
+    write_maiac(tmp_path, DAY, TILE, aod * np.arange(1, len(cases) + 1)[:, None, None] / 3, aod, quality)
+    (granule,) = granules(tmp_path, "MCD19A2").values()
+    got = read_best(granule)["aod_047"]
+    if kept:
+        np.testing.assert_allclose(got, 0.1 * (len(cases) + 1) / 2, atol=1e-6)
+    else:
+        assert np.isnan(got).all()
+
+
 def test_a_day_without_a_good_orbit_is_missing_and_not_a_fill_value(tmp_path):
     aod = np.full((1, SIDE, SIDE), np.nan)
     write_maiac(tmp_path, DAY, TILE, aod, aod, np.zeros(aod.shape))

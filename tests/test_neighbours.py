@@ -8,9 +8,9 @@ from pm25map.predictors.neighbours import (
     FIELDS,
     SMOKE,
     Stations,
-    _positions,
     fields_at,
     fields_left_out,
+    positions,
 )
 
 DAYS = MEMORY_DAYS + 3
@@ -84,8 +84,8 @@ def test_kriging_is_the_solution_of_its_equations():
     values, codes, stations = world(missing=0.0)
     lat, lon, up = np.array([44.2]), np.array([-121.0]), np.array([800.0])
     found = fields_at(values, codes, stations, lat, lon, up)
-    points = _positions(stations.lat, stations.lon, stations.elevation, SMOKE)
-    here = _positions(lat, lon, up, SMOKE)
+    points = positions(stations.lat, stations.lon, stations.elevation, SMOKE)
+    here = positions(lat, lon, up, SMOKE)
 
     def covariance(a, b):
         apart = np.linalg.norm(a[:, None] - b[None], axis=2)

@@ -33,6 +33,7 @@ def test_it_carries_grid_model_encoder_and_sample(wheel):
         "models/conus-open/model.onnx",
         "models/conus-open/card.json",
         "models/geoclip/geoclip-location.onnx",
+        "models/places-open/encoder.onnx",
     ):
         assert sizes[f"pm25map/shipped/{name}"] > 0
     assert sizes["pm25map/shipped/grids/conus-10km/sample.zarr.zip"] <= 15e6

@@ -11,6 +11,7 @@ from pm25map.grid import Block
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import FIELDS
 from pm25map.predictors.reader import open_predictors
+from pm25map.predictors.sources.knnidw import KNNIDW_FIELDS, knnidw_left_out
 from pm25map.windows.samples import StationSamples, gather_samples
 from pm25map.windows.scaler import CLIP, FeatureScale, Scaler, fit_scaler
 from pm25map.windows.window import block_window
@@ -143,3 +144,69 @@ def test_a_station_held_out_feeds_nobody(store, monitors):
     )
     np.testing.assert_array_equal(quiet.values, loud.values)
     assert not np.array_equal(quiet.truth, loud.truth)
+
+
+def world_of_knnidw():
+    """Four places on a line of latitude; the second holds two monitors. The third day only one place measured."""
+    import pandas as pd
+
+    sites = pd.DataFrame(
+        {
+            "site_id": ["a", "b1", "b2", "c", "d"],
+            "latitude": [38.0] * 5,
+            "longitude": [-100.0, -99.0, -99.0, -97.0, -94.0],
+        }
+    )
+    rows = [
+        (name, day, 10.0 * (number + 1) + step, 88101)
+        for step, day in enumerate(DAYS[:2])
+        for number, name in enumerate(sites["site_id"])
+    ] + [("a", DAYS[2], 7.0, 88101)]
+    table = pd.DataFrame(rows, columns=["site_id", "date", "pm25_ugm3", "parameter_code"])
+    table["date"] = pd.to_datetime(table["date"])
+    return Monitors(sites=sites, observations=table)
+
+
+def test_the_neighbours_of_the_study_leave_out_the_own_place():
+    monitors = world_of_knnidw()
+    found = knnidw_left_out(monitors, DAYS[:3], np.zeros(5, dtype=bool))
+    per_degree = np.radians(1) * 6371 * np.cos(np.radians(38))
+    away = (
+        np.array([1, 3, 6]) * per_degree
+    )  # of b1 and c and d from a, nearly: the circle is not the parallel
+    values = np.array([20.0, 30, 40, 50])
+    weights = 1 / away[[0, 0, 1, 2]]
+    assert found["knnidw_pm25_val"][0, 0] == pytest.approx((values * weights).sum() / weights.sum(), rel=1e-3)
+    assert found["knnidw_distance"][0, 0] == pytest.approx(away[[0, 0, 1, 2]].mean(), rel=1e-3)
+    # b1 hears neither itself nor b2: both hear the same.
+    np.testing.assert_array_equal(found["knnidw_pm25_val"][:, 1], found["knnidw_pm25_val"][:, 2])
+    # A day on which only a measured: a hears nobody, and the others hear a alone.
+    assert np.isnan(found["knnidw_pm25_val"][2, 0])
+    np.testing.assert_allclose(found["knnidw_pm25_val"][2, 1:], 7)
+
+
+@pytest.mark.parametrize("station", range(5))
+def test_no_value_of_a_station_comes_back_to_it_from_the_neighbours_of_the_study(station):
+    monitors = world_of_knnidw()
+    table = monitors.observations.copy()
+    table.loc[table["site_id"] == monitors.sites["site_id"][station], "pm25_ugm3"] *= 30
+    loud = Monitors(sites=monitors.sites, observations=table)
+    nobody = np.zeros(5, dtype=bool)
+    before, after = (knnidw_left_out(world, DAYS[:2], nobody) for world in (monitors, loud))
+    for name, values in before.items():
+        np.testing.assert_array_equal(values[:, station], after[name][:, station])
+    assert not np.array_equal(before["knnidw_pm25"], after["knnidw_pm25"])
+    held = np.arange(5) == station
+    before, after = (knnidw_left_out(world, DAYS[:2], held) for world in (monitors, loud))
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, after[name])
+
+
+def test_training_reads_the_neighbours_of_the_study_left_out_and_not_from_the_store(store, monitors):
+    """The store holds none of them, as it would hold fields in which every monitor counts."""
+    features = (*KNNIDW_FIELDS, "elevation")
+    held = np.arange(12) == 4
+    found = gather_samples(monitors, store, features, DAYS[0], DAYS[-1], held)
+    expected = knnidw_left_out(monitors, DAYS, held)
+    for i, name in enumerate(KNNIDW_FIELDS):
+        np.testing.assert_array_equal(found.values[:, :, i], expected[name].T)

@@ -37,12 +37,28 @@ class BadPredictors(Pm25mapError):
     """A predictor store or a raw file has a wrong unit, shape, CRS or value."""
 
 
+class BadRaster(Pm25mapError):
+    """A world raster or a patch lacks its CRS, or has another extent or band count than was asked for."""
+
+
+class BadTarget(Pm25mapError):
+    """What a probe shall learn has one class, no value, or no raster to take it from."""
+
+
 class BadModel(Pm25mapError):
     """A model's card and its network, features, grid or encoder do not match, or the file is damaged."""
 
 
 class BadConfig(Pm25mapError):
     """A configuration file has an unknown key or a value out of range."""
+
+
+class BadSplit(Pm25mapError):
+    """A split leaves nothing to learn from, or nothing to judge."""
+
+
+class BadStudy(Pm25mapError):
+    """A folder of a study's results lacks something or is of another protocol, or nothing can be audited."""
 
 
 class ParityFailed(Pm25mapError):

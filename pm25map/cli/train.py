@@ -21,10 +21,18 @@ PATH = click.Path(path_type=Path)
     "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
 )
 @click.option("--out", type=PATH, required=True, help="Folder of the run; checkpoints make it go on.")
+@click.option("--seed", type=int, help="Of weights, order and draws. Default: of the configuration.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
 def command(
-    *, config_path: Path, monitors: Path, predictors: Path, out: Path, device: str, threads: int | None
+    *,
+    config_path: Path,
+    monitors: Path,
+    predictors: Path,
+    out: Path,
+    seed: int | None,
+    device: str,
+    threads: int | None,
 ) -> None:
     """Train a network on monitors. Stations held out feed nothing: no target, no neighbour, no scale.
 
@@ -45,6 +53,8 @@ def command(
     from pm25map.predictors.reader import open_predictors
 
     config = read_config(config_path)
+    if seed is not None:
+        config = config.model_copy(update={"seed": seed})
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
     torch.set_num_threads(threads or os.cpu_count() or 1)
@@ -52,6 +62,7 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     words = ["pm25map", "train", "--config", config_path.name, "--monitors", monitors.name]
     words += ["--predictors", predictors.name, "--out", out.name]
+    words += [] if seed is None else ["--seed", str(seed)]
     with progress_bar("neighbours, then steps") as progress:
         heard = Listeners(progress, progress, _tell)
         trained = fit(config, measured, opened, out, shlex.join(words), device, heard)

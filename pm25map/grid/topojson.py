@@ -35,16 +35,29 @@ def states_of_topology(topology: dict[str, Any], decimals: int = 5) -> list[dict
         topology: a quantised topology with an object "states", ids as FIPS codes (us-atlas 3).
         decimals: of a degree; 5 is about one metre, finer than the topology's own steps.
     """
-    scale, shift = np.array(topology["transform"]["scale"]), np.array(topology["transform"]["translate"])
-    arcs = [
-        np.round(np.cumsum(np.array(arc), axis=0) * scale + shift, decimals).tolist()
-        for arc in topology["arcs"]
-    ]
+    arcs = _arcs(topology, decimals)
     states = [s for s in topology["objects"]["states"]["geometries"] if s["id"] in POSTAL]
     return [_feature(state, arcs) for state in sorted(states, key=lambda s: str(s["properties"]["name"]))]
 
 
-def _feature(state: dict[str, Any], arcs: list[Ring]) -> dict[str, Any]:
+def outlines_of_topology(topology: dict[str, Any], name: str) -> dict[str, MultiPolygon]:
+    """Give the outlines of one object of a topology, such as the countries of world-atlas, by their names."""
+    arcs = _arcs(topology, 5)
+    shapes = [
+        s for s in topology["objects"][name]["geometries"] if s.get("type") in ("Polygon", "MultiPolygon")
+    ]
+    return {str(s["properties"]["name"]): _outline(s, arcs) for s in shapes}
+
+
+def _arcs(topology: dict[str, Any], decimals: int) -> list[Ring]:
+    scale, shift = np.array(topology["transform"]["scale"]), np.array(topology["transform"]["translate"])
+    return [
+        np.round(np.cumsum(np.array(arc), axis=0) * scale + shift, decimals).tolist()
+        for arc in topology["arcs"]
+    ]
+
+
+def _outline(state: dict[str, Any], arcs: list[Ring]) -> MultiPolygon:
     polygons = state["arcs"] if state["type"] == "MultiPolygon" else [state["arcs"]]
     rings = [[_ring(numbers, arcs) for numbers in polygon] for polygon in polygons]
     outline = shape({"type": "MultiPolygon", "coordinates": [p for p in rings if len(p[0]) > 3]})
@@ -52,8 +65,11 @@ def _feature(state: dict[str, Any], arcs: list[Ring]) -> dict[str, Any]:
         # Quantising folds slivers flat (in us-atlas 3: in Oregon and Delaware). "structure" drops them
         # and moves no other vertex, so that neighbours still share theirs.
         outline = shapely.make_valid(outline, method="structure", keep_collapsed=False)
-    if isinstance(outline, Polygon):
-        outline = MultiPolygon([outline])
+    return MultiPolygon([part for part in shapely.get_parts(outline) if isinstance(part, Polygon)])
+
+
+def _feature(state: dict[str, Any], arcs: list[Ring]) -> dict[str, Any]:
+    outline = _outline(state, arcs)
     return {
         "type": "Feature",
         "id": state["id"],

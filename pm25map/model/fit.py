@@ -17,6 +17,7 @@ from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import Epoch, Trained, train
 from pm25map.monitors import Monitors
 from pm25map.predictors.reader import Predictors
+from pm25map.predictors.variables import variable
 from pm25map.windows.samples import StationSamples, gather_samples
 from pm25map.windows.scaler import Scaler
 
@@ -25,6 +26,18 @@ Progress = Callable[[int, int], None]
 PROVENANCE = (
     "EPA AQS daily PM2.5, parameters 88101 and 88502 (public domain); static layers as in docs/data.md"
 )
+SOURCES = {
+    "hms": "smoke polygons of NOAA's Hazard Mapping System (public domain)",
+    "ncep": "2 m air temperature of the NCEP reanalysis (NOAA PSL, public domain)",
+    "maiac": "MCD19A2.061 (NASA)",
+    "ndvi": "MCD43A4.061 or MOD13A2.061 (NASA)",
+    "daymet": "Daymet V4 (ORNL DAAC)",
+    "gridmet": "gridMET (University of Idaho)",
+    "gmted": "GMTED2010 (USGS, public domain)",
+    "nclimgrid": "nClimGrid-Daily (NOAA, public domain)",
+    "merra2": "MERRA-2 tavg1_2d_aer (NASA)",
+}
+"""Where the variables of further sources come from, for the card."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,7 @@ def fit(
         config=config.model_dump(mode="json"),
         epochs=len(trained.epochs),
         command=command,
-        provenance=PROVENANCE,
+        provenance=provenance_of(config.features),
     )
     handover = Handover(
         config=config,
@@ -109,6 +122,12 @@ def fit(
     windows, spots = real_windows(samples, place, trained.scaler, config)
     save_handover(folder, handover, trained.network, windows, spots)
     return trained
+
+
+def provenance_of(features: tuple[str, ...]) -> str:
+    """Say where the truth and the predictors come from."""
+    sources = dict.fromkeys(variable(name).source for name in features)
+    return "; ".join([PROVENANCE, *(SOURCES[name] for name in sources if name in SOURCES)])
 
 
 def real_windows(

@@ -44,12 +44,14 @@ class Attention(nn.Module):
         self.score = nn.Linear(units, units, bias=False)
         self.join = nn.Linear(2 * units, out, bias=False)
 
+    def weights(self, steps: Tensor) -> Tensor:
+        """Tell how much each day counts: (cell, day, unit) to (cell, day), 1 in sum."""
+        return torch.softmax((self.score(steps) * steps[:, -1][:, None]).sum(-1), dim=1)
+
     def forward(self, steps: Tensor) -> Tensor:
         """Attend (cell, day, unit) to (cell, out)."""
-        query = steps[:, -1]
-        weight = torch.softmax((self.score(steps) * query[:, None]).sum(-1), dim=1)
-        context = (weight[..., None] * steps).sum(1)
-        return torch.tanh(self.join(torch.cat([context, query], dim=1)))
+        context = (self.weights(steps)[..., None] * steps).sum(1)
+        return torch.tanh(self.join(torch.cat([context, steps[:, -1]], dim=1)))
 
 
 class PlainHead(nn.Module):

@@ -74,26 +74,63 @@ def train(
     Raises:
         BadMonitors: no target is left to learn from.
     """
-    torch.manual_seed(config.seed)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
     validation = hold_out_stations(samples.lat, samples.lon, config.validation_fraction, config.seed + 1)
     learning = ~held_out & ~validation
     targets = samples.targets(learning, config.start, config.end, config.window_days)
     judged = samples.targets(validation & ~held_out, config.start, config.end, config.window_days)
+    units = tuple(variable(name).units for name in config.features)
+    scaler = fit_scaler(samples.values[learning], config.features, units, config.indicators)
+    return train_on(
+        samples,
+        place,
+        config,
+        scaler,
+        targets,
+        judged,
+        folder,
+        device=device,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
+
+
+def train_on(
+    samples: StationSamples,
+    place: npt.NDArray[np.float32] | None,
+    config: TrainConfig,
+    scaler: Scaler,
+    targets: npt.NDArray[np.int64],
+    judged: npt.NDArray[np.int64],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    on_step: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Train a network on some targets.
+
+    Args:
+        scaler: fitted on what may be learned from.
+        targets: (target, 2) of station and day numbers, to learn from.
+        judged: (target, 2), to stop by. Else as `train`.
+
+    Raises:
+        BadMonitors: no target is left to learn from.
+    """
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
     if len(targets) == 0 or len(judged) == 0:
         raise BadMonitors(
             f"no windows to learn from between {config.start} and {config.end}: {len(targets)} targets, "
             f"{len(judged)} to validate. Widen the period, or give more monitors"
         )
-    units = tuple(variable(name).units for name in config.features)
-    scaler = fit_scaler(samples.values[learning], config.features, units, config.indicators)
     truth = np.maximum(samples.truth, 0.0)
     target_scale = float(np.nanstd(truth[targets[:, 0], targets[:, 1]]))
     feed = _Feed(scaler.apply(samples.values), truth, place, config.window_days, device)
     network = build_network(config.network, scaler, config.geolocation, _width(place), target_scale).to(
         device
     )
-    run = _Run(network, config, len(targets), folder / CHECKPOINT, _identity(config, samples))
+    run = _Run(network, config, len(targets), folder / CHECKPOINT, _identity(config, samples, targets))
     epochs = run.resume()
     while len(epochs) < config.epochs and not _is_over(epochs, config.patience):
         epoch = run.epoch(len(epochs), targets, judged, feed, on_step)
@@ -103,7 +140,8 @@ def train(
             on_epoch(epoch)
     network.load_state_dict(run.best)
     network.eval()
-    return Trained(network.cpu(), scaler, target_scale, tuple(epochs), int(learning.sum()), len(targets))
+    stations = len(np.unique(targets[:, 0]))
+    return Trained(network.cpu(), scaler, target_scale, tuple(epochs), stations, len(targets))
 
 
 def build_network(
@@ -259,8 +297,11 @@ def _width(place: npt.NDArray[np.float32] | None) -> int:
     return 0 if place is None else place.shape[1]
 
 
-def _identity(config: TrainConfig, samples: StationSamples) -> str:
+def _identity(config: TrainConfig, samples: StationSamples, targets: npt.NDArray[np.int64]) -> str:
     """Checksum of all that decides a run."""
     return sha256_of_bytes(
-        config.model_dump_json().encode(), samples.values.tobytes(), np.nan_to_num(samples.truth).tobytes()
+        config.model_dump_json().encode(),
+        samples.values.tobytes(),
+        np.nan_to_num(samples.truth).tobytes(),
+        targets.tobytes(),
     )

@@ -9,7 +9,7 @@ from pm25map.base.errors import BadGrid, UnknownName
 from pm25map.base.files import sha256_of_bytes
 
 ENCODERS = ("latlon", "sincos", "geoclip")
-"""Names that `encoder` knows."""
+"""Names that `encoder` knows, beside harmonics-0 to harmonics-40 and the folders of trained encoders."""
 
 Degrees = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -19,7 +19,7 @@ class LocationEncoder(Protocol):
     """Turns places into vectors; every encoder takes latitude first.
 
     Attributes:
-        name: one of ENCODERS.
+        name: one of ENCODERS, harmonics-N, or that of a trained encoder's card.
         dimension: length of a vector.
         checksum: SHA-256 of what decides the vectors, in hexadecimal digits.
     """
@@ -79,13 +79,15 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
     """Make an encoder ready.
 
     Args:
-        name: one of ENCODERS.
-        threads: that GeoCLIP may use; the others need none.
+        name: one of ENCODERS; harmonics-N for spherical harmonics up to degree N; geoclip-capsules-1-3 for the
+            sum of some of GeoCLIP's capsules, the smoothest first; a shipped encoder such as
+            places-open, or the path of a folder that `pm25map places export` or `convert` wrote.
+        threads: that a network may use; the others need none.
 
     Raises:
         UnknownName: no encoder has that name.
-        BadModel: GeoCLIP's network is damaged.
-        BadInstall: GeoCLIP is asked for without ONNX Runtime.
+        BadModel: a network is damaged.
+        BadInstall: a network is asked for without ONNX Runtime.
     """
     if name == "latlon":
         return Latlon()
@@ -96,7 +98,18 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
         from pm25map.places.geoclip import Geoclip  # noqa: PLC0415
 
         return Geoclip(threads=threads)
-    raise UnknownName(f"unknown encoder {name!r}: there are {', '.join(ENCODERS)}")
+    # As above: all of them import this file.
+    from pm25map.places.harmonics import harmonics_named  # noqa: PLC0415
+    from pm25map.places.some_capsules import capsules_named  # noqa: PLC0415
+    from pm25map.places.trained import open_trained  # noqa: PLC0415
+
+    made = harmonics_named(name) or capsules_named(name) or open_trained(name, threads)
+    if made is None:
+        raise UnknownName(
+            f"unknown encoder {name!r}: there are {', '.join(ENCODERS)}, harmonics-20 (or another degree to 40), "
+            "geoclip-capsules-1-3 (or others of its three), and folders that pm25map places export wrote"
+        )
+    return made
 
 
 def checked(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Degrees, Degrees]:

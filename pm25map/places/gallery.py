@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.transform import from_origin
+from scipy import ndimage
 
 from pm25map.base.errors import BadInstall
 from pm25map.grid import Grid
@@ -42,6 +43,16 @@ def photo_density(grid: Grid) -> npt.NDArray[np.float32]:
     density[grid.land] = counts[row, col] * 1000 / (side_km**2 * np.cos(np.deg2rad(lat)))
     smooth = masked_mean(density, grid.land, AROUND_KM * 1000 / grid.step[0])
     return np.where(grid.land, smooth, np.nan).astype(np.float32)
+
+
+def photos_around(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Give the photos per 1,000 km2 in the five by five cells around each place of the world: (place,)."""
+    counts = ndimage.uniform_filter(_counts(), 5, mode=("nearest", "wrap"))
+    row = np.clip(((90 - lat) / CELL_DEG).astype(int), 0, counts.shape[0] - 1)
+    col = ((lon + 180) / CELL_DEG).astype(int) % counts.shape[1]
+    side_km = CELL_DEG * 111.2
+    area = side_km**2 * np.maximum(np.cos(np.deg2rad(90 - CELL_DEG * (row + 0.5))), 1e-3)
+    return np.asarray(counts[row, col] * 1000 / area, np.float32)
 
 
 @functools.cache

@@ -67,8 +67,8 @@ class Geoclip:
         return out
 
 
-def open_network(network: bytes, threads: int) -> Any:
-    """Open an encoder's network in ONNX Runtime, on the CPU.
+def open_network(network: bytes, threads: int, name: str = "GeoCLIP") -> Any:
+    """Open an encoder's network in ONNX Runtime, on the CPU; `name` is for the error.
 
     Raises:
         BadModel: ONNX Runtime cannot read it.
@@ -85,4 +85,4 @@ def open_network(network: bytes, threads: int) -> Any:
         return runtime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except (errors.InvalidProtobuf, errors.InvalidGraph, errors.Fail, errors.InvalidArgument) as error:
         reason = str(error).splitlines()[0][:160]
-        raise BadModel(f"GeoCLIP's network cannot be opened: {reason}. Update ONNX Runtime") from error
+        raise BadModel(f"{name}'s network cannot be opened: {reason}. Update ONNX Runtime") from error

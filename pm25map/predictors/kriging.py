@@ -101,6 +101,7 @@ def krige_day(
     spaces: tuple[str, ...],
     *,
     every: bool,
+    in_space: Floats | None = None,
 ) -> Day:
     """Set up one day.
 
@@ -111,6 +112,7 @@ def krige_day(
         covariance: of the field.
         spaces: in which to krige, names of SPACES.
         every: give each station a row for the day; those without a value know nothing.
+        in_space: covariance in space between all stations, where it is known already.
     """
     have = np.isfinite(values)
     today = np.arange(len(positions)) if every else np.flatnonzero(have[-1])
@@ -123,10 +125,13 @@ def krige_day(
     noise = np.where(np.isfinite(measured), noise, NOTHING_KNOWN)
     apart = np.abs(age[:, None] - age[None, :])
     fading = covariance.in_time(np.arange(MEMORY_DAYS + 1))
-    system = covariance.between(positions[station], positions[station]) * fading[apart]
+    if in_space is None:
+        system = covariance.between(positions[station], positions[station]) * fading[apart]
+    else:
+        system = in_space[np.ix_(station, station)] * fading[apart]
     system += covariance.of_mean(apart)
     system[np.diag_indices_from(system)] += noise
-    weights = _inverse(system)
+    weights = inverse(system)
     known = np.maximum(np.nan_to_num(measured), 0.0)
     transformed = np.stack([SPACES[space][0](known) for space in spaces], axis=1)
     return Day(station, age, noise, weights, transformed, weights @ transformed)
@@ -183,7 +188,7 @@ def left_out(day: Day, places: Ints) -> tuple[Floats, Floats]:
     return mean, variance
 
 
-def _inverse(system: Floats) -> Floats:
+def inverse(system: Floats) -> Floats:
     """Invert a symmetric positive definite matrix; a third of the work of a general inverse."""
     factor, failed = lapack.dpotrf(system.T, lower=1, overwrite_a=1)
     half, failed_too = lapack.dpotri(factor, lower=1, overwrite_c=1)

@@ -84,25 +84,25 @@ class Stations:
     def places(self) -> Ints:
         """Number the places (station,): monitors within SAME_PLACE_KM of each other share a number."""
         number = np.arange(len(self.lat))
-        for a, b in sorted(cKDTree(_globe(self.lat, self.lon)).query_pairs(SAME_PLACE_KM)):
+        for a, b in sorted(cKDTree(globe(self.lat, self.lon)).query_pairs(SAME_PLACE_KM)):
             number[number == number[b]] = number[a]
         return number
 
 
-def _globe(lat: Floats, lon: Floats) -> Floats:
+def globe(lat: Floats, lon: Floats) -> Floats:
     """Positions (point, 3) on the globe, km. Chords: 0.1 % short of the arc at 500 km."""
     phi, lam = np.radians(lat), np.radians(lon)
     unit = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
     return EARTH_RADIUS_KM * unit
 
 
-def _positions(lat: Floats, lon: Floats, elevation: Floats, covariance: Covariance) -> Floats:
+def positions(lat: Floats, lon: Floats, elevation: Floats, covariance: Covariance) -> Floats:
     """Positions (point, 4) in km: three on the globe, one for height."""
     up = np.maximum(elevation, 0.0) / 1000.0 * covariance.km_per_km_up
-    return np.column_stack([_globe(lat, lon), up])
+    return np.column_stack([globe(lat, lon), up])
 
 
-def _as_fields(
+def as_fields(
     mean: Floats, variance: Floats, covariance: Covariance, names: dict[str, str]
 ) -> dict[str, Floats]:
     """Turn kriged means (point, space) and variances (point,) into fields in their units."""
@@ -114,12 +114,12 @@ def _as_fields(
     return back
 
 
-def _no_fields(count: int) -> dict[str, Floats]:
+def no_fields(count: int) -> dict[str, Floats]:
     """What kriging gives on a day without a value: nothing."""
     return dict.fromkeys(_KRIGED_NAMES, np.full(count, np.nan))
 
 
-def _nearest(values: Floats, index: Ints, apart_km: Floats) -> dict[str, Floats]:
+def nearest_fields(values: Floats, index: Ints, apart_km: Floats) -> dict[str, Floats]:
     """Plain fields of one day from the nearest stations (point, searched); own places at infinity."""
     near = np.where(np.isfinite(apart_km), values[index], np.nan)
     have = np.isfinite(near)
@@ -142,10 +142,10 @@ def _nearest(values: Floats, index: Ints, apart_km: Floats) -> dict[str, Floats]
     }
 
 
-def _search(stations: Stations, lat: Floats, lon: Floats) -> tuple[Ints, Floats]:
+def search(stations: Stations, lat: Floats, lon: Floats) -> tuple[Ints, Floats]:
     """Find the nearest stations: numbers and distances in km (point, searched), nearest first."""
-    apart, index = cKDTree(_globe(stations.lat, stations.lon)).query(
-        _globe(lat, lon), k=min(SEARCHED, len(stations.lat)), workers=-1
+    apart, index = cKDTree(globe(stations.lat, stations.lon)).query(
+        globe(lat, lon), k=min(SEARCHED, len(stations.lat)), workers=-1
     )
     return index.reshape(len(lat), -1), apart.reshape(len(lat), -1)
 
@@ -169,17 +169,17 @@ def fields_at(
     Returns:
         One float32 (day - MEMORY_DAYS, point) a field, NaN on days without a value.
     """
-    index, apart_km = _search(stations, lat, lon)
+    index, apart_km = search(stations, lat, lon)
     out = []
     for row in range(MEMORY_DAYS, len(values)):
-        fields = _nearest(values[row], index, apart_km) | _no_fields(len(lat))
+        fields = nearest_fields(values[row], index, apart_km) | no_fields(len(lat))
         for covariance, names in KRIGED if np.isfinite(values[row]).any() else ():
-            places = _positions(stations.lat, stations.lon, stations.elevation, covariance)
-            points = _positions(lat, lon, elevation, covariance)
+            places = positions(stations.lat, stations.lon, stations.elevation, covariance)
+            points = positions(lat, lon, elevation, covariance)
             span = slice(row - MEMORY_DAYS, row + 1)
             day = krige_day(values[span], codes[span], places, covariance, tuple(names.values()), every=False)
             kriged = at_points(day, places, points, covariance, with_variance=covariance is SMOKE)
-            fields |= _as_fields(*kriged, covariance, names)
+            fields |= as_fields(*kriged, covariance, names)
         out.append(fields)
     return _collect(out)
 
@@ -197,17 +197,15 @@ def fields_left_out(values: Floats, codes: Ints, stations: Stations) -> dict[str
         gets what `fields_at` says there, so stations that are held out need no other way.
     """
     places = stations.places()
-    index, apart_km = _search(stations, stations.lat, stations.lon)
+    index, apart_km = search(stations, stations.lat, stations.lon)
     apart_km = np.where(places[index] == places[:, None], np.inf, apart_km)
     out = []
     for row in range(MEMORY_DAYS, len(values)):
-        fields = _nearest(values[row], index, apart_km) | _no_fields(len(places))
+        fields = nearest_fields(values[row], index, apart_km) | no_fields(len(places))
         for covariance, names in KRIGED if np.isfinite(values[row]).any() else ():
-            positions = _positions(stations.lat, stations.lon, stations.elevation, covariance)
+            space = positions(stations.lat, stations.lon, stations.elevation, covariance)
             span = slice(row - MEMORY_DAYS, row + 1)
-            day = krige_day(
-                values[span], codes[span], positions, covariance, tuple(names.values()), every=True
-            )
-            fields |= _as_fields(*left_out(day, places), covariance, names)
+            day = krige_day(values[span], codes[span], space, covariance, tuple(names.values()), every=True)
+            fields |= as_fields(*left_out(day, places), covariance, names)
         out.append(fields)
     return _collect(out)

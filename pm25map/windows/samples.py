@@ -1,7 +1,7 @@
 """Windows at stations, for training and evaluation: predictors of every station on every day, and the truth.
 
-Fields of the neighbours source are left-one-out: no value of a station, nor of a monitor at the same place,
-nor of any station held out, is in them.
+Fields of the neighbours and knnidw sources are left-one-out, whatever a store holds of them: no value of a station,
+nor of a monitor at the same place, nor of any station held out, is in them.
 """
 
 import datetime as dt
@@ -22,6 +22,7 @@ from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.neighbours import FIELDS, Stations, fields_left_out
 from pm25map.predictors.reader import Predictors
+from pm25map.predictors.sources.knnidw import KNNIDW_FIELDS, knnidw_left_out
 
 Progress = Callable[[int, int], None]
 
@@ -35,7 +36,7 @@ class StationSamples:
     Attributes:
         site_ids: (station,).
         lat, lon: degrees (station,).
-        days: oldest first.
+        days: oldest first, each once.
         features: names of the last axis of values.
         values: float32 (station, day, feature) in the table's units, NaN where missing.
         truth: float32 (station, day), ug m-3, NaN where not measured.
@@ -59,9 +60,14 @@ class StationSamples:
         """
         day = np.array([start <= d <= end for d in self.days])
         day[: window_days - 1] = False
+        # The days may have gaps: a window never reaches over one.
+        number = np.array(self.days, dtype="datetime64[D]").astype(np.int64)
+        day[window_days - 1 :] &= (
+            number[window_days - 1 :] - number[: len(day) - window_days + 1] < window_days
+        )
         fit = np.isfinite(self.truth) & day[None, :] & stations[:, None]
-        if "neighbours_idw9" in self.features:
-            known = np.isfinite(self.values[:, :, self.features.index("neighbours_idw9")])
+        for name in {"neighbours_idw9", "knnidw_pm25_val"} & set(self.features):
+            known = np.isfinite(self.values[:, :, self.features.index(name)])
             run = np.cumsum(known, axis=1)
             run[:, window_days:] = run[:, window_days:] - run[:, :-window_days]
             fit &= run >= window_days
@@ -125,7 +131,7 @@ def station_samples(
 
     Args:
         monitors: the truth; stations outside of the predictors' grid are left out.
-        predictors: a store that holds all features but those of the neighbours source.
+        predictors: a store that holds all features but those of the neighbours and knnidw sources.
         features: names from the table, in order.
         start, end: first and last day, window days included.
         held_out: bool (station,) of `monitors.sites`: stations whose values feed nobody.
@@ -145,11 +151,16 @@ def station_samples(
         )
     days = days_between(start, end)
     values = np.empty((int(inside.sum()), len(days), len(features)), dtype=np.float32)
-    stored = tuple(name for name in features if name not in FIELDS)
+    stored = tuple(name for name in features if name not in (*FIELDS, *KNNIDW_FIELDS))
     if stored:
         at = [features.index(name) for name in stored]
         values[:, :, at] = predictors.at(stored, days, row[inside], col[inside])
-    if len(stored) < len(features):
+    if set(KNNIDW_FIELDS) & set(features):
+        around = knnidw_left_out(monitors, days, held_out)
+        for i, name in enumerate(features):
+            if name in KNNIDW_FIELDS:
+                values[:, :, i] = around[name][:, inside].T
+    if set(FIELDS) & set(features):
         elevation = predictors.at(("elevation",), days[:1], row[inside], col[inside])[:, 0, 0]
         stations = Stations(
             sites["latitude"].to_numpy()[inside],

@@ -1,7 +1,8 @@
 """Neighbours as in the reference study: the 9 nearest monitors by inverse distance to the power 1.
 
-What differs is what made the study's own fields leak and skew (see docs/model.md): on the map every monitor counts,
-at its true distance on the sphere, and one rule serves all places. Training uses fields left out by station.
+What differs is what made the study's own fields leak and skew (see docs/model.md): every distance is the true one on
+the sphere, and one rule serves all places. On the map every monitor counts (`Knnidw`). At the stations themselves, for
+training and scores, no monitor at the same place counts, nor any held out (`knnidw_left_out`).
 """
 
 import datetime as dt
@@ -13,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from pm25map.grid import Grid
 from pm25map.monitors import Monitors
+from pm25map.predictors.neighbours import Stations
 
 NEIGHBOURS = 9
 EARTH_KM = 6371.0
@@ -22,7 +24,10 @@ NEAREST_KM = 0.5
 CELLS_AT_ONCE = 500_000
 """So that a fine grid needs little memory."""
 
+KNNIDW_FIELDS = ("knnidw_distance", "knnidw_pm25", "knnidw_pm25_val")
+
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +48,7 @@ class Knnidw:
     @property
     def variables(self) -> tuple[str, ...]:
         """Name the fields."""
-        return ("knnidw_distance", "knnidw_pm25", "knnidw_pm25_val")
+        return KNNIDW_FIELDS
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
         """Say on which days no monitor measured; `grid` does not matter."""
@@ -67,22 +72,71 @@ class Knnidw:
             at_cells = {name: np.empty(len(cells), dtype=np.float32) for name in self.variables}
             for first in range(0, len(cells), CELLS_AT_ONCE):
                 part = slice(first, first + CELLS_AT_ONCE)
-                weights, index = _nearest(stations[known], cells[part])
-                at_cells["knnidw_distance"][part] = (1 / weights).mean(axis=1)
-                for name, of in (("knnidw_pm25", means), ("knnidw_pm25_val", day_values)):
-                    at_cells[name][part] = (of[known][index] * weights).sum(axis=1) / weights.sum(axis=1)
+                near = _nearest(stations[known], cells[part])
+                for name, found in _fields(*near, means[known], day_values[known]).items():
+                    at_cells[name][part] = found
             for name, values_at in at_cells.items():
                 made[name][i, grid.land] = values_at
         return made
 
 
-def _nearest(stations: FloatArray, cells: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-    """Find the nearest stations of every cell: weights in 1/km and numbers, (cell, neighbour)."""
-    count = min(NEIGHBOURS, len(stations))
-    chord, index = cKDTree(stations).query(cells, k=list(range(1, count + 1)))
+def knnidw_left_out(
+    monitors: Monitors, days: list[dt.date], held_out: npt.NDArray[np.bool_]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Compute the fields at the stations themselves, from monitors at other places: (day, station) by name.
+
+    Args:
+        monitors: whose sites the fields are for, in their order.
+        days: to compute.
+        held_out: bool (station,): stations whose values feed nobody.
+    """
+    lat, lon = (monitors.sites[name].to_numpy(float) for name in ("latitude", "longitude"))
+    stations = _on_sphere(lat, lon)
+    place = Stations(lat, lon, np.zeros(len(lat))).places()
+    means = _long_term(monitors)
+    made = {name: np.full((len(days), len(lat)), np.nan, dtype=np.float32) for name in KNNIDW_FIELDS}
+    for i, day_values in enumerate(monitors.matrix(days).astype(np.float64)):
+        known = np.isfinite(day_values) & ~held_out
+        if known.any():
+            near = _nearest(stations[known], stations, (place[known], place))
+            for name, values_at in _fields(*near, means[known], day_values[known]).items():
+                made[name][i] = values_at
+    return made
+
+
+def _fields(
+    weights: FloatArray, index: IntArray, means: FloatArray, values: FloatArray
+) -> dict[str, FloatArray]:
+    """Compute one day's fields (point,) by name from what `_nearest` found; NaN where it found no station."""
+    used = weights > 0
+    away = np.divide(1, weights, out=np.zeros_like(weights), where=used)
+    with np.errstate(invalid="ignore"):
+        return {
+            "knnidw_distance": away.sum(axis=1) / used.sum(axis=1),
+            "knnidw_pm25": (means[index] * weights).sum(axis=1) / weights.sum(axis=1),
+            "knnidw_pm25_val": (values[index] * weights).sum(axis=1) / weights.sum(axis=1),
+        }
+
+
+def _nearest(
+    stations: FloatArray, points: FloatArray, place: tuple[IntArray, IntArray] | None = None
+) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    """Find the nearest stations of every point: weights in 1/km and numbers, (point, neighbour).
+
+    Args:
+        stations, points: on the unit sphere (station, 3) and (point, 3).
+        place: numbers of the places of stations and of points; stations at a point's own place weigh nothing.
+    """
+    alike = 0 if place is None else int(np.bincount(place[0]).max())
+    count = min(NEIGHBOURS + alike, len(stations))
+    chord, index = cKDTree(stations).query(points, k=list(range(1, count + 1)))
     # The straight way through the sphere, made the way along it.
     distance = 2 * EARTH_KM * np.arcsin(np.minimum(chord / 2, 1))
-    return 1 / np.maximum(distance, NEAREST_KM), index
+    weights = 1 / np.maximum(distance, NEAREST_KM)
+    if place is not None:
+        weights[place[0][index] == place[1][:, None]] = 0
+        weights[np.cumsum(weights > 0, axis=1) > NEIGHBOURS] = 0
+    return weights, index
 
 
 def _long_term(monitors: Monitors) -> FloatArray:

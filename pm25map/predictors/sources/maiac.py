@@ -2,8 +2,11 @@
 
 A granule holds (orbit, y, x) of the day's overpasses, stored as int16 in steps of 0.001. Only retrievals of best
 quality count (AOD_QA, MCD19 user guide for collection 6.1, table of AOD QA bits): bits 8 to 11 are 0 (best) and
-bits 0 to 2 are 1 (clear). What several orbits saw is averaged. Over CONUS Terra and Aqua pass between 15 and 22
-UTC, so that the UTC day is the local day. No orbit of best quality is a missing value, which a model is told of.
+bits 0 to 2 are 1 (clear). Other values of bits 8 to 11 are those next to clouds (3, 4) or snow (6), climatology at
+great heights (7), the coast (10) and what may be cloudy (11), so that bits 5 to 7 (adjacency) need no look of their
+own; bits 13 and 14 (whether smoke or dust was the model) refuse nothing. What several orbits saw is averaged. Over
+CONUS Terra and Aqua pass between 15 and 22 UTC, so that the UTC day is the local day. No orbit of best quality is a
+missing value, which a model is told of.
 """
 
 import datetime as dt

@@ -1,0 +1,184 @@
+"""The configuration of a pretraining run, as a YAML file."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pm25map.base.errors import BadConfig
+from pm25map.places.harmonics import HIGHEST_DEGREE
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Channel(_Strict):
+    """One raster as a channel of a patch, or as several where it holds classes.
+
+    Attributes:
+        raster: name of a file in the folder of rasters; its first band.
+        kind: "number" is standardized over land; "class" becomes one channel a group, 1 where it is.
+        missing: values that mean no value, beside the file's own; they become the mean over land.
+        groups: of a "class" raster: the values that make each group.
+        source: whence, with its licence, for the card.
+    """
+
+    raster: str
+    kind: Literal["number", "class"] = "number"
+    missing: tuple[int, ...] = ()
+    groups: dict[str, tuple[int, ...]] = {}
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _groups_belong_to_classes(self) -> Self:
+        if (self.kind == "class") != bool(self.groups):
+            raise ValueError(f"{self.raster}: give groups to a raster of kind class, and to no other")
+        return self
+
+
+class Land(_Strict):
+    """Where places are drawn: a raster, the values that are no land, and the latitudes between."""
+
+    raster: str
+    not_land: tuple[int, ...]
+    south: float = Field(-90, ge=-90, le=90)
+    north: float = Field(90, ge=-90, le=90)
+
+
+class Rasters(_Strict):
+    """Patches cut from world rasters: `pixels` on a side, `step_km` apart on the ground, north up."""
+
+    land: Land
+    channels: tuple[Channel, ...] = Field(min_length=1)
+    pixels: int = Field(16, ge=4, le=256)
+    step_km: float = Field(10.0, gt=0, le=200)
+
+
+class Patches(_Strict):
+    """Patches as GeoTIFF files with an index (lat, lon, fn), the layout of SatCLIP's S2-100K.
+
+    Attributes:
+        bands: that every file must have.
+        pixels: a side of a patch after averaging; files are at least as large.
+        divide: numbers are divided by this; Sentinel-2 reflectance by 10,000.
+        source: whence, with its licence, for the card.
+    """
+
+    bands: int = Field(12, ge=1)
+    pixels: int = Field(32, ge=4, le=512)
+    divide: float = Field(10_000.0, gt=0)
+    source: str = ""
+
+
+class EncoderShape(_Strict):
+    """The location encoder: harmonics to a degree, layers with a sine, a linear layer.
+
+    Attributes:
+        degree: of the harmonics; waves of degree 40 are 1,000 km long.
+        hidden: widths of the layers with a sine.
+        dimension: numbers a place.
+        first_frequency: factor inside the first sine; the others have 1. SIREN's 30 makes the first layer learn
+            thirty times as fast: vectors become sharp, and no linear layer reads the climate from them any more.
+        damping_degree: harmonics of degree l enter divided by 1 + (l / damping_degree)^2, so that what is
+            learned first, and what a linear layer reads best, is smooth.
+    """
+
+    degree: int = Field(30, ge=1, le=HIGHEST_DEGREE)
+    hidden: tuple[int, ...] = Field((512, 512), min_length=1)
+    dimension: int = Field(256, ge=2, le=256)
+    first_frequency: float = Field(1.0, gt=0)
+    damping_degree: float = Field(8.0, gt=0)
+
+
+class Augment(_Strict):
+    """What is done to a patch in training. North stays up: nothing turns.
+
+    Attributes:
+        shift_km: the patch is cut up to so far from its place, in each direction; rasters only.
+        mirror: share of the patches whose east and west are exchanged.
+        noise: standard deviation added to every number.
+        brighten: standard deviation added to a channel of a patch as a whole.
+        drop: share of the channels set to their mean.
+    """
+
+    shift_km: float = Field(0.0, ge=0)
+    mirror: float = Field(0.0, ge=0, le=1)
+    noise: float = Field(0.0, ge=0)
+    brighten: float = Field(0.0, ge=0)
+    drop: float = Field(0.0, ge=0, lt=1)
+
+
+class PretrainConfig(_Strict):
+    """What decides an encoder: with the same data, machine and threads, the same encoder.
+
+    Attributes:
+        name, description: of the encoder.
+        rasters, patches: where pairs come from, one of the two.
+        seen: names of probe targets that the patches show; they do not count as transfer.
+        encoder: shape of the location encoder.
+        tower: widths of the convolutions over a patch, each of which halves its side.
+        temperature: at the start; learned, and never below 0.01.
+        position_degree: a linear layer on the vector is taught the harmonics to this degree, so that where a
+            place is can be read from it; 0 does without.
+        position_weight: of that in the loss.
+        holdout_block_deg: side of the blocks that are held out whole, degrees of latitude.
+        holdout_fraction: share of them.
+        batch, steps: pairs a step; steps in all.
+        validate_every: steps between two validations and checkpoints.
+        learning_rate: at its highest; it warms up over a twentieth of the steps, then falls as a cosine.
+        weight_decay: of AdamW.
+        seed: of weights, places and blocks.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    description: str
+    rasters: Rasters | None = None
+    patches: Patches | None = None
+    seen: tuple[str, ...] = ()
+    encoder: EncoderShape = EncoderShape()
+    tower: tuple[int, ...] = Field((48, 96, 128), min_length=1)
+    augment: Augment = Augment()
+    temperature: float = Field(0.07, gt=0.01, lt=1)
+    position_degree: int = Field(8, ge=0, le=HIGHEST_DEGREE)
+    position_weight: float = Field(0.5, ge=0)
+    holdout_block_deg: float = Field(2.0, gt=0, le=45)
+    holdout_fraction: float = Field(0.05, gt=0, lt=0.9)
+    batch: int = Field(512, ge=2)
+    steps: int = Field(3000, ge=1)
+    validate_every: int = Field(250, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-3, ge=0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _pairs_come_from_one_place(self) -> Self:
+        if (self.rasters is None) == (self.patches is None):
+            raise ValueError("give either rasters or patches, one of the two")
+        side = (self.rasters or self.patches).pixels  # type: ignore[union-attr]
+        if side < 2 ** len(self.tower):
+            raise ValueError(
+                f"patches of {side} pixels cannot be halved {len(self.tower)} times by the tower"
+            )
+        return self
+
+
+def read_config(path: Path) -> PretrainConfig:
+    """Read a pretraining configuration.
+
+    Raises:
+        BadConfig: it is absent, is not YAML, or has an unknown key or a value out of range.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return PretrainConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadConfig(f"{path}: {where}: {first['msg']}") from error

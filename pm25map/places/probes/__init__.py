@@ -1,0 +1,1 @@
+"""Probes: what a simple head reads from the vectors of an encoder, and from others beside it."""

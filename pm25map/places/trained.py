@@ -1,0 +1,71 @@
+"""A location encoder from a folder that `pm25map places export` or `convert` wrote, run without torch."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pm25map.base.errors import BadModel
+from pm25map.base.files import sha256_of_bytes
+from pm25map.base.shipped import shipped_folder
+from pm25map.places.card import is_encoder, read_card
+from pm25map.places.encoder import Vectors, checked
+from pm25map.places.geoclip import BATCH, open_network
+
+
+class Trained:
+    """An encoder of this package's own form. One thread at a time may use it.
+
+    Attributes:
+        name: of its card.
+        dimension: numbers a place.
+        checksum: SHA-256 of the network's file.
+        card: what it says of itself.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        """Open the network of a folder.
+
+        Raises:
+            BadModel: the folder is damaged.
+            BadInstall: ONNX Runtime is absent or doubled.
+        """
+        self.card = read_card(folder)
+        path = folder / self.card.file
+        try:
+            network = path.read_bytes()
+        except OSError as error:
+            raise BadModel(f"cannot read {path}: {error.strerror}. Export the encoder again") from error
+        self.name, self.dimension = self.card.name, self.card.dimension
+        self.checksum = sha256_of_bytes(network)
+        if self.checksum != self.card.sha256:
+            raise BadModel(
+                f"{path} is damaged: its checksum is not that of its card. Export the encoder again"
+            )
+        self._session = open_network(network, threads, self.name)
+
+    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
+        """Give the vectors of some places; see LocationEncoder.encode."""
+        north, east = checked(lat, lon)
+        count = north.size
+        # The order of additions must not depend on how many places are asked for at once.
+        places = np.zeros((-(-count // BATCH) * BATCH, 2))
+        places[:count, 0], places[:count, 1] = north, east
+        out = np.empty((count, self.dimension), np.float32)
+        for start in range(0, count, BATCH):
+            (vectors,) = self._session.run(None, {"latlon": places[start : start + BATCH]})
+            out[start : start + BATCH] = vectors[: count - start]
+        return out
+
+
+def open_trained(name: str, threads: int = 1) -> Trained | None:
+    """Open an encoder by its shipped name or by the path of its folder; None where neither is one.
+
+    Raises:
+        BadModel: it is damaged.
+        BadInstall: ONNX Runtime is absent or doubled.
+    """
+    for folder in (Path(name), shipped_folder("models") / name):
+        if is_encoder(folder):
+            return Trained(folder, threads)
+    return None

@@ -1,0 +1,103 @@
+"""Write an encoder as a folder: network, weights and card, all or nothing. Needs onnx and safetensors."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from pm25map.base.errors import BadOutput, ParityFailed
+from pm25map.base.files import replacing, sha256_of_bytes
+from pm25map.grid import Grid
+from pm25map.places.card import CARD, EncoderCard, is_encoder
+from pm25map.places.profile import profile_of
+from pm25map.places.siren import Siren
+from pm25map.places.siren_export import build_network
+from pm25map.places.trained import Trained
+
+NETWORK, WEIGHTS = "encoder.onnx", "weights.safetensors"
+
+TOLERANCE = 1e-4
+"""Relative RMS to float64 above which nothing is written."""
+
+_PLACES = 2048
+
+
+@dataclass(frozen=True)
+class About:
+    """What a card says beside what is measured; see EncoderCard."""
+
+    name: str
+    description: str
+    licence: str
+    citation: str
+    source: str
+    training_domain: str
+    seen: tuple[str, ...] = ()
+    training: dict[str, float | int | str] = field(default_factory=dict)
+    provenance: tuple[dict[str, str], ...] = ()
+
+
+def write_encoder(siren: Siren, about: About, folder: Path, grid: Grid) -> EncoderCard:
+    """Write an encoder, compare its network with float64, and measure how it varies over a grid.
+
+    Args:
+        siren: the weights.
+        about: for the card.
+        folder: to write; an encoder that is there is replaced, anything else is not.
+        grid: of the wavelength profile, in metres.
+
+    Raises:
+        ParityFailed: the network differs from the equations; nothing was written.
+        BadOutput: the folder cannot be written.
+    """
+    if folder.exists() and not (is_encoder(folder) or (folder.is_dir() and not any(folder.iterdir()))):
+        raise BadOutput(f"{folder} exists and is no encoder. Choose another name")
+    if not folder.absolute().parent.is_dir():
+        parent = folder.absolute().parent
+        raise BadOutput(f"cannot write {folder}: {parent} does not exist. Make it first: mkdir -p {parent}")
+    network = build_network(siren, {"name": about.name, "licence": about.licence, "source": about.source})
+    tensors = {}
+    for i, (weight, bias) in enumerate(zip(siren.weights, siren.biases, strict=True)):
+        tensors[f"layers.{i}.weight"] = np.ascontiguousarray(weight, siren.precision)
+        tensors[f"layers.{i}.bias"] = np.ascontiguousarray(bias, siren.precision)
+    metadata = {"name": about.name, "frequencies": " ".join(f"{w:g}" for w in siren.frequencies)}
+    weights = save(tensors, metadata)
+    with replacing(folder) as part:
+        part.mkdir()
+        (part / NETWORK).write_bytes(network)
+        (part / WEIGHTS).write_bytes(weights)
+        card = EncoderCard(
+            **{name: getattr(about, name) for name in About.__dataclass_fields__},
+            dimension=siren.dimension,
+            file=NETWORK,
+            sha256=sha256_of_bytes(network),
+            weights=WEIGHTS,
+            weights_sha256=sha256_of_bytes(weights),
+            parity={"world": 0.0, "conus": 0.0},
+            profile={"grid": grid.name, "cutoffs_km": (), "share": (), "gradient_per_km": 0.0},
+        )
+        (part / CARD).write_text(card.model_dump_json())
+        encoder = Trained(part)
+        parity = measure_parity(siren, encoder)
+        if not max(parity.values()) <= TOLERANCE:
+            raise ParityFailed(
+                f"the network of {about.name} differs from float64 by {parity}, above {TOLERANCE}"
+            )
+        card = card.model_copy(update={"parity": parity, "profile": profile_of(encoder, grid)})
+        (part / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+def measure_parity(siren: Siren, encoder: Trained) -> dict[str, float]:
+    """Give the relative RMS of a network to float64 at random places of the world and of CONUS."""
+    rng, out = np.random.default_rng(0), {}
+    for name, (south, north, west, east) in {
+        "world": (-90, 90, -180, 180),
+        "conus": (24, 50, -125, -66),
+    }.items():
+        lat, lon = rng.uniform(south, north, _PLACES), rng.uniform(west, east, _PLACES)
+        exact = siren.encode_exactly(lat, lon)
+        error = encoder.encode(lat, lon) - exact
+        out[name] = float(f"{np.sqrt((error**2).mean() / (exact**2).mean()):.1e}")
+    return out

@@ -1,0 +1,164 @@
+"""The protocol of a study, as a YAML file: which days, splits, folds and variants, and how networks are trained."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pm25map.base.errors import BadConfig
+from pm25map.base.files import sha256_of_bytes
+from pm25map.model.card import NetworkShape
+from pm25map.model.config import TrainConfig
+from pm25map.study.splits import SPLITS
+from pm25map.study.variants import VARIANTS, Variant
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Block(_Part):
+    """Consecutive target days, both ends included; the days of their windows come before and are no targets."""
+
+    start: dt.date
+    end: dt.date
+
+    @model_validator(mode="after")
+    def _forward(self) -> "Block":
+        if self.end < self.start:
+            raise ValueError(f"a block ends on {self.end}, before its start {self.start}")
+        return self
+
+
+class Training(_Part):
+    """How every network of a study is trained: keys of a training configuration (pm25map train)."""
+
+    validation_fraction: float = Field(0.05, gt=0, lt=1)
+    batch: int = Field(256, ge=1)
+    epochs: int = Field(100, ge=1)
+    targets_an_epoch: int | None = Field(None, ge=1)
+    patience: int = Field(40, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-3, ge=0)
+    loss: str = "sqrt-huber"
+
+
+class Explained(_Part):
+    """Runs of which the attention over the days and the importance of predictors are kept."""
+
+    split: str
+    fold: int = Field(0, ge=0)
+    variants: tuple[str, ...]
+
+
+class StudyConfig(_Part):
+    """A protocol.
+
+    Attributes:
+        name, description: of the protocol; the report repeats them.
+        features: names from the variable table, in the order of the network's inputs.
+        window_days: length of the window, the estimated day last.
+        blocks: of target days, oldest first, their windows apart from each other.
+        splits: which folds of which split are run, by name, in this order; the first fold of all splits first.
+        variants: names of VARIANTS, in this order.
+        seeds: of the networks; baselines draw nothing that matters and run with the first.
+        split_seed: of every split.
+        network: widths; the variant decides the fusion.
+        training: of the networks.
+        explained: runs that are looked into.
+        satclip_checkpoint: a published checkpoint of SatCLIP; none: its variants are not run.
+    """
+
+    name: str
+    description: str
+    features: tuple[str, ...] = Field(min_length=1)
+    window_days: int = Field(21, ge=1)
+    blocks: tuple[Block, ...] = Field(min_length=1)
+    splits: dict[str, tuple[int, ...]] = Field(min_length=1)
+    variants: tuple[str, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(min_length=1)
+    split_seed: int
+    network: NetworkShape
+    training: Training
+    explained: tuple[Explained, ...] = ()
+    satclip_checkpoint: Path | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> "StudyConfig":
+        for kind, names, known in (
+            ("split", self.splits, SPLITS),
+            ("variant", self.variants, VARIANTS),
+            ("split", [one.split for one in self.explained], SPLITS),
+            ("variant", [name for one in self.explained for name in one.variants], VARIANTS),
+        ):
+            odd = sorted(set(names) - set(known))
+            if odd:
+                raise ValueError(f"unknown {kind} {odd[0]!r}: there are {', '.join(known)}")
+        before = dt.timedelta(days=self.window_days - 1)
+        for one, other in zip(self.blocks, self.blocks[1:], strict=False):
+            if other.start - before <= one.end:
+                raise ValueError(
+                    f"the windows of the block from {other.start} reach into the block before it"
+                )
+        if self.satclip_checkpoint is not None:
+            raise ValueError(
+                "satclip_checkpoint: this version has no SatCLIP encoder to load it into; leave the key out, and "
+                "its variants are reported as not run"
+            )
+        return self
+
+    @property
+    def start(self) -> dt.date:
+        """The first target day."""
+        return self.blocks[0].start
+
+    @property
+    def end(self) -> dt.date:
+        """The last target day."""
+        return self.blocks[-1].end
+
+    def identity(self) -> str:
+        """Checksum of what decides a run; which runs there are may change from one start to the next."""
+        free = {"name", "description", "splits", "variants", "seeds", "explained", "satclip_checkpoint"}
+        return sha256_of_bytes(self.model_dump_json(exclude=free).encode())
+
+    def train_config(self, variant: Variant, seed: int) -> TrainConfig:
+        """Make the training configuration of one network."""
+        if variant.network is None:
+            raise ValueError(f"{variant.name} is no network")
+        return TrainConfig(
+            name=variant.name,
+            description=self.name,
+            features=self.features,
+            geolocation=variant.network.geolocation,
+            network=self.network.model_copy(update={"fusion": variant.network.fusion}),
+            window_days=self.window_days,
+            start=self.start,
+            end=self.end,
+            holdout_fraction=0.0,
+            holdout_seed=self.split_seed,
+            seed=seed,
+            **self.training.model_dump(),
+        )
+
+
+def read_study(path: Path) -> StudyConfig:
+    """Read a protocol.
+
+    Raises:
+        BadConfig: it is absent, is not YAML, or has an unknown key or a value out of range.
+    """
+    try:
+        raw: Any = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return StudyConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadConfig(f"{path}: {where}: {first['msg']}") from error

@@ -1,0 +1,142 @@
+"""The page of a study: made of its numbers alone, and the numbers of the results alone."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import study_world
+from PIL import Image
+
+from pm25map.base.errors import BadStudy
+from pm25map.study import phrases, tables
+from pm25map.study.published import GAINS, PUBLISHED
+from pm25map.study.reading import read_results
+from pm25map.study.report import packed, render, unpacked, write_report
+from pm25map.study.summary import summarise
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PROTOCOL = """
+name: invented
+description: An invented world.
+features: [neighbours_idw9, elevation]
+window_days: 21
+blocks: [{start: 2020-06-01, end: 2020-08-19}]
+splits: {stations-10: [0, 1], west-to-east: [0]}
+variants: [none]
+seeds: [0, 1]
+split_seed: 7
+network: {lstm: [4, 4, 4], attention: 4, dense: 4}
+training: {epochs: 2, targets_an_epoch: 100}
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A page with all beside it, from an invented folder of results."""
+    folder = tmp_path_factory.mktemp("study")
+    page = folder / "docs" / "study.md"
+    page.parent.mkdir()
+    page.with_name("study.md.in").write_text((DOCS / "study.md.in").read_text())
+    page.with_suffix(".yaml").write_text(PROTOCOL)
+    results = study_world.results(folder / "results")
+    audit = {"stations": 40, "days": ["2020-12-01", "2021-01-10"]}
+    clean = {"study": "", "train": ""}
+    audit["findings"] = [{"leak": "POC twins", "evidence": clean, "planted": "two stand within 100 m"}]
+    (results / "audit.json").write_text(json.dumps(audit))
+    return results, page, write_report(results, page)
+
+
+@pytest.fixture(scope="module")
+def held(made):
+    return unpacked(made[1].with_suffix(".json").read_text())
+
+
+def test_the_page_is_what_its_numbers_give(made, held):
+    _, page, _ = made
+    assert render((DOCS / "study.md.in").read_text(), held) == page.read_text()
+
+
+def test_the_page_of_the_documents_is_what_its_numbers_give():
+    if not (DOCS / "study.json").is_file():
+        pytest.skip("no study is kept in docs/")
+    held = unpacked((DOCS / "study.json").read_text())
+    assert render((DOCS / "study.md.in").read_text(), held) == (DOCS / "study.md").read_text(), (
+        "docs/study.md was edited by hand: edit docs/study.md.in, then pm25map evaluate report"
+    )
+
+
+def test_numbers_survive_the_file(made, held):
+    assert packed(held) == made[1].with_suffix(".json").read_text()
+    again = summarise(read_results(made[0]), held["protocol"], draws=1000)
+    assert again["scores"][0]["rmse"] == held["scores"][0]["rmse"]
+
+
+def test_no_hole_and_no_nan_is_left_and_what_was_not_run_says_so(made):
+    text = made[1].read_text()
+    assert "{{" not in text
+    assert not re.search(r"\bnan\b", text)
+    assert "no checkpoint on disk" in text
+    assert "not run" in text
+
+
+def test_every_published_figure_has_its_line(made, held):
+    lines = tables.published(held).splitlines()
+    assert len(lines) == len(PUBLISHED) + 2
+    assert sum(line.split(" | ")[3] == "not run" for line in lines) == sum(
+        (p.split not in held["splits"]) or (p.variant not in study_world.ERRORS) for p in PUBLISHED
+    )
+    assert len(tables.published_gains(held).splitlines()) == len(GAINS) + 2
+
+
+def test_scores_of_the_page_are_those_of_the_runs(made, held):
+    """The west-to-east folds hold the same number of targets, so the pooled square is the mean of the folds'."""
+    runs = read_results(made[0]).done
+    part = runs[(runs["split"] == "west-to-east") & (runs["variant"] == "idw")]
+    row = phrases.row_of(held, "west-to-east", "idw")
+    assert row["rmse"][0] == pytest.approx(np.sqrt((part["rmse"] ** 2).mean()), abs=1e-3)
+    assert row["n"] == part["n"].sum()
+    assert row["rmse"][1] < row["rmse"][0] < row["rmse"][2]
+
+
+def test_words_follow_the_intervals(held):
+    assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none") == "better than"
+    assert phrases.verdict(held, "stations-10", "latlon", "none") == "worse than"
+    far = ("distance", "100-200 km")
+    assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none", *far) == "not told apart"
+    assert phrases.verdict(held, "stations-10", "satclip-hadamard", "none") == "not compared"
+    assert phrases.best(held, "stations-10", "baseline") == "kriging"
+    assert phrases.best(held, "stations-10", "network") == "geoclip-hadamard"
+    assert phrases.gain(held, "stations-10", "geoclip-hadamard", "none").startswith("+2")
+    assert phrases.bar(held, "stations-10", "best-network", "idw", "rmse", "0.88") == "met"
+    assert phrases.bar(held, "stations-10", "latlon", "idw", "rmse", "0.88") == "missed"
+    assert phrases.bar(held, "east-to-west", "latlon", "idw", "rmse", "0.88") == "not run"
+
+
+def test_gains_are_where_they_were_put(held):
+    near = phrases.pair_of(held, "stations-10", "geoclip-hadamard", "none", "distance", "10-50 km")
+    far = phrases.pair_of(held, "stations-10", "geoclip-hadamard", "none", "distance", "100-200 km")
+    assert near["gain_percent"][1] > 20
+    assert abs(far["gain_percent"][0]) < 8
+
+
+def test_every_picture_is_drawn_and_shows_something(made):
+    names = {path.stem for path in made[2] if path.suffix == ".png"}
+    assert names == {"scores", "distance", "reliability", "importance", "attention", "errors", "splits"}
+    for path in made[2]:
+        if path.suffix == ".png":
+            pixels = np.asarray(Image.open(path).convert("L"))
+            assert 0.001 < (pixels < 200).mean() < 0.5, path.name
+
+
+def test_a_template_that_asks_for_what_there_is_not_is_refused(held):
+    with pytest.raises(BadStudy, match="there are answers, protocol"):
+        render("{{no-such}}", held)
+    with pytest.raises(BadStudy, match="lacks a word"):
+        render("{{gain stations-10}}", held)
+
+
+def test_a_page_without_its_template_says_where_it_belongs(made, tmp_path):
+    with pytest.raises(BadStudy, match="the words of the page"):
+        write_report(made[0], tmp_path / "study.md")
