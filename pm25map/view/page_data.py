@@ -9,6 +9,7 @@ import shapely
 from matplotlib.colors import to_hex
 
 from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category
+from pm25map.diagnostics.background import cell_areas
 from pm25map.diagnostics.hotspots import HotSpot
 from pm25map.grid import states
 from pm25map.grid.cities import cities
@@ -48,7 +49,8 @@ def page_data(
             page holds them itself where None.
     """
     places = list(dict.fromkeys(one.place for one in maps))
-    nets = [net_of(next(one for one in maps if one.place == place)) for place in places]
+    firsts = [next(one for one in maps if one.place == place) for place in places]
+    nets = [net_of(one) for one in firsts]
     said = [
         _map(one, places.index(one.place), found, None if links is None else links[number])
         for number, (one, found) in enumerate(zip(maps, spots, strict=True))
@@ -60,8 +62,14 @@ def page_data(
     east, south = max(net.box[2] for net in nets), max(net.box[3] for net in nets)
     return {
         "grids": [
-            {"box": net.box, "knots": net.knots, "places": net.places, "shape": place[2]}
-            for net, place in zip(nets, places, strict=True)
+            {
+                "box": net.box,
+                "knots": net.knots,
+                "places": net.places,
+                "shape": one.shape,
+                "areas": _areas(one),
+            }
+            for net, one in zip(nets, firsts, strict=True)
         ],
         "maps": said,
         "layers": _layers(maps),
@@ -77,6 +85,12 @@ def page_data(
         "first": 0,
         "facts": notes + left_out,
     }
+
+
+def _areas(one: LookedAt) -> list[float]:
+    """Give the area of the cells of each row, km2; one number where all rows have the same."""
+    areas = [float(f"{area:.7g}") for area in cell_areas(one.grid())[:, 0]]
+    return areas[:1] if len(set(areas)) == 1 else areas
 
 
 def title_of(maps: list[LookedAt]) -> str:

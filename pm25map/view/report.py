@@ -9,7 +9,16 @@ from pm25map.base.files import check_output, replacing
 
 _PAGE = Path(__file__).parent / "page"
 _VENDOR = _PAGE / "vendor"
-_SCRIPTS = ("values.js", "colours.js", "raster.js", "cell.js", "spots.js", "app.js")
+_SCRIPTS = (
+    "values.js",
+    "colours.js",
+    "raster.js",
+    "cell.js",
+    "spots.js",
+    "polygon.js",
+    "area.js",
+    "app.js",
+)
 """In this order they become one script."""
 
 

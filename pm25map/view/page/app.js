@@ -67,7 +67,7 @@ async function show() {
   $("previous").disabled = state.frame === 0;
   $("next").disabled = state.frame === DATA.maps.length - 1;
   $("facts").replaceChildren(...[...map.facts, ...DATA.facts].map((text) => element("p", {}, text)));
-  await Promise.all([spots.show(state.frame, !state.with.startsWith("map:")), pick(state.picked)]);
+  await Promise.all([spots.show(state.frame, !state.with.startsWith("map:")), pick(state.picked), area.tell()]);
   document.documentElement.dataset.ready = String(turn);
 }
 
@@ -166,9 +166,9 @@ function wire() {
   });
   map.on("mousemove", readOut);
   map.on("mouseout", () => ($("readout").textContent = ""));
-  map.on("click", (event) => pick([event.lngLat.lng, event.lngLat.lat]));
+  map.on("click", (event) => area.drawing || pick([event.lngLat.lng, event.lngLat.lat]));
   map.getCanvas().addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || area.drawing) return;
     const { lng, lat } = map.getCenter();
     pick([lng, lat]);
   });
@@ -189,7 +189,7 @@ function addCities() {
   }
 }
 
-let map, spots;
+let map, spots, area;
 const mark = new maplibregl.Marker({ color: "#0b57d0" });
 
 async function start() {
@@ -203,10 +203,13 @@ async function start() {
   await map.once("style.load");
   map.addLayer(raster, "state-rims");
   spots.addLayers();
+  // Its keys come after those of the map: the Enter that closes an area reads no cell.
   wire();
+  area = new Area(map);
+  area.addLayers();
   await show();
   addCities();
 }
 
 start().catch((error) => problem(`This page cannot show its map (${error.message}). It needs a browser with WebGL 2.`));
-window.pm25map = { DATA, state, valueAt, cellAt, go, pick, get map() { return map; } };
+window.pm25map = { DATA, state, valueAt, cellAt, statisticsOf, go, pick, get area() { return area; }, get map() { return map; } };

@@ -48,9 +48,8 @@ function mercator(lng, lat) {
   return [(lng + 180) / 360, 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI)];
 }
 
-// The cell of a map that holds a place: {row, col, index}, or null off the map.
-function cellAt(frame, lng, lat) {
-  const grid = DATA.grids[DATA.maps[frame].grid];
+// Column and row of a place on a map's grid, at cell corners; null off its net.
+function onGrid(grid, lng, lat) {
   const [west, north, east, south] = grid.box;
   const [rows, cols] = grid.knots;
   const [mx, my] = mercator(lng, lat);
@@ -63,7 +62,15 @@ function cellAt(frame, lng, lat) {
     const n = grid.net, k = 2 * (r * cols + c) + axis, below = k + 2 * cols;
     return (1 - v) * ((1 - u) * n[k] + u * n[k + 2]) + v * ((1 - u) * n[below] + u * n[below + 2]);
   };
-  const col = Math.floor(at(0)), row = Math.floor(at(1));
+  return [at(0), at(1)];
+}
+
+// The cell of a map that holds a place: {row, col, index}, or null off the map.
+function cellAt(frame, lng, lat) {
+  const grid = DATA.grids[DATA.maps[frame].grid];
+  const found = onGrid(grid, lng, lat);
+  if (!found) return null;
+  const [col, row] = found.map(Math.floor);
   if (col < 0 || row < 0 || row >= grid.shape[0] || col >= grid.shape[1]) return null;
   return { row, col, index: row * grid.shape[1] + col };
 }
