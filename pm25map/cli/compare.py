@@ -62,8 +62,7 @@ def command(
     Try: pm25map compare --model conus-smoke --against models/without --monitors aqs --predictors smoke.zarr
            --above wildfire_smoke=0
     """  # noqa: D301 - click reads \b
-    import os
-
+    from pm25map.base.cores import usable_cores
     from pm25map.model.card import load_model
     from pm25map.model.compare import compare
     from pm25map.model.runtime import open_session
@@ -71,7 +70,7 @@ def command(
     from pm25map.predictors.reader import open_predictors
 
     levels = [_level(text) for text in above]
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     ours, theirs = (
         [open_session(load_model(name), "cpu", threads=threads) for name in side] for side in (first, second)
     )

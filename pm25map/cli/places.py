@@ -48,11 +48,11 @@ def pretrain(
     \b
     Try: pm25map places pretrain --config models/places-open.yaml --data global --out runs/places
     """  # noqa: D301 - click reads \b
-    import os
     import time
 
     import torch
 
+    from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
     from pm25map.places.pretrain.config import read_config
     from pm25map.places.pretrain.pairs import open_pairs
@@ -61,7 +61,7 @@ def pretrain(
     config = read_config(config_path)
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or usable_cores())
     source = open_pairs(config, data)
     out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * (float("inf") if minutes is None else minutes)

@@ -1,6 +1,5 @@
 """The matrix of a study and its report: what `pm25map evaluate --config` and `evaluate report` do."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ def run_study(
     """Make the runs of a protocol that are not made yet; a line on stderr for each, with the time left."""
     import torch
 
+    from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
@@ -37,7 +37,7 @@ def run_study(
     if device == "cuda" and not has_gpu:
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
     where = "cuda" if has_gpu and device != "cpu" else "cpu"
-    at_once = workers or (1 if where == "cuda" else os.cpu_count() or 1)
+    at_once = workers or (1 if where == "cuda" else usable_cores())
     measured, opened = read_monitors(monitors), open_predictors(predictors)
     with progress_bar("neighbours of every fold") as progress:
         made = run_matrix(

@@ -6,7 +6,6 @@ folder: all variants of a fold read the same.
 
 import dataclasses
 import datetime as dt
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from pm25map.base.cores import usable_cores
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.model.splits import hold_out_stations
@@ -182,7 +182,7 @@ def prepare_fields(
         return span
 
     # One BLAS thread each: the systems of single days are too small to share.
-    with threadpool_limits(1), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(threads or usable_cores()) as pool:
         for done, _ in enumerate(pool.map(fill, spans), start=1):
             if progress is not None:
                 progress(done, len(spans))
