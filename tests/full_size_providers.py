@@ -129,15 +129,15 @@ def measured(words):
     """Run a command: seconds on the clock, seconds of processors, and peak memory in GB."""
     begin = time.perf_counter()
     code = (
-        "import resource, sys; from pm25map.cli.main import main\n"
+        "import resource, sys; from pm25map.base.files import peak_memory; from pm25map.cli.main import main\n"
         "try:\n    main()\nfinally:\n    used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "    sys.stderr.write(f' {used.ru_utime + used.ru_stime} {used.ru_maxrss}')"
+        "    sys.stderr.write(f' {used.ru_utime + used.ru_stime} {peak_memory()}')"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     processor, memory = done.stderr.split()[-2:]
-    return time.perf_counter() - begin, float(processor), int(memory) / 2**20
+    return time.perf_counter() - begin, float(processor), int(memory) / 2**30
 
 
 def main():
