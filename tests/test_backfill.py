@@ -507,7 +507,8 @@ def test_files_that_others_spoiled_stop_nothing(world, run, tmp_path, monkeypatc
     assert done.exit_code == 0, done.output
     assert "1 to do, 2 done" in done.output
     lines = (folder / "backfill.jsonl").read_bytes().splitlines()
-    assert [json.loads(line)["day"] for line in lines if b"done" in line] == [str(day) for day in DAYS[:3]]
+    done_days = sorted(json.loads(line)["day"] for line in lines if b"done" in line)
+    assert done_days == [str(day) for day in DAYS[:3]]
     assert run("verify", "maps", *world.words()).exit_code == 0
 
 
