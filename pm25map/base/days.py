@@ -2,9 +2,6 @@
 
 import datetime as dt
 
-import numpy as np
-import numpy.typing as npt
-
 from pm25map.base.errors import BadDate
 
 WINDOW_DAYS = 21
@@ -48,13 +45,3 @@ def window_of(day: dt.date, length: int = WINDOW_DAYS) -> list[dt.date]:
     if day.toordinal() < length:
         raise BadDate(f"{day} is too early: the {length} days that end on it begin before the year 1")
     return days_between(day - dt.timedelta(days=length - 1), day)
-
-
-def to_datetime64(days: list[dt.date]) -> npt.NDArray[np.datetime64]:
-    """Turn days into the time coordinate of a store: midnight, nanoseconds."""
-    return np.array(days, dtype="datetime64[D]").astype("datetime64[ns]")
-
-
-def to_days(times: npt.NDArray[np.datetime64]) -> list[dt.date]:
-    """Turn the time coordinate of a store into days."""
-    return [dt.date.fromisoformat(str(t)) for t in times.astype("datetime64[D]")]
