@@ -115,13 +115,15 @@ def build_network(weights: Weights) -> bytes:
                 hidden = graph.op("Relu", hidden)
         heads.append(hidden)
     graph.op("Sum", *heads, output=OUTPUT)
-    metadata = {
+    notes = {
         "source": SOURCE,
         "weights_sha256": WEIGHTS_SHA256,
         "licence": LICENCE,
         "attribution": CITATION,
+        "order": "latitude, longitude in degrees",
     }
-    return graph.network("geoclip_location_encoder", DIMENSION, "pm25map.places.geoclip_export", metadata)
+    given, told = (INPUT, ("place", 2)), (OUTPUT, ("place", DIMENSION))
+    return graph.network("geoclip_location_encoder", given, told, "pm25map.places.geoclip_export", notes)
 
 
 def flush(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""An ONNX graph of an encoder, node by node. Needs onnx."""
+"""An ONNX graph, node by node. Needs onnx."""
 
 from typing import Any
 
@@ -8,13 +8,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 INPUT, OUTPUT = "latlon", "vector"
+"""Of every encoder of places."""
+
+Shape = tuple[str | int, ...]
 
 
 class OnnxGraph:
     """Collects the nodes and constants of a graph; each method gives the name of its result.
 
     Attributes:
-        dtype: of the places that go in, and of the constants that say nothing else.
+        dtype: of the input, and of the constants that say nothing else.
     """
 
     def __init__(self, dtype: type[np.float32] | type[np.float64]) -> None:
@@ -50,22 +53,36 @@ class OnnxGraph:
             result = self.op("Add", self.op("Mul", result, variable), self.array(coefficient))
         return result
 
-    def network(self, name: str, dimension: int, producer: str, metadata: dict[str, str]) -> bytes:
-        """Write the network: latlon (place, 2) in degrees, latitude first; vector float32 (place, dimension)."""
+    def network(
+        self,
+        name: str,
+        given: tuple[str, Shape],
+        told: tuple[str, Shape],
+        producer: str,
+        notes: dict[str, str],
+    ) -> bytes:
+        """Write the network.
+
+        Args:
+            name: of the graph.
+            given, told: name and shape of the input and of the output, which is float32.
+            producer: that the file names.
+            notes: metadata that the file keeps.
+        """
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
         network = helper.make_model(
             helper.make_graph(
                 self._nodes,
                 name,
-                [helper.make_tensor_value_info(INPUT, kind, ["place", 2])],
-                [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["place", dimension])],
+                [helper.make_tensor_value_info(given[0], kind, given[1])],
+                [helper.make_tensor_value_info(told[0], TensorProto.FLOAT, told[1])],
                 self._constants,
             ),
             opset_imports=[helper.make_opsetid("", 17)],
             ir_version=8,
             producer_name=producer,
         )
-        helper.set_model_props(network, {**metadata, "order": "latitude, longitude in degrees"})
+        helper.set_model_props(network, notes)
         onnx.checker.check_model(network, full_check=True)
         content: bytes = network.SerializeToString(deterministic=True)
         return content

@@ -29,7 +29,9 @@ def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
         if i < last:
             hidden = graph.op("Sin", hidden)
     graph.op("Cast", hidden, to=TensorProto.FLOAT, output=OUTPUT)
-    return graph.network("siren_on_spherical_harmonics", siren.dimension, "pm25map.places", metadata)
+    notes = {**metadata, "order": "latitude, longitude in degrees"}
+    given, told = (INPUT, ("place", 2)), (OUTPUT, ("place", siren.dimension))
+    return graph.network("siren_on_spherical_harmonics", given, told, "pm25map.places", notes)
 
 
 def _harmonics(graph: OnnxGraph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
