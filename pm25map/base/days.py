@@ -1,5 +1,6 @@
 """Days: read from text, listed, and the days of a window."""
 
+import calendar
 import datetime as dt
 
 from pm25map.base.errors import BadDate
@@ -23,6 +24,23 @@ def parse_day(text: str) -> dt.date:
         raise BadDate(
             f"cannot read {text!r} as a day: write it as YYYY-MM-DD, for example 2020-09-12"
         ) from error
+
+
+def day_of_year(year: int, number: int) -> dt.date:
+    """Give a day by its number in its year, 1 for the first of January.
+
+    Raises:
+        BadDate: the year has no such day.
+
+    >>> day_of_year(2020, 366)
+    datetime.date(2020, 12, 31)
+    """
+    if not dt.MINYEAR <= year <= dt.MAXYEAR:
+        raise BadDate(f"there is no year {year}: write it with four digits, such as 2020")
+    length = 365 + calendar.isleap(year)
+    if not 1 <= number <= length:
+        raise BadDate(f"there is no day {number} in {year}, which has the days 1 to {length}")
+    return dt.date(year, 1, 1) + dt.timedelta(days=number - 1)
 
 
 def days_between(start: dt.date, end: dt.date) -> list[dt.date]:
