@@ -1,7 +1,6 @@
 """Small files in the providers' own formats, of invented values: names, attributes, packing and axes are true."""
 
 import datetime as dt
-from pathlib import Path
 
 import geopandas
 import netCDF4
@@ -297,8 +296,3 @@ def daymet_axes(grid, step=1000.0, margin=3):
     x = np.arange(np.floor(left / step) - margin, np.ceil(right / step) + margin) * step + 250
     y = np.arange(np.ceil(top / step) + margin, np.floor(bottom / step) - margin, -1) * step
     return x, y
-
-
-def folder_of(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
