@@ -12,7 +12,7 @@ from pm25map.model.card import TrainingRecord
 from pm25map.model.config import TrainConfig
 from pm25map.model.export import PARITY_WINDOWS
 from pm25map.model.handover import Handover, save_handover
-from pm25map.model.places import place_vectors
+from pm25map.model.places import check_encoder, place_vectors
 from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import Epoch, Trained, train
 from pm25map.monitors import Monitors
@@ -56,6 +56,7 @@ def fit(
     folder: Path,
     command: str,
     device: str = "cpu",
+    cache: Path | None = None,
     listeners: Listeners = Listeners(),
 ) -> Trained:
     """Train a configuration and leave in a folder all that export needs.
@@ -67,12 +68,15 @@ def fit(
         folder: of the run; what is there of the same run is taken up.
         command: that repeats this, for the card.
         device: of torch.
+        cache: folder for the stations' neighbours, which runs of the same stations and days share; None: `folder`.
         listeners: who is told.
 
     Raises:
         BadMonitors: nothing is left to learn from.
         BadPredictors: the store lacks a feature.
+        UnknownName: no location encoder has the name of the config's geolocation.
     """
+    check_encoder(config.geolocation)
     sites = monitors.sites
     held_out = hold_out_stations(
         sites["latitude"].to_numpy(),
@@ -82,7 +86,14 @@ def fit(
     )
     first = config.start - dt.timedelta(days=config.window_days - 1)
     samples = gather_samples(
-        monitors, predictors, config.features, first, config.end, held_out, folder, listeners.gathering
+        monitors,
+        predictors,
+        config.features,
+        first,
+        config.end,
+        held_out,
+        cache or folder,
+        listeners.gathering,
     )
     held = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
     place, about = place_vectors(config.geolocation, samples.lat, samples.lon)

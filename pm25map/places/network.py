@@ -1,6 +1,7 @@
 """An encoder's network in ONNX Runtime: some places in, their vectors out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,20 @@ from pm25map.places.encoder import checked
 
 BATCH = 1024
 """Places a call, always: the order of additions, and so the last bit, must not depend on the batch."""
+
+
+def open_encoder(content: bytes, threads: int, name: str) -> Any:
+    """Open an encoder's network in ONNX Runtime, on the CPU; `name` is for the error.
+
+    Raises:
+        BadModel: ONNX Runtime cannot read it.
+        BadInstall: ONNX Runtime is absent or doubled.
+    """
+
+    def refuse(reason: str) -> BadModel:
+        return BadModel(f"{name}'s network cannot be opened: {reason}. Update ONNX Runtime")
+
+    return open_network(content, threads, refuse)
 
 
 class Network:
@@ -40,11 +55,7 @@ class Network:
             BadModel: ONNX Runtime cannot read it.
             BadInstall: ONNX Runtime is absent or doubled.
         """
-
-        def refuse(reason: str) -> BadModel:
-            return BadModel(f"{name}'s network cannot be opened: {reason}. Update ONNX Runtime")
-
-        self._session = open_network(content, threads, refuse)
+        self._session = open_encoder(content, threads, name)
         self._dimension, self._dtype, self._outputs = dimension, dtype, list(outputs)
 
     def run(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float32]:
