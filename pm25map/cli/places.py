@@ -89,10 +89,15 @@ def _tell(found: "Validation") -> None:
 @click.option("--run", type=PATH, required=True, help="Folder of a run of pm25map places pretrain.")
 @click.option("--out", type=PATH, required=True, help="Folder of the encoder.")
 @click.option(
+    "--data",
+    type=PATH,
+    help="Folder that the run learned from; only for runs that do not say how far their channels spread.",
+)
+@click.option(
     "--grid", "grid_name", default="conus-10km", show_default=True, help="Of the wavelength profile."
 )
-def export(*, run: Path, out: Path, grid_name: str) -> None:
-    """Write the location encoder of a run: ONNX network, weights (safetensors) and card.
+def export(*, run: Path, out: Path, data: Path | None, grid_name: str) -> None:
+    """Write the location encoder of a run, and its tower for patches: ONNX networks, weights (safetensors), card.
 
     \b
     Try: pm25map places export --run runs/places --out models/places-mine
@@ -101,8 +106,8 @@ def export(*, run: Path, out: Path, grid_name: str) -> None:
     from pm25map.places.pretrain.export import finished
     from pm25map.places.write import write_encoder
 
-    siren, about = finished(run)
-    card = write_encoder(siren, about, out, load_grid(grid_name))
+    siren, about, patch = finished(run, data)
+    card = write_encoder(siren, about, out, load_grid(grid_name), patch)
     _say_card(out, card)
 
 
@@ -136,6 +141,9 @@ def _say_card(out: Path, card: "EncoderCard") -> None:
     below = sum(card.profile.share[: ends.index(100.0) + 1])
     click.echo(f"{out}: {card.name}, {card.dimension} numbers a place, {size:.1f} MB")
     click.echo(f"relative RMS to float64: {card.parity}")
+    if card.patch is not None:
+        size = (out / card.patch.file).stat().st_size / 1e6
+        click.echo(f"tower for patches: {size:.1f} MB, relative RMS to float64 {card.patch.parity}")
     click.echo(f"energy below 100 km over {card.profile.grid}: {100 * below:.3f} %")
 
 

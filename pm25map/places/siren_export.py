@@ -19,7 +19,7 @@ INPUT, OUTPUT = "latlon", "vector"
 
 def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
     """Write the graph: latlon float64 (place, 2) in degrees, latitude first; vector float32 (place, d)."""
-    graph = _Graph()
+    graph = Graph()
     hidden, columns = _harmonics(graph, siren.degree)
     kind = TensorProto.FLOAT if siren.precision is np.float32 else TensorProto.DOUBLE
     hidden = graph.op("Cast", hidden, to=kind)
@@ -51,7 +51,7 @@ def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
     return content
 
 
-class _Graph:
+class Graph:
     """Collects the nodes and constants of a graph; each method gives the name of its result."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _Graph:
         return self.op("Slice", value, *bounds)
 
 
-def _harmonics(graph: _Graph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
+def _harmonics(graph: Graph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
     """Add the harmonics; give their name and, for each of its columns, the column of `harmonics` it is."""
     radians = graph.op("Mul", INPUT, graph.array(np.pi / 180))
     north, east = graph.columns(radians, 0, 1), graph.columns(radians, 1, 2)
