@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pm25map.cli.locating import locate, patch
 from pm25map.cli.options import progress_bar
 
 if TYPE_CHECKING:
@@ -267,3 +268,7 @@ def similarity(
         for path in write_likeness(look, grid, places, out, overwrite=overwrite):
             click.echo(path)
     click.echo(picture)
+
+
+command.add_command(locate)
+command.add_command(patch)

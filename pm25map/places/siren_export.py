@@ -59,16 +59,19 @@ class Graph:
         self.constants: list[Any] = []
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Add a node."""
         output = output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
     def array(self, values: npt.ArrayLike, dtype: type[np.generic] = np.float64) -> str:
+        """Add a constant."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype), name))
         return name
 
     def columns(self, value: str, start: int, stop: int) -> str:
+        """Cut out some columns."""
         bounds = (self.array([number], np.int64) for number in (start, stop, 1))
         return self.op("Slice", value, *bounds)
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,13 @@ from pm25map.places.rasters import Degrees, open_world
 from pm25map.places.sphere import even_places
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shapely.geometry import MultiPolygon
 
 COUNTRIES = "countries-50m.json"
+
+_Outlines = TypeVar("_Outlines")
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,24 @@ def read_countries(folder: Path) -> "dict[str, MultiPolygon]":
     """
     from pm25map.grid.topojson import outlines_of_topology  # noqa: PLC0415
 
+    return _read(folder, outlines_of_topology)
+
+
+def read_land(folder: Path) -> "list[MultiPolygon]":
+    """Read the land of all countries, one outline each, whole on either side of 180 degrees and around the South Pole.
+
+    Raises:
+        BadRaster: the outlines are absent or damaged.
+    """
+    from pm25map.grid.topojson import land_of_topology  # noqa: PLC0415
+
+    return _read(folder, land_of_topology)
+
+
+def _read(folder: Path, outlines: "Callable[[dict[str, Any], str], _Outlines]") -> "_Outlines":
     path = folder / COUNTRIES
     try:
-        return outlines_of_topology(json.loads(path.read_bytes()), "countries")
+        return outlines(json.loads(path.read_bytes()), "countries")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadRaster(
             f"cannot read the countries {path}: {error!r:.100}. Give countries-50m.json of world-atlas"
