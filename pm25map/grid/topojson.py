@@ -46,22 +46,14 @@ def states_of_topology(topology: dict[str, Any], decimals: int = 5) -> list[dict
 
 
 def outlines_of_topology(topology: dict[str, Any], name: str) -> dict[str, MultiPolygon]:
-    """Give the outlines of one object of a topology, such as the countries of world-atlas, by their names."""
-    arcs = _arcs(topology, 5)
-    shapes = [
-        s for s in topology["objects"][name]["geometries"] if s.get("type") in ("Polygon", "MultiPolygon")
-    ]
-    return {str(s["properties"]["name"]): _outline(s, arcs) for s in shapes}
+    """Give the outlines of one object of a topology of the world, such as the countries of world-atlas, by their names.
 
-
-def land_of_topology(topology: dict[str, Any], name: str) -> list[MultiPolygon]:
-    """Give the outlines of one object of a topology of the whole world, cut where they cross 180 degrees.
-
-    On the plane a ring that goes on from 180 E at 180 W would turn back through all longitudes: Russia would paint
-    the Atlantic, and Antarctica, whose coast goes around a pole, would be empty.
+    They are cut where they cross 180 degrees. On the plane a ring that goes on from 180 E at 180 W would turn back
+    through all longitudes: Russia would cover a strip of the Atlantic, and Antarctica, whose coast goes around a
+    pole, next to nothing.
     """
     arcs = _arcs(topology, 5)
-    out = []
+    out = {}
     for one in topology["objects"][name]["geometries"]:
         if one.get("type") not in ("Polygon", "MultiPolygon"):
             continue
@@ -72,7 +64,7 @@ def land_of_topology(topology: dict[str, Any], name: str) -> list[MultiPolygon]:
             for part in shapely.get_parts(_cut_at_180([np.array(_ring(ring, arcs)) for ring in polygon]))
             if isinstance(part, Polygon)
         ]
-        out.append(MultiPolygon(parts))
+        out[str(one["properties"]["name"])] = MultiPolygon(parts)
     return out
 
 

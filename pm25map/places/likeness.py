@@ -11,7 +11,7 @@ from pyproj import Transformer
 from pm25map.base.errors import UnknownName
 from pm25map.grid import Grid
 from pm25map.places.encoder import LocationEncoder, Vectors, checked
-from pm25map.places.probes.targets import read_land
+from pm25map.places.probes.targets import read_countries
 
 WORLD_CELLS = 100_000
 """Land cells of the world grid, all of one area."""
@@ -72,7 +72,7 @@ def world_grid(folder: Path, cells: int = WORLD_CELLS) -> Grid:
     """
     import shapely  # noqa: PLC0415
 
-    outlines = read_land(folder)
+    outlines = list(read_countries(folder).values())
     step = 1000 * float(np.sqrt(_LAND_KM2 / cells))
     cols, rows = int(2 * _HALF_WIDTH / step), int(2 * _HALF_HEIGHT / step)
     left, top = -cols * step / 2, rows * step / 2

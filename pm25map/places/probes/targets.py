@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,12 @@ from pm25map.places.rasters import Degrees, open_world
 from pm25map.places.sphere import even_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shapely.geometry import MultiPolygon
 
 COUNTRIES = "countries-50m.json"
 
-_Outlines = TypeVar("_Outlines")
+NO_COUNTRY = "Antarctica"
+"""In the file of countries, and told from all others by its latitude alone: probes do without."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,11 @@ class Target:
     known: npt.NDArray[np.bool_]
 
 
+def units_of(name: str) -> str:
+    """Give the units of a number that is a target."""
+    return LAYERS[name].units if name in LAYERS else "log10 of 1 + photos per 1,000 km2"
+
+
 def read_countries(folder: Path) -> "dict[str, MultiPolygon]":
     """Read the outlines of the countries, by name.
 
@@ -97,24 +101,9 @@ def read_countries(folder: Path) -> "dict[str, MultiPolygon]":
     """
     from pm25map.grid.topojson import outlines_of_topology  # noqa: PLC0415
 
-    return _read(folder, outlines_of_topology)
-
-
-def read_land(folder: Path) -> "list[MultiPolygon]":
-    """Read the land of all countries, one outline each, whole on either side of 180 degrees and around the South Pole.
-
-    Raises:
-        BadRaster: the outlines are absent or damaged.
-    """
-    from pm25map.grid.topojson import land_of_topology  # noqa: PLC0415
-
-    return _read(folder, land_of_topology)
-
-
-def _read(folder: Path, outlines: "Callable[[dict[str, Any], str], _Outlines]") -> "_Outlines":
     path = folder / COUNTRIES
     try:
-        return outlines(json.loads(path.read_bytes()), "countries")
+        return outlines_of_topology(json.loads(path.read_bytes()), "countries")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadRaster(
             f"cannot read the countries {path}: {error!r:.100}. Give countries-50m.json of world-atlas"
@@ -124,12 +113,14 @@ def _read(folder: Path, outlines: "Callable[[dict[str, Any], str], _Outlines]") 
 def land_places(folder: Path, count: int, seed: int) -> tuple[Degrees, Degrees, npt.NDArray[np.int64]]:
     """Draw places evenly over the land of all countries: lat, lon (degrees) and the number of each one's country.
 
+    Antarctica is left out.
+
     Raises:
         BadRaster: the outlines of the countries are absent or damaged.
     """
     import shapely  # noqa: PLC0415
 
-    outlines = list(read_countries(folder).values())
+    outlines = [outline for name, outline in read_countries(folder).items() if name != NO_COUNTRY]
     tree, rng = shapely.STRtree(outlines), np.random.default_rng(seed)
     found: list[npt.NDArray[np.float64]] = []
     while sum(part.shape[1] for part in found) < count:
