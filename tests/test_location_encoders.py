@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import sph_harm_y
+from siren_world import write_a_siren
 
 from pm25map.base.errors import BadGrid, BadModel, BadOutput, UnknownName
 from pm25map.cli.main import cli
@@ -154,16 +155,6 @@ def test_convert_writes_network_weights_and_card_that_agree(tmp_path: Path) -> N
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "letter.txt").write_text("keep me")
         write_a_siren(tmp_path / "mine")
-
-
-def write_a_siren(folder: Path, seed: int = 0) -> None:
-    from pm25map.places.write import About, write_encoder
-
-    rng = np.random.default_rng(seed)
-    siren = Siren(
-        (rng.normal(size=(6, 961)) / 961, rng.normal(size=(3, 6))), (rng.normal(size=6), np.zeros(3)), (30.0,)
-    )
-    write_encoder(siren, About("small", "", "MIT", "", "", "nowhere"), folder, load_grid("conus-10km"))
 
 
 def _without(key: str):

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 
 from predictor_world import address_store, small_grid
+from siren_world import write_a_siren
 
 from pm25map.base.errors import BadConfig, BadModel, BadOutput, BadSplit, BadStudy
 from pm25map.base.metrics import scores, station_parts
@@ -290,7 +291,7 @@ def test_an_empty_folder_has_no_rows(tmp_path):
         ({"splits": {"by-moon": [0]}}, "unknown split 'by-moon'"),
         ({"variants": ["nonne"]}, "unknown variant 'nonne'"),
         ({"explained": [{"split": "random-10", "variants": ["x"]}]}, "unknown variant 'x'"),
-        ({"satclip_checkpoint": "satclip.ckpt"}, "no SatCLIP encoder"),
+        ({"satclip_checkpoint": "satclip.ckpt"}, "satclip_checkpoint: Extra inputs"),
         ({"blocks": [{"start": "2020-09-04", "end": "2020-09-01"}]}, "before its start"),
         (
             {"blocks": [*PROTOCOL["blocks"], {"start": "2021-09-11", "end": "2021-09-12"}]},
@@ -329,12 +330,26 @@ def test_a_variant_without_its_encoder_is_not_run_and_says_why(monitors, store, 
     def broken(*_):
         raise BadModel("models/geoclip is not there. Install pm25map again")
 
-    monkeypatch.setattr(fitting, "vectors_of", broken)
+    monkeypatch.setattr(fitting, "place_vectors", broken)
     few = protocol(splits={"stations-10": [0]}, variants=["geoclip-hadamard", "idw"])
     matrix.run_matrix(few, monitors, store, tmp_path / "b")
     rows = pq.read_table(tmp_path / "b" / results.ROWS).to_pandas().set_index("variant")
     assert rows["status"].to_dict() == {"geoclip-hadamard": "not run", "idw": "done"}
     assert rows["reason"]["geoclip-hadamard"] == "models/geoclip is not there. Install pm25map again"
+
+
+def test_satclip_is_run_with_the_encoder_that_the_protocol_names(monitors, store, tmp_path):
+    write_a_siren(tmp_path / "satclip")
+    named = protocol(
+        splits={"stations-10": [0]}, variants=["satclip-concat"], satclip=str(tmp_path / "satclip")
+    )
+    matrix.run_matrix(named, monitors, store, tmp_path / "a")
+    lost = protocol(splits={"stations-10": [0]}, variants=["satclip-concat"], satclip=str(tmp_path / "moved"))
+    matrix.run_matrix(lost, monitors, store, tmp_path / "b")
+    run, not_run = (pq.read_table(tmp_path / f / results.ROWS).to_pandas().iloc[0] for f in "ab")
+    assert (run["status"], not_run["status"]) == ("done", "not run")
+    assert run["rmse"] > 0
+    assert "moved" in not_run["reason"]
 
 
 def test_the_scaler_of_a_fold_has_seen_only_what_it_learns_from(monitors, store, tmp_path):

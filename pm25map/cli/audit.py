@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from pm25map.study.audit.material import AuditWorld
 
 PATH = click.Path(path_type=Path)
-VARIANT_OF = {"none": "none", "latlon": "latlon", "sincos": "sincos", "geoclip": "geoclip-hadamard"}
-"""The study's variant for the geolocation of a model."""
 
 
 @click.command()
@@ -69,6 +67,7 @@ def command(
     from pm25map.study.audit.run import audit
     from pm25map.study.audit.shipped import train_pipeline
     from pm25map.study.audit.worlds import INVENTED_FEATURES, invented_world, real_world
+    from pm25map.study.variants import variant_of
 
     if (monitors is None) != (predictors is None):
         raise BadStudy("give --monitors and --predictors together, or neither for an invented world")
@@ -89,7 +88,7 @@ def command(
         what = "an invented world"
     with progress_bar("searching, leak by leak") as progress:
         pipelines = {
-            "study": study_pipeline(features, VARIANT_OF[geolocation], seed=seed),
+            "study": study_pipeline(features, variant_of(geolocation), seed=seed),
             "train": train_pipeline(features, geolocation, seed),
         }
         found = audit(pipelines, world, seed, progress)

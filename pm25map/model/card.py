@@ -17,7 +17,8 @@ CARD_FILE = "card.json"
 NETWORK_FILE = "model.onnx"
 UNROLLED_FILE = "unrolled.onnx"
 
-Geolocation = Literal["none", "latlon", "sincos", "geoclip"]
+Geolocation = str
+"""What a network is told of the place: "none", or a location encoder by its name (pm25map.places.encoder)."""
 
 
 class _Part(BaseModel):

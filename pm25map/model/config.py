@@ -18,7 +18,7 @@ class TrainConfig(BaseModel):
         name, description: of the model.
         features: names from the variable table, in the order of the inputs.
         indicators: features with a further input that tells where they are missing.
-        geolocation: what the network is told of the place.
+        geolocation: what the network is told of the place: none, or a location encoder (docs/places.md).
         network: widths and choices.
         window_days: length of the window, the estimated day last.
         start, end: days of the targets.

@@ -12,7 +12,7 @@ from pm25map.model.card import TrainingRecord
 from pm25map.model.config import TrainConfig
 from pm25map.model.export import PARITY_WINDOWS
 from pm25map.model.handover import Handover, save_handover
-from pm25map.model.places import place_vectors
+from pm25map.model.places import check_encoder, place_vectors
 from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import Epoch, Trained, train
 from pm25map.monitors import Monitors
@@ -72,7 +72,9 @@ def fit(
     Raises:
         BadMonitors: nothing is left to learn from.
         BadPredictors: the store lacks a feature.
+        UnknownName: no location encoder has the name of the config's geolocation.
     """
+    check_encoder(config.geolocation)
     sites = monitors.sites
     held_out = hold_out_stations(
         sites["latitude"].to_numpy(),

@@ -4,6 +4,7 @@ After Karimzadeh, Wang & Crooks 2025, section 3: Bi-LSTM 256, 128, 128, each wit
 last step asks the attention; the place vector joins by Hadamard product. Ours is the residual head.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,15 @@ from torch import Tensor, nn
 from pm25map.model.card import NetworkShape
 from pm25map.windows.scaler import Scaler
 
-BASES = ("neighbours_kriging", "neighbours_kriging_log", "neighbours_kriging_raw", "neighbours_idw9")
-"""The neighbours' estimates that a residual head weighs against each other."""
+CALM = "neighbours_calm"
+BASES = ("neighbours_kriging", CALM, "neighbours_kriging_raw", "neighbours_idw9")
+"""The neighbours' estimates that a residual head weighs against each other; the first says how smoky a day is."""
+
+CALM_UGM3 = 15.0
+"""Above this the estimate for calm days loses weight; it is the best one below (docs/model.md)."""
+
+FADING = 4.0
+"""How fast it does so at the start of training: at four times CALM_UGM3 its weight is down by exp(-4 ln 4)."""
 
 CORRECTION = 0.7
 """Largest correction of the neighbours' estimate, as a natural logarithm: a factor of 0.5 to 2. Without a bound
@@ -22,18 +30,19 @@ a few stations inside of smoke decide what is learned for all others."""
 
 @dataclass(frozen=True)
 class Base:
-    """Where an estimate stands among the inputs, and how it was scaled."""
+    """Where an estimate stands among the inputs, how it was scaled, and whether it is for calm days alone."""
 
     input: int
     center: float
     scale: float
+    is_calm: bool = False
 
 
 def bases_of(scaler: Scaler) -> tuple[Base, ...]:
     """Find the neighbours' estimates among the inputs of a network."""
     features = scaler.features
-    found = [(features.index(name), scaler.scales[name]) for name in BASES if name in features]
-    return tuple(Base(index, scale.center, scale.scale) for index, scale in found)
+    found = [(name, features.index(name), scaler.scales[name]) for name in BASES if name in features]
+    return tuple(Base(index, scale.center, scale.scale, name == CALM) for name, index, scale in found)
 
 
 class Attention(nn.Module):
@@ -72,15 +81,19 @@ class ResidualHead(nn.Module):
 
     centers: Tensor
     scales: Tensor
+    calm: Tensor
 
     def __init__(self, units: int, bases: tuple[Base, ...]) -> None:
         super().__init__()
         self.inputs = [base.input for base in bases]
         self.register_buffer("centers", torch.tensor([base.center for base in bases]))
         self.register_buffer("scales", torch.tensor([base.scale for base in bases]))
+        self.register_buffer("calm", torch.tensor([float(base.is_calm) for base in bases]))
+        # Days of smoke are too few to teach this from nothing.
+        self.fading = nn.Parameter(torch.tensor(FADING))
         self.weigh = nn.Linear(units, len(bases))
         self.correct = nn.Linear(units, 2)
-        # Begin as the plain mean of the estimates: training can then only improve on them.
+        # Begin as the plain mean of the estimates of such a day: training can then only improve on them.
         for layer in (self.weigh, self.correct):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -88,8 +101,11 @@ class ResidualHead(nn.Module):
     def forward(self, dense: Tensor, window: Tensor) -> Tensor:
         """Turn (cell, unit) and (cell, day, input) into (cell,), ug m-3."""
         today = torch.stack([window[:, -1, i] for i in self.inputs], dim=1)
-        estimates = torch.relu(torch.expm1(today * self.scales + self.centers))
-        base = (torch.softmax(self.weigh(dense), dim=1) * estimates).sum(1)
+        logs = today * self.scales + self.centers
+        estimates = torch.relu(torch.expm1(logs))
+        smoke = torch.relu(logs[:, :1] - math.log1p(CALM_UGM3))
+        weights = torch.softmax(self.weigh(dense) - self.fading * smoke * self.calm, dim=1)
+        base = (weights * estimates).sum(1)
         correction = self.correct(dense)
         factor = torch.exp(CORRECTION * torch.tanh(correction[:, 0]))
         return nn.functional.softplus(base * factor + correction[:, 1], beta=2.0)

@@ -7,10 +7,26 @@ from pm25map.model.card import Geolocation, PlaceInput
 from pm25map.places.encoder import encoder
 
 
+def check_encoder(geolocation: Geolocation) -> None:
+    """Open the encoder once, before hours of work that need it.
+
+    Raises:
+        UnknownName: no encoder has that name.
+        BadModel, BadInstall: its file is absent or damaged, or its package is.
+    """
+    if geolocation != "none":
+        encoder(geolocation)
+
+
 def place_vectors(
     geolocation: Geolocation, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float32] | None, PlaceInput]:
-    """Encode stations: vectors (station, d) as a place store holds them, and what the card says of them."""
+    """Encode stations: vectors (station, d) as a place store holds them, and what the card says of them.
+
+    Raises:
+        UnknownName: no encoder has that name.
+        BadModel, BadInstall: its file is absent or damaged, or its package is.
+    """
     if geolocation == "none":
         return None, PlaceInput(encoder="none", dimension=0, checksum=None)
     made = encoder(geolocation)

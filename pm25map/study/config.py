@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pm25map.base.errors import BadConfig
 from pm25map.base.files import sha256_of_bytes
-from pm25map.model.card import NetworkShape
+from pm25map.model.card import Geolocation, NetworkShape
 from pm25map.model.config import TrainConfig
 from pm25map.study.splits import SPLITS
-from pm25map.study.variants import VARIANTS, Variant
+from pm25map.study.variants import SATCLIP, VARIANTS, NetworkVariant, Variant
 
 
 class _Part(BaseModel):
@@ -68,7 +68,8 @@ class StudyConfig(_Part):
         network: widths; the variant decides the fusion.
         training: of the networks.
         explained: runs that are looked into.
-        satclip_checkpoint: a published checkpoint of SatCLIP; none: its variants are not run.
+        satclip: folder of an encoder that pm25map places convert made of a published checkpoint of SatCLIP; none:
+            its variants are not run.
     """
 
     name: str
@@ -83,7 +84,7 @@ class StudyConfig(_Part):
     network: NetworkShape
     training: Training
     explained: tuple[Explained, ...] = ()
-    satclip_checkpoint: Path | None = None
+    satclip: Path | None = None
 
     @model_validator(mode="after")
     def _known(self) -> "StudyConfig":
@@ -102,11 +103,6 @@ class StudyConfig(_Part):
                 raise ValueError(
                     f"the windows of the block from {other.start} reach into the block before it"
                 )
-        if self.satclip_checkpoint is not None:
-            raise ValueError(
-                "satclip_checkpoint: this version has no SatCLIP encoder to load it into; leave the key out, and "
-                "its variants are reported as not run"
-            )
         return self
 
     @property
@@ -121,18 +117,25 @@ class StudyConfig(_Part):
 
     def identity(self) -> str:
         """Checksum of what decides a run; which runs there are may change from one start to the next."""
-        free = {"name", "description", "splits", "variants", "seeds", "explained", "satclip_checkpoint"}
+        free = {"name", "description", "splits", "variants", "seeds", "explained", "satclip"}
         return sha256_of_bytes(self.model_dump_json(exclude=free).encode())
+
+    def geolocation_of(self, network: NetworkVariant) -> Geolocation | None:
+        """Say what a variant's network is told of the place; None where the protocol names no encoder for it."""
+        if network.geolocation != SATCLIP:
+            return network.geolocation
+        return None if self.satclip is None else str(self.satclip)
 
     def train_config(self, variant: Variant, seed: int) -> TrainConfig:
         """Make the training configuration of one network."""
-        if variant.network is None:
-            raise ValueError(f"{variant.name} is no network")
+        geolocation = None if variant.network is None else self.geolocation_of(variant.network)
+        if variant.network is None or geolocation is None:
+            raise ValueError(f"{variant.name} is no network, or one without an encoder")
         return TrainConfig(
             name=variant.name,
             description=self.name,
             features=self.features,
-            geolocation=variant.network.geolocation,
+            geolocation=geolocation,
             network=self.network.model_copy(update={"fusion": variant.network.fusion}),
             window_days=self.window_days,
             start=self.start,

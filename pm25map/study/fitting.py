@@ -10,13 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from pm25map.base.errors import BadInstall, BadModel
+from pm25map.base.errors import BadInstall, BadModel, UnknownName
 from pm25map.base.metrics import scores, station_parts
+from pm25map.model.card import Geolocation
+from pm25map.model.places import place_vectors
 from pm25map.study import baselines, results
 from pm25map.study.config import StudyConfig
 from pm25map.study.material import FoldMaterial, Material, read_fold
 from pm25map.study.splits import Split
-from pm25map.study.variants import VARIANTS, NetworkVariant, vectors_of
+from pm25map.study.variants import NO_SATCLIP, VARIANTS
 
 Estimates = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
@@ -47,7 +49,7 @@ class Workshop:
     versions: str
     commit: str
     _fold: tuple[tuple[str, int, int], FoldMaterial] | None = field(default=None, repr=False)
-    _places: dict[NetworkVariant, Vectors | None] = field(default_factory=dict, repr=False)
+    _places: dict[Geolocation, Vectors | None] = field(default_factory=dict, repr=False)
 
     def fold(self, run: results.Run) -> FoldMaterial:
         """Give the material of a run's fold; that of the last one is kept."""
@@ -57,12 +59,16 @@ class Workshop:
             self._fold = key, read_fold(self.fields, self.material, self.config, fold, run.seed)
         return self._fold[1]
 
-    def places(self, variant: NetworkVariant) -> Vectors | None:
-        """Give the stations' vectors for a variant."""
-        if variant not in self._places:
+    def places(self, geolocation: Geolocation) -> Vectors | None:
+        """Give the stations' vectors, float32 (station, d), as a place store holds them; None for none.
+
+        Raises:
+            BadModel, BadInstall, UnknownName: the encoder's file is absent or damaged, or its package is.
+        """
+        if geolocation not in self._places:
             one = self.material.samples
-            self._places[variant] = vectors_of(variant, one.lat, one.lon)
-        return self._places[variant]
+            self._places[geolocation], _ = place_vectors(geolocation, one.lat, one.lon)
+        return self._places[geolocation]
 
 
 def make_run(
@@ -84,11 +90,13 @@ def make_run(
     variant = VARIANTS[run.variant]
     row = _provenance(shop)
     place: Vectors | None = None
-    reason = variant.not_run
+    reason = ""
     if variant.network is not None:
+        geolocation = shop.config.geolocation_of(variant.network)
         try:
-            place = shop.places(variant.network)
-        except (BadModel, BadInstall) as error:
+            place = None if geolocation is None else shop.places(geolocation)
+            reason = NO_SATCLIP if geolocation is None else ""
+        except (BadModel, BadInstall, UnknownName) as error:
             reason = str(error)
     if reason:
         row |= {"status": "not run", "reason": reason}

@@ -27,7 +27,8 @@ SPLITS = (
 """In the order of the page: from tests near the monitors to tests far from them, then in time."""
 VARIANTS = (
     "none", "latlon", "sincos", "geoclip-hadamard", "geoclip-concat", "geoclip-without-capsule-2",
-    "satclip-hadamard", "satclip-concat", "idw", "kriging", "gradient-boosting", "neighbours-kriging",
+    "places-open-hadamard", "satclip-hadamard", "satclip-concat", "idw", "kriging", "gradient-boosting",
+    "neighbours-kriging",
 )  # fmt: skip
 BASELINES = ("idw", "kriging", "gradient-boosting", "neighbours-kriging")
 PLAIN, ENCODED, INTERPOLATION = "none", "geoclip-hadamard", "idw"

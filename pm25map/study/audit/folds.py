@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pm25map.model.card import NetworkShape
+from pm25map.model.places import place_vectors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.study.audit.material import AuditMaterial, AuditWorld, Pipeline
 from pm25map.study.audit.shipped import Held, monitors_of, rows_of
@@ -13,7 +14,7 @@ from pm25map.study.audit.worlds import WINDOW_DAYS
 from pm25map.study.config import Block, StudyConfig, Training
 from pm25map.study.material import prepare_fields, read_fold, read_material
 from pm25map.study.splits import make_split
-from pm25map.study.variants import VARIANTS, vectors_of
+from pm25map.study.variants import VARIANTS
 
 
 def study_pipeline(
@@ -46,7 +47,7 @@ def study_pipeline(
             one = make_split(split, material.world, seed).folds[fold]
             prepare_fields(folder, material, [one])
             made = read_fold(folder, material, config, one, seed)
-            place = vectors_of(chosen.network, made.samples.lat, made.samples.lon)
+            place, _ = place_vectors(chosen.network.geolocation, made.samples.lat, made.samples.lon)
             trained = train_fold(made, place, config.train_config(chosen, seed), folder, "cpu")
         targets = np.concatenate([made.learned, made.validated, made.judged])
         is_test = np.arange(len(targets)) >= len(targets) - len(made.judged)
