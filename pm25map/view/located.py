@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from pm25map.base.files import check_output
+from pm25map.base.files import check_output, replacing
 from pm25map.places.locate import Found
-from pm25map.view.world import draw_ground, on_map, write_png
+from pm25map.view.world import draw_ground, on_map
 
 PLACES = 20_000
 """The most probable places of a gallery that are drawn."""
@@ -48,8 +48,8 @@ def draw_found(
     shown = np.flatnonzero(share >= _LEAST * share[0])[::-1]
     x, y = on_map(found.lat[0, shown], found.lon[0, shown])
     with rc_context(dict(rcParamsDefault) | {"font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(10.0, 5.7), dpi=130, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+        figure = Figure(figsize=(10.0, 5.35), dpi=130, layout="constrained")
+        FigureCanvasAgg(figure)
         axes = figure.subplots()
         draw_ground(axes, countries)
         drawn = axes.scatter(
@@ -68,7 +68,8 @@ def draw_found(
         bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, pad=0.01)
         bar.set_label(f"probability of one place among {found.places:,}", fontsize=8)
         bar.ax.tick_params(labelsize=8)
-        write_png(canvas, path)
+        with replacing(path) as part:
+            figure.savefig(part, format="png", metadata={"Software": None})
 
 
 def _place(lat: float, lon: float) -> str:

@@ -6,12 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import PathPatch, Polygon
-from PIL import Image
 from pyproj import Transformer
 
-from pm25map.base.files import replacing
 from pm25map.places.probes.targets import read_countries
 from pm25map.places.sphere import Degrees
 from pm25map.view.drawing import path_of
@@ -55,20 +52,6 @@ def draw_ground(axes: Axes, countries: Path | None) -> None:
     axes.set_ylim(1.02 * y.min(), 1.02 * y.max())
     axes.set_aspect("equal")
     axes.axis("off")
-
-
-def write_png(canvas: FigureCanvasAgg, path: Path) -> None:
-    """Write a figure as PNG with a palette of 256 colours: a third of the size, and hardly a difference.
-
-    Raises:
-        BadOutput: it cannot be written.
-    """
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    whole = Image.fromarray(pixels[:, :, :3])
-    few = whole.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    with replacing(path) as part:
-        few.save(part, format="PNG", optimize=True)
 
 
 def _to_map() -> Transformer:
