@@ -1,8 +1,12 @@
 """Several trained networks as one model: each member gives what it gives alone, and a broken one harms none."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch")
 
@@ -11,6 +15,7 @@ from click.testing import CliRunner  # noqa: E402
 
 from pm25map.base.errors import BadModel  # noqa: E402
 from pm25map.cli.main import cli  # noqa: E402
+from pm25map.model import fit as fit_module  # noqa: E402
 from pm25map.model.card import load_model  # noqa: E402
 from pm25map.model.engines.session import summarize_members  # noqa: E402
 from pm25map.model.ensemble import common_scaler  # noqa: E402
@@ -18,7 +23,7 @@ from pm25map.model.export import export_members, write_network  # noqa: E402
 from pm25map.model.handover import save_handover  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
-from pm25map.model.train import build_network  # noqa: E402
+from pm25map.model.train import build_network, stops_by  # noqa: E402
 from pm25map.windows.scaler import FeatureScale, Scaler  # noqa: E402
 
 UNITS = ("ug m-3", "ug m-3", "m")
@@ -180,3 +185,53 @@ def test_the_command_makes_a_model_of_members(runs, tmp_path):
     assert "2 members: bands pm25, pm25_spread, pm25_members" in result.output
     assert len(load_model(str(tmp_path / "made")).card.members) == 2
     assert CliRunner().invoke(cli, ["export", *words, "--run", "x", "--out", "y"]).exit_code == 2
+
+
+def test_members_stop_by_parts_of_the_stations_that_no_other_stops_by():
+    world = model_world.samples()
+    members = [model_world.config(folds=3).member(fold) for fold in range(3)]
+    parts = np.stack([stops_by(world, one) for one in members])
+    assert (parts.sum(axis=0) == 1).all()
+    assert all(parts.sum(axis=1) >= 9)
+    assert len({one.seed for one in members}) == 3
+
+
+def test_a_configuration_with_folds_trains_a_run_for_each_and_export_joins_them(tmp_path, monkeypatch):
+    (tmp_path / "c.yaml").write_text(
+        yaml.safe_dump(model_world.config(folds=2, epochs=1, name="two").model_dump(mode="json"))
+    )
+    world = model_world.samples()
+    asked = []
+
+    def gather(_monitors, _predictors, _features, _first, _end, _held, cache, _progress):
+        asked.append(cache)
+        return world
+
+    sites = pd.DataFrame({"site_id": world.site_ids, "latitude": world.lat, "longitude": world.lon})
+    grid = SimpleNamespace(name="small", checksum="0" * 64)
+    monkeypatch.setattr(fit_module, "gather_samples", gather)
+    monkeypatch.setattr(
+        "pm25map.monitors.read_monitors", lambda _: SimpleNamespace(sites=sites, checksum="1" * 64)
+    )
+    monkeypatch.setattr(
+        "pm25map.predictors.reader.open_predictors", lambda _: SimpleNamespace(grid=grid, checksum="2" * 64)
+    )
+    words = ["train", "--config", tmp_path / "c.yaml", "--monitors", "m", "--predictors", "p"]
+    words += ["--out", tmp_path / "runs"]
+    done = CliRunner().invoke(cli, list(map(str, words)), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert asked == [tmp_path / "runs"] * 2
+    runs = [tmp_path / "runs" / f"fold-{fold}" for fold in range(2)]
+    assert f"export --member {runs[0]} --member {runs[1]}" in done.output
+    out = tmp_path / "two"
+    words = ["export", "--member", runs[0], "--member", runs[1], "--out", out]
+    assert CliRunner().invoke(cli, list(map(str, words)), catch_exceptions=False).exit_code == 0
+    card = load_model(str(out)).card
+    assert [member.config["fold"] for member in card.members] == [0, 1]
+
+
+def test_a_fold_that_is_not_there_is_refused_in_one_line(tmp_path):
+    with pytest.raises(ValueError, match="fold 2 is none of 2"):
+        model_world.config(folds=2, fold=2)
+    with pytest.raises(ValueError, match="one fold would leave nothing"):
+        model_world.config(folds=1)

@@ -9,6 +9,7 @@ import click
 from pm25map.cli.options import progress_bar
 
 if TYPE_CHECKING:
+    from pm25map.model.config import TrainConfig
     from pm25map.model.train import Epoch
 
 PATH = click.Path(path_type=Path)
@@ -21,6 +22,10 @@ PATH = click.Path(path_type=Path)
     "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
 )
 @click.option("--out", type=PATH, required=True, help="Folder of the run; checkpoints make it go on.")
+@click.option(
+    "--fold", type=click.IntRange(min=0), help="Of a model with members: this one alone. Default: all."
+)
+@click.option("--cache", type=PATH, help="Folder for the stations' neighbours, to share. Default: --out.")
 @click.option("--seed", type=int, help="Of weights, order and draws. Default: of the configuration.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
@@ -30,6 +35,8 @@ def command(
     monitors: Path,
     predictors: Path,
     out: Path,
+    fold: int | None,
+    cache: Path | None,
     seed: int | None,
     device: str,
     threads: int | None,
@@ -37,7 +44,8 @@ def command(
     """Train a network on monitors. Stations held out feed nothing: no target, no neighbour, no scale.
 
     The run goes on where it stopped when the same command is given again. Errors are in ug/m3. Next comes
-    pm25map export.
+    pm25map export. A configuration with `folds` makes a run for each: OUT/fold-0, OUT/fold-1 and on, every one
+    stopped by a part of the stations that it does not learn from; export joins them into one model.
 
     \b
     Try: pm25map train --config models/conus-open.yaml --monitors aqs --predictors static.zarr --out runs/a
@@ -62,13 +70,30 @@ def command(
     words = ["pm25map", "train", "--config", config_path.name, "--monitors", monitors.name]
     words += ["--predictors", predictors.name, "--out", out.name]
     words += [] if seed is None else ["--seed", str(seed)]
-    with progress_bar("neighbours, then steps") as progress:
-        heard = Listeners(progress, progress, _tell)
-        trained = fit(config, measured, opened, out, shlex.join(words), device, heard)
-    click.echo(
-        f"{out}: {trained.stations} stations, {trained.targets:,} targets, {len(trained.epochs)} epochs"
-    )
-    click.echo(f"Next: pm25map export --run {out} --out models/{config.name}")
+    runs = _runs(config, out, fold)
+    for run, one in runs.items():
+        run.mkdir(exist_ok=True)
+        with progress_bar("neighbours, then steps") as progress:
+            heard = Listeners(progress, progress, _tell)
+            trained = fit(one, measured, opened, run, shlex.join(words), device, cache or out, heard)
+        click.echo(
+            f"{run}: {trained.stations} stations, {trained.targets:,} targets, {len(trained.epochs)} epochs"
+        )
+    what = " ".join(f"--member {run}" for run in runs) if config.folds else f"--run {out}"
+    if len(runs) > 1 or not config.folds:
+        click.echo(f"Next: pm25map export {what} --out models/{config.name}")
+
+
+def _runs(config: "TrainConfig", out: Path, fold: int | None) -> "dict[Path, TrainConfig]":
+    """List the runs of a configuration by their folders: one, or one a member."""
+    from pm25map.base.errors import BadConfig
+
+    if fold is not None and fold >= config.folds:
+        raise BadConfig(f"--fold {fold}: the configuration {config.name} has {config.folds} folds, from 0")
+    if not config.folds:
+        return {out: config}
+    folds = range(config.folds) if fold is None else [fold]
+    return {out / f"fold-{number}": config.member(number) for number in folds}
 
 
 def _tell(epoch: "Epoch") -> None:

@@ -2,10 +2,10 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pm25map.base.errors import BadConfig
 from pm25map.model.card import Geolocation, NetworkShape
@@ -23,7 +23,10 @@ class TrainConfig(BaseModel):
         window_days: length of the window, the estimated day last.
         start, end: days of the targets.
         holdout_fraction, holdout_seed: whole stations that nobody sees.
-        validation_fraction: of the other stations, to stop early by.
+        validation_fraction: of the other stations, to stop early by; drawn with `seed`.
+        folds: of a model with members: the other stations are dealt to so many folds of whole places, with
+            `holdout_seed`, and each member stops by a fold that it does not learn from; 0 for one network.
+        fold: of this member, from 0.
         batch: targets a step.
         epochs: at most; one epoch is a pass over `targets_an_epoch`.
         targets_an_epoch: drawn anew every epoch; None takes all.
@@ -52,6 +55,8 @@ class TrainConfig(BaseModel):
     holdout_fraction: float = Field(0.1, ge=0, lt=1)
     holdout_seed: int
     validation_fraction: float = Field(0.05, gt=0, lt=1)
+    folds: int = Field(0, ge=0)
+    fold: int = Field(0, ge=0)
     batch: int = Field(256, ge=1)
     epochs: int = Field(100, ge=1)
     targets_an_epoch: int | None = Field(None, ge=1)
@@ -62,6 +67,18 @@ class TrainConfig(BaseModel):
     huber_ugm3: float = Field(5.0, gt=0)
     clip_gradient: float = Field(1.0, gt=0)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _folds_are_parts(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("folds: one fold would leave nothing to learn from; give two or more, or none")
+        if self.fold >= max(self.folds, 1):
+            raise ValueError(f"fold {self.fold} is none of {self.folds}, counted from 0")
+        return self
+
+    def member(self, fold: int) -> Self:
+        """Give the configuration of one member: its fold, and a seed of its own."""
+        return self.model_copy(update={"fold": fold, "seed": self.seed + fold})
 
 
 def read_config(path: Path) -> TrainConfig:

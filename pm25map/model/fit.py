@@ -56,6 +56,7 @@ def fit(
     folder: Path,
     command: str,
     device: str = "cpu",
+    cache: Path | None = None,
     listeners: Listeners = Listeners(),
 ) -> Trained:
     """Train a configuration and leave in a folder all that export needs.
@@ -67,6 +68,7 @@ def fit(
         folder: of the run; what is there of the same run is taken up.
         command: that repeats this, for the card.
         device: of torch.
+        cache: folder for the stations' neighbours, which runs of the same stations and days share; None: `folder`.
         listeners: who is told.
 
     Raises:
@@ -84,7 +86,14 @@ def fit(
     )
     first = config.start - dt.timedelta(days=config.window_days - 1)
     samples = gather_samples(
-        monitors, predictors, config.features, first, config.end, held_out, folder, listeners.gathering
+        monitors,
+        predictors,
+        config.features,
+        first,
+        config.end,
+        held_out,
+        cache or folder,
+        listeners.gathering,
     )
     held = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
     place, about = place_vectors(config.geolocation, samples.lat, samples.lon)

@@ -24,3 +24,25 @@ def hold_out_stations(
     count = round(fraction * len(places))
     chosen = np.random.default_rng(seed).choice(places, size=count, replace=False)
     return np.isin(place, chosen)
+
+
+def dealt(count: int, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Deal things to folds at random, evenly: (count,)."""
+    return rng.permutation(np.arange(count) % folds).astype(np.int64)
+
+
+def station_folds(
+    lat: npt.NDArray[np.floating], lon: npt.NDArray[np.floating], folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Deal whole places to folds; monitors within 100 m of each other stay together.
+
+    Args:
+        lat, lon: degrees (station,).
+        folds: how many.
+        seed: of the draw.
+
+    Returns:
+        Fold of each station (station,), from 0.
+    """
+    _, place = np.unique(Stations(lat, lon, np.zeros(len(lat))).places(), return_inverse=True)
+    return dealt(int(place.max()) + 1, folds, np.random.default_rng(seed))[place]

@@ -15,7 +15,7 @@ from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.model.card import NetworkShape
 from pm25map.model.config import TrainConfig
 from pm25map.model.network import Network, bases_of
-from pm25map.model.splits import hold_out_stations
+from pm25map.model.splits import hold_out_stations, station_folds
 from pm25map.predictors.variables import variable
 from pm25map.windows.samples import StationSamples
 from pm25map.windows.scaler import Scaler, fit_scaler
@@ -74,7 +74,7 @@ def train(
     Raises:
         BadMonitors: no target is left to learn from.
     """
-    validation = hold_out_stations(samples.lat, samples.lon, config.validation_fraction, config.seed + 1)
+    validation = stops_by(samples, config)
     learning = ~held_out & ~validation
     targets = samples.targets(learning, config.start, config.end, config.window_days)
     judged = samples.targets(validation & ~held_out, config.start, config.end, config.window_days)
@@ -92,6 +92,14 @@ def train(
         on_step=on_step,
         on_epoch=on_epoch,
     )
+
+
+def stops_by(samples: StationSamples, config: TrainConfig) -> npt.NDArray[np.bool_]:
+    """Choose the stations by which training stops: bool (station,); it does not learn from them."""
+    if config.folds:
+        folds = station_folds(samples.lat, samples.lon, config.folds, config.holdout_seed)
+        return np.asarray(folds == config.fold)
+    return hold_out_stations(samples.lat, samples.lon, config.validation_fraction, config.seed + 1)
 
 
 def train_on(

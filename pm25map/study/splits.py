@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadSplit, UnknownName
+from pm25map.model.splits import dealt
 from pm25map.predictors.neighbours import Stations
 from pm25map.study.distances import balanced_folds, clusters_of, nearest_fold_match, within_km
 
@@ -144,21 +145,16 @@ def _by_place(fold_of_place: Ints, place: Ints, folds: int) -> tuple[Fold, ...]:
     return tuple(Fold(train=number != i, test=number == i) for i in range(folds))
 
 
-def _dealt(count: int, folds: int, rng: np.random.Generator) -> Ints:
-    """Deal things to folds at random, evenly: (count,)."""
-    return rng.permutation(np.arange(count) % folds).astype(np.int64)
-
-
 def _random(world: World, place: Ints, rng: np.random.Generator) -> tuple[Fold, ...]:
     """Part station-days; the days of one place stay together, else a twin monitor would tell the answer."""
     days = len(world.days)
-    cells = _dealt((int(place.max()) + 1) * days, FOLDS, rng).reshape(-1, days)[place]
+    cells = dealt((int(place.max()) + 1) * days, FOLDS, rng).reshape(-1, days)[place]
     all_of_them = np.ones(len(place), dtype=np.bool_)
     return tuple(Fold(train=all_of_them, test=all_of_them, judged=cells == i) for i in range(FOLDS))
 
 
 def _stations(_world: World, place: Ints, rng: np.random.Generator) -> tuple[Fold, ...]:
-    return _by_place(_dealt(int(place.max()) + 1, FOLDS, rng), place, FOLDS)
+    return _by_place(dealt(int(place.max()) + 1, FOLDS, rng), place, FOLDS)
 
 
 def _checkerboard(
