@@ -14,3 +14,34 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}: set PM25MAP_SHARED to the folder that holds data/")
     return folder
+
+
+@pytest.fixture
+def say(monkeypatch, capsys, tmp_path):
+    """Run the program in an empty folder; give its exit code and what it said on stdout and stderr."""
+    from pm25map.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["pm25map", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    from browser import launch
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = launch(playwright)
+        yield started
+        started.close()

@@ -1,7 +1,6 @@
 """Small files in the providers' own formats, of invented values: names, attributes, packing and axes are true."""
 
 import datetime as dt
-from pathlib import Path
 
 import geopandas
 import netCDF4
@@ -45,8 +44,8 @@ def granule_name(product, day, tile, collection=61):
     return f"{product}.A{day:%Y%j}.h{tile[0]:02d}v{tile[1]:02d}.{collection:03d}.2023149072031.hdf"
 
 
-def write_granule(path, product, collection, tile, datasets, extra=None):
-    """Write an HDF4 granule. Datasets: name to (values, attributes, names of dimensions)."""
+def write_granule(path, product, collection, tile, datasets, extra=None, without=()):
+    """Write an HDF4 granule without some attributes. Datasets: name to (values, attributes, names of dimensions)."""
     held = SD(str(path), SDC.WRITE | SDC.CREATE | SDC.TRUNC)
     kinds = {"int16": SDC.INT16, "uint16": SDC.UINT16, "uint8": SDC.UINT8, "int8": SDC.INT8}
     side = next(iter(datasets.values()))[0].shape[-1]
@@ -59,6 +58,8 @@ def write_granule(path, product, collection, tile, datasets, extra=None):
         for number, dimension in enumerate(dimensions):
             dataset.dim(number).setname(dimension)
         for key, value in attributes.items():
+            if key in without:
+                continue
             if key in ("_FillValue", "valid_range"):
                 dataset.attr(key).set(kind, value)
             elif isinstance(value, str):
@@ -71,7 +72,7 @@ def write_granule(path, product, collection, tile, datasets, extra=None):
     return path
 
 
-def write_maiac(folder, day, tile, aod_047, aod_055, quality, collection=61, product="MCD19A2"):
+def write_maiac(folder, day, tile, aod_047, aod_055, quality, collection=61, product="MCD19A2", without=()):
     """Write MCD19A2: optical depths (orbit, y, x), NaN as fill; AOD_QA as given."""
     folder.mkdir(parents=True, exist_ok=True)
     dims = ("Orbits:grid1km", "YDim:grid1km", "XDim:grid1km")
@@ -85,9 +86,8 @@ def write_maiac(folder, day, tile, aod_047, aod_055, quality, collection=61, pro
     datasets["AOD_QA"] = (np.asarray(quality, dtype=np.uint16), flags, dims)
     stamps = "".join(f"{day:%Y%j}{17 + i:02d}05{'TA'[i % 2]}  " for i in range(len(aod_047)))
     extra = {"Orbit_amount": str(len(aod_047)), "Orbit_time_stamp": stamps}
-    return write_granule(
-        folder / granule_name("MCD19A2", day, tile, collection), product, collection, tile, datasets, extra
-    )
+    path = folder / granule_name("MCD19A2", day, tile, collection)
+    return write_granule(path, product, collection, tile, datasets, extra, without)
 
 
 def write_nbar(folder, day, tile, red, infrared, quality):
@@ -106,7 +106,7 @@ def write_nbar(folder, day, tile, red, infrared, quality):
     return write_granule(folder / granule_name("MCD43A4", day, tile), "MCD43A4", 61, tile, datasets)
 
 
-def write_vegetation(folder, day, tile, ndvi, reliability):
+def write_vegetation(folder, day, tile, ndvi, reliability, without=()):
     """Write MOD13A2: NDVI x 10000 with the scale factor that divides, and the rank of its reliability."""
     folder.mkdir(parents=True, exist_ok=True)
     dims = ("YDim:MODIS_Grid_16DAY_1km_VI", "XDim:MODIS_Grid_16DAY_1km_VI")
@@ -117,7 +117,8 @@ def write_vegetation(folder, day, tile, ndvi, reliability):
         "1 km 16 days NDVI": (stored, {**about, "valid_range": [-2000, 10000]}, dims),
         "1 km 16 days pixel reliability": (np.asarray(reliability, dtype=np.int8), rank, dims),
     }
-    return write_granule(folder / granule_name("MOD13A2", day, tile), "MOD13A2", 61, tile, datasets)
+    path = folder / granule_name("MOD13A2", day, tile)
+    return write_granule(path, "MOD13A2", 61, tile, datasets, without=without)
 
 
 def tile_lonlat(tile, side):
@@ -295,8 +296,3 @@ def daymet_axes(grid, step=1000.0, margin=3):
     x = np.arange(np.floor(left / step) - margin, np.ceil(right / step) + margin) * step + 250
     y = np.arange(np.ceil(top / step) + margin, np.floor(bottom / step) - margin, -1) * step
     return x, y
-
-
-def folder_of(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path

@@ -8,27 +8,9 @@ from pathlib import Path
 import pytest
 
 from pm25map.base.shipped import shipped_folder
-from pm25map.cli.main import main
 from pm25map.model.runtime import count_cuda_devices
 
 MODEL = shipped_folder("models") / "conus-open"
-
-
-@pytest.fixture
-def say(monkeypatch, capsys, tmp_path):
-    """Run the program in an empty folder; give its exit code and what it said on stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["pm25map", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, capsys.readouterr().err
-
-    return run
 
 
 @pytest.fixture
@@ -44,7 +26,7 @@ def predict(*more, date="2020-09-12", out="cog.tif"):
 
 
 def assert_one_line(answer, message, folder):
-    code, said = answer
+    code, _, said = answer
     assert code == 1
     lines = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert len(lines) == 1
@@ -76,7 +58,7 @@ def test_a_wrong_word_is_answered_in_one_line(say, tmp_path, words, message):
 
 def test_a_map_that_is_there_is_kept_without_overwrite(say, tmp_path):
     (tmp_path / "cog.tif").write_text("precious")
-    code, said = say(*predict())
+    code, _, said = say(*predict())
     assert code == 1
     assert "--overwrite" in said
     assert (tmp_path / "cog.tif").read_text() == "precious"

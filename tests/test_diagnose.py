@@ -8,26 +8,9 @@ import pytest
 import rasterio
 from click.testing import CliRunner
 
-from pm25map.cli.main import cli, main
+from pm25map.cli.main import cli
 
 BOX = ("--bbox", "-124", "43", "-120", "46")
-
-
-@pytest.fixture
-def say(monkeypatch, capsys, tmp_path):
-    """Run the program in an empty folder; give its exit code and what it said on stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["pm25map", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, capsys.readouterr().err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +83,7 @@ def test_diagnose_does_not_replace_what_is_there(doubts, say, tmp_path):
     folder, _ = doubts
     shutil.copytree(folder, tmp_path / "out")
     before = (tmp_path / "out" / "scores.json").read_bytes()
-    code, said = say("diagnose", "--date", "2020-09-12", "--out", "out", *BOX)
+    code, _, said = say("diagnose", "--date", "2020-09-12", "--out", "out", *BOX)
     assert code == 1 and "--overwrite" in said
     assert (tmp_path / "out" / "scores.json").read_bytes() == before
 
@@ -116,7 +99,7 @@ def test_diagnose_does_not_replace_what_is_there(doubts, say, tmp_path):
 )
 def test_what_a_user_gets_wrong_is_one_line_and_writes_nothing(words, message, say, tmp_path):
     (tmp_path / "file.txt").write_text("mine")
-    code, said = say("diagnose", "--date", "2020-09-12", *words)
+    code, _, said = say("diagnose", "--date", "2020-09-12", *words)
     assert code == 1 and message in said and "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
     assert (tmp_path / "file.txt").read_text() == "mine"
@@ -128,7 +111,7 @@ def test_place_smoothing_changes_the_map_and_says_so(say, tmp_path):
         "off": ("--place-smoothing", "0"),
         "smooth": ("--place-smoothing", "40"),
     }.items():
-        code, said = say("predict", "--date", "2020-09-12", "--out", f"{name}.tif", *BOX, *more)
+        code, _, said = say("predict", "--date", "2020-09-12", "--out", f"{name}.tif", *BOX, *more)
         assert code == 0, said
     maps, tags = {}, {}
     for name in ("plain", "off", "smooth"):
@@ -143,7 +126,7 @@ def test_place_smoothing_changes_the_map_and_says_so(say, tmp_path):
 
 
 def test_a_negative_smoothing_is_wrong_usage(say):
-    code, said = say("predict", "--date", "2020-09-12", "--out", "x.tif", "--place-smoothing", "-3")
+    code, _, said = say("predict", "--date", "2020-09-12", "--out", "x.tif", "--place-smoothing", "-3")
     assert code == 2 and "place-smoothing" in said
 
 

@@ -201,6 +201,11 @@ def test_granules_are_chosen_by_day_and_tile_the_later_production_first():
     assert list(found.absent) == ["2020-09-12 h09v05"]
 
 
+def test_a_granule_named_by_a_day_that_its_year_lacks_is_no_other_day():
+    with pytest.raises(BadFetch, match=r"MCD19A2\.A2021366\..* names no day .*days 1 to 365"):
+        pick(net.granule(maiac_url(day="2021366")), days=(dt.date(2022, 1, 1),))
+
+
 def test_size_and_checksum_are_the_catalogue_s():
     (file,) = pick(net.granule(maiac_url(), 1234, "AB" * 16)).files
     assert (file.size, file.checksum) == (1234, "md5:" + "ab" * 16)

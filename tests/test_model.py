@@ -247,9 +247,10 @@ def test_a_config_with_an_unknown_key_is_refused(tmp_path):
     path.write_text("name: a\nlearning_rat: 3\n")
     with pytest.raises(BadConfig, match=r"c\.yaml"):
         read_config(path)
-    path.write_text("name: [")
-    with pytest.raises(BadConfig, match="not YAML"):
-        read_config(path)
+    for content in (b"name: [", b"name: caf\xe9", b"start: 2021-02-30"):
+        path.write_bytes(content)
+        with pytest.raises(BadConfig, match="not YAML"):
+            read_config(path)
     with pytest.raises(BadConfig, match="cannot read"):
         read_config(tmp_path / "none.yaml")
 

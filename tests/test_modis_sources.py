@@ -1,6 +1,7 @@
 """MAIAC and vegetation index, from granules that the tests write as NASA does, and from a true one."""
 
 import datetime as dt
+import re
 
 import numpy as np
 import pytest
@@ -171,6 +172,39 @@ def test_a_granule_of_another_collection_or_product_is_refused(tmp_path):
     write_simple(tmp_path / "other", product="MCD19A3")
     with pytest.raises(BadPredictors, match="MCD19A3 of collection 61 inside"):
         Maiac(tmp_path / "other").fields(tile_grid(), [DAY])
+
+
+@pytest.mark.parametrize("lacking", ["scale_factor", "_FillValue", "valid_range"])
+@pytest.mark.parametrize("product", ["MCD19A2", "MOD13A2"])
+def test_a_granule_that_does_not_say_how_to_read_it_is_one_line(tmp_path, product, lacking):
+    if product == "MCD19A2":
+        source, path = Maiac(tmp_path), write_simple(tmp_path, without=(lacking,))
+        band = "Optical_Depth_047"
+    else:
+        same = np.full((SIDE, SIDE), 0.2)
+        source, band = Ndvi(tmp_path), "1 km 16 days NDVI"
+        path = write_vegetation(tmp_path, DAY, TILE, same, np.zeros_like(same), without=(lacking,))
+    with pytest.raises(
+        BadPredictors, match=f"^{band} of {re.escape(str(path))} says no {lacking}: get"
+    ) as error:
+        source.fields(tile_grid(), [DAY])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("named", "days"), [("2021366", 365), ("2020367", 366), ("2021000", 365)])
+def test_a_granule_named_by_a_day_that_no_year_has_is_one_line(tmp_path, named, days):
+    path = write_simple(tmp_path)
+    path = path.rename(path.with_name(path.name.replace("2020256", named)))
+    with pytest.raises(
+        BadPredictors, match=f"{re.escape(str(path))} names no day .*days 1 to {days}"
+    ) as error:
+        Maiac(tmp_path).lacking(tile_grid(), [dt.date(2022, 1, 1)])
+    assert "\n" not in str(error.value)
+
+
+def test_the_last_day_of_a_leap_year_is_read(tmp_path):
+    write_simple(tmp_path, day=dt.date(2020, 12, 31))
+    assert [day for day, _ in granules(tmp_path, "MCD19A2")] == [dt.date(2020, 12, 31)]
 
 
 def test_tiles_outside_of_the_grid_are_named(tmp_path):

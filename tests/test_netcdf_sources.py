@@ -51,9 +51,10 @@ def source_fields(name, folder, days=(DAY,), grid=None):
 
 
 def test_every_source_of_files_has_rows_in_the_table_and_the_command_knows_it():
-    from pm25map.cli.data import FILE_SOURCES
+    from pm25map.cli.data import FILE_SOURCES, IN_DAILY_TILES
 
     assert tuple(CATALOGUE) == FILE_SOURCES
+    assert tuple(name for name, entry in CATALOGUE.items() if entry.in_daily_tiles) == IN_DAILY_TILES
     for name, entry in CATALOGUE.items():
         kinds = {variable(v).kind for v in variables_of(name)}
         assert kinds == ({"daily"} if entry.has_days else set()) | ({"static"} if entry.has_layers else set())

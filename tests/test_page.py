@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import assert_looks_as_stored, launch, open_page, settle
+from browser import assert_looks_as_stored, open_page, settle
 from click.testing import CliRunner
 from looked_at import write_bands, write_map, write_map_with_bands
 from maps import address_grid, address_map
@@ -27,16 +27,6 @@ DAYS = [dt.date(2020, 9, day) for day in (11, 12, 13)]
 
 def make(words, **options):
     return CliRunner().invoke(command, [str(word) for word in words], catch_exceptions=False, **options)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = launch(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,19 @@
 """An area drawn on the page: its numbers are the server's and numpy's, with the mouse and with keys."""
 
 import datetime as dt
-import threading
-import time
 
 import numpy as np
 import pytest
 import shapely
-import uvicorn
-from browser import launch, open_page, settle
+from browser import open_page, settle
 from fastapi.testclient import TestClient
 from looked_at import write_bands, write_map
 from maps import address_grid, address_map
 from rasterio.transform import Affine
+from served import served
 
 from pm25map.view.server.app import make_app
 from pm25map.view.server.catalogue import read_catalogue
-from pm25map.view.server.run import listen
 
 pytestmark = pytest.mark.slow
 
@@ -40,26 +37,8 @@ def app(folder):
 
 @pytest.fixture(scope="module")
 def address(app):
-    where = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [where]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{where.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(timeout=10)
-    where.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = launch(playwright)
-        yield started
-        started.close()
+    with served(app) as address:
+        yield address
 
 
 @pytest.fixture

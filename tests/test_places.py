@@ -16,7 +16,8 @@ from pm25map.base.errors import BadGrid, BadInstall, BadModel, BadOutput, Unknow
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Grid
 from pm25map.places.encoder import ENCODERS, Latlon, Sincos, encoder
-from pm25map.places.geoclip import BATCH, Geoclip
+from pm25map.places.geoclip import Geoclip
+from pm25map.places.network import BATCH
 from pm25map.places.store import SHARD, default_store, embed_grid, open_store
 
 LAT = np.array([45.5, 34.05, 40.7, 25.8, 48.9])

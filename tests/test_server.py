@@ -3,8 +3,6 @@
 import datetime as dt
 import io
 import socket
-import threading
-import time
 
 import httpx
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 import rasterio
 import schemathesis
 import shapely
-import uvicorn
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +19,7 @@ from matplotlib.image import imread
 from pyproj import Transformer
 from rasterio.transform import Affine
 from schemathesis.checks import positive_data_acceptance
+from served import served
 
 from pm25map.base.aqi import TRUNCATION_SLACK
 from pm25map.base.errors import BadServer
@@ -277,18 +275,8 @@ def test_a_folder_without_maps_is_said(tmp_path):
 @pytest.fixture(scope="module")
 def address(folder):
     """A real server on loopback, at its usual limits, in a thread that ends with the tests."""
-    where = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(make_app(read_catalogue(folder)), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [where]}, daemon=True)
-    thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{where.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=10)
-    where.close()
+    with served(make_app(read_catalogue(folder))) as address:
+        yield address
 
 
 def test_two_hundred_tiles_at_once_are_all_answered(address):

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import shapely
 import zarr
+from click.testing import CliRunner
 from predictor_world import DAYS, address, address_store, small_grid
 from provider_files import write_hms
 from test_ingest import Counting, run
 
 from pm25map.base.errors import BadOutput, BadPredictors, DiskFull
+from pm25map.cli.data import command
 from pm25map.grid import save_grid
-from pm25map.predictors.ingest import ensure_store, ingest_daily
+from pm25map.predictors.ingest import ensure_store, ingest_daily, store_to_fill
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.status import calendar_lines, is_complete, status_of
 from pm25map.predictors.store import forget, open_predictors, write_day, write_days
@@ -280,6 +282,92 @@ def test_a_wrong_folder_leaves_no_store_behind(tmp_path):
         assert code == 1, text
         assert str(tmp_path) in text
         assert not (tmp_path / "p.zarr").exists()
+
+
+def test_a_first_file_that_is_damaged_leaves_nothing_and_a_later_one_the_days_before(tmp_path):
+    grid = save_grid(small_grid(), tmp_path / "small")
+    store, files = tmp_path / "p.zarr", tmp_path / "hms"
+    for day in DAYS[:3]:
+        write_hms(files, day, [], "geojson")
+    ingest = ("ingest", "--source", "hms", "--start", DAYS[0], "--end", DAYS[2], "--grid", grid)
+    before = sorted(tmp_path.iterdir())
+
+    def with_damage_on(day):
+        path = write_hms(files, day, [], "geojson")
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        code, text = run(*ingest, "--files", files, "--store", store)
+        assert code == 1 and str(path) in text
+        path.write_bytes(whole)
+
+    with_damage_on(DAYS[0])
+    assert [path for path in sorted(tmp_path.iterdir()) if path.suffix != ".lock"] == before
+    with_damage_on(DAYS[1])
+    assert open_predictors(store).days == DAYS[:1]
+    with_damage_on(DAYS[2])
+    assert open_predictors(store).days == DAYS[:2]
+
+
+def test_a_store_that_was_there_stays_when_its_first_file_is_damaged(tmp_path):
+    store, files = tmp_path / "p.zarr", tmp_path / "hms"
+    grid = save_grid(small_grid(), tmp_path / "small")
+    ensure_store(store, small_grid(), DAYS[0], DAYS[0])
+    write_hms(files, DAYS[0], [], "geojson").write_bytes(b"{")
+    code, _ = run(
+        *("ingest", "--source", "hms", "--start", DAYS[0], "--end", DAYS[0], "--grid", grid),
+        *("--files", files, "--store", store),
+    )
+    assert code == 1
+    assert open_predictors(store).days == []
+
+
+def test_an_ingest_outlives_one_beside_it_that_made_the_store_and_failed(tmp_path):
+    path, grid = tmp_path / "p.zarr", small_grid()
+
+    class Beside(Counting):
+        """While this one reads its first day, the other one fails and takes the store away."""
+
+        def fields(self, grid, days):
+            if days == SPAN[:1]:
+                other.__exit__(BadPredictors, BadPredictors("cannot read 1.hdf: get it again"), None)
+                assert not path.exists()
+            return super().fields(grid, days)
+
+    other = store_to_fill(path, grid, SPAN[0], SPAN[-1])
+    other.__enter__()
+    with store_to_fill(path, grid, SPAN[0], SPAN[-1]):
+        ingest_daily(path, Beside(), SPAN)
+    assert open_predictors(path).days == SPAN
+
+
+def test_a_first_static_raster_that_is_damaged_leaves_nothing(tmp_path):
+    grid = save_grid(small_grid(), tmp_path / "small")
+    (tmp_path / "static").mkdir()
+    code, _ = run(
+        *("ingest", "--source", "static", "--start", DAYS[0], "--end", DAYS[0], "--grid", grid),
+        *("--static", tmp_path / "static", "--store", tmp_path / "p.zarr"),
+    )
+    assert code == 1
+    assert not (tmp_path / "p.zarr").exists()
+
+
+@pytest.mark.parametrize("source", ["hms", "ndvi", "gmted", "static", "all"])
+def test_partial_tiles_of_a_source_without_daily_tiles_is_wrong_usage(tmp_path, source):
+    words = ["ingest", "--source", source, "--start", DAYS[0], "--end", DAYS[0], "--partial-tiles"]
+    words += [
+        "--files",
+        tmp_path,
+        "--static",
+        tmp_path,
+        "--monitors",
+        tmp_path,
+        "--store",
+        tmp_path / "p.zarr",
+    ]
+    result = CliRunner().invoke(command, [str(word) for word in words])
+    assert result.exit_code == 2
+    assert f"--partial-tiles does not go with --source {source}" in result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_writing_many_days_waits_for_no_lock_of_its_own(tmp_path):

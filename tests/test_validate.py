@@ -14,7 +14,6 @@ from rasterio.io import MemoryFile  # noqa: F401 - GDAL is loaded before pyogrio
 from pm25map.base.aqi import CATEGORIES
 from pm25map.base.errors import BadMap, BadModel, BadMonitors, BadPredictors
 from pm25map.base.shipped import shipped_folder
-from pm25map.cli.main import main
 from pm25map.diagnostics.matchups import write_matchups
 from pm25map.diagnostics.quality import write_quality
 from pm25map.diagnostics.validate import (
@@ -299,24 +298,6 @@ def test_a_model_without_calibration_is_told_or_refused(tmp_path):
     assert trust_of(model, required=False).missing == ("intervals.json", "applicability.json")
     with pytest.raises(BadModel, match=r"model tiny has no intervals\.json"):
         trust_of(model, required=True)
-
-
-@pytest.fixture
-def say(monkeypatch, capsys, tmp_path):
-    """Run the program in an empty folder; give its exit code and what it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["pm25map", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def test_the_command_writes_match_ups_scores_and_pictures(say, tmp_path):

@@ -1,9 +1,7 @@
 """Days: read from text, listed, and the days of a window."""
 
+import calendar
 import datetime as dt
-
-import numpy as np
-import numpy.typing as npt
 
 from pm25map.base.errors import BadDate
 
@@ -28,6 +26,23 @@ def parse_day(text: str) -> dt.date:
         ) from error
 
 
+def day_of_year(year: int, number: int) -> dt.date:
+    """Give a day by its number in its year, 1 for the first of January.
+
+    Raises:
+        BadDate: the year has no such day.
+
+    >>> day_of_year(2020, 366)
+    datetime.date(2020, 12, 31)
+    """
+    if not dt.MINYEAR <= year <= dt.MAXYEAR:
+        raise BadDate(f"there is no year {year}: write it with four digits, such as 2020")
+    length = 365 + calendar.isleap(year)
+    if not 1 <= number <= length:
+        raise BadDate(f"there is no day {number} in {year}, which has the days 1 to {length}")
+    return dt.date(year, 1, 1) + dt.timedelta(days=number - 1)
+
+
 def days_between(start: dt.date, end: dt.date) -> list[dt.date]:
     """List the days from start to end, both included.
 
@@ -48,13 +63,3 @@ def window_of(day: dt.date, length: int = WINDOW_DAYS) -> list[dt.date]:
     if day.toordinal() < length:
         raise BadDate(f"{day} is too early: the {length} days that end on it begin before the year 1")
     return days_between(day - dt.timedelta(days=length - 1), day)
-
-
-def to_datetime64(days: list[dt.date]) -> npt.NDArray[np.datetime64]:
-    """Turn days into the time coordinate of a store: midnight, nanoseconds."""
-    return np.array(days, dtype="datetime64[D]").astype("datetime64[ns]")
-
-
-def to_days(times: npt.NDArray[np.datetime64]) -> list[dt.date]:
-    """Turn the time coordinate of a store into days."""
-    return [dt.date.fromisoformat(str(t)) for t in times.astype("datetime64[D]")]

@@ -21,6 +21,8 @@ OPEN_SET = ("neighbours", "static")
 """What the default model reads: --source all."""
 FILE_SOURCES = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "merra2", "ncep")
 """Sources that read a provider's files; as in predictors/sources/catalogue.py, which is slow to import."""
+IN_DAILY_TILES = ("maiac",)
+"""Sources of which a day may lack tiles; as in the catalogue too."""
 SOURCES = (*OPEN_SET, "knnidw", *FILE_SOURCES, "all")
 
 
@@ -93,6 +95,10 @@ def ingest(
     from pm25map.grid import load_grid
     from pm25map.predictors.ingest import Ingested
 
+    if partial_tiles and source not in IN_DAILY_TILES:
+        raise click.UsageError(
+            f"--partial-tiles does not go with --source {source}: only {', '.join(IN_DAILY_TILES)} has days in tiles"
+        )
     days = days_between(start, end)
     grid = load_grid(grid_name)
     if source in FILE_SOURCES:
@@ -120,7 +126,7 @@ def _ingest_own(
     """Fill what comes from monitors and from the static rasters: layers written, and days."""
     from pm25map.monitors import read_monitors
     from pm25map.predictors.checks import check_features
-    from pm25map.predictors.ingest import ensure_store, ingest_daily, ingest_layers
+    from pm25map.predictors.ingest import ingest_daily, ingest_layers, store_to_fill
     from pm25map.predictors.sources.knnidw import Knnidw
     from pm25map.predictors.sources.neighbours import Neighbours
     from pm25map.predictors.sources.static import static_layers
@@ -133,29 +139,29 @@ def _ingest_own(
         raise click.UsageError("--source static needs --static")
     # Read what is asked for before the store is made: a bad file leaves nothing behind.
     measured = read_monitors(monitors) if monitors is not None and source != "static" else None
-    ensure_store(store, grid, days[0], days[-1])
-    layers = 0
-    if static is not None and source in ("static", "all"):
-        total = len(variables_of("static"))
-        with progress_bar("static layers", total) as progress:
-            layers = ingest_layers(store, static_layers(static, grid), total, progress)
-    if measured is None:
-        return layers, None
-    if source == "knnidw":
-        daily: DailySource = Knnidw(measured)
-    else:
-        filled = open_predictors(store)
-        check_features(store, filled.variables, ("elevation",))
-        daily = Neighbours(measured, filled.layer("elevation"))
-    with progress_bar(f"{daily.name}, days", len(days)) as progress:
-        return layers, ingest_daily(store, daily, days, progress)
+    with store_to_fill(store, grid, days[0], days[-1]):
+        layers = 0
+        if static is not None and source in ("static", "all"):
+            total = len(variables_of("static"))
+            with progress_bar("static layers", total) as progress:
+                layers = ingest_layers(store, static_layers(static, grid), total, progress)
+        if measured is None:
+            return layers, None
+        if source == "knnidw":
+            daily: DailySource = Knnidw(measured)
+        else:
+            filled = open_predictors(store)
+            check_features(store, filled.variables, ("elevation",))
+            daily = Neighbours(measured, filled.layer("elevation"))
+        with progress_bar(f"{daily.name}, days", len(days)) as progress:
+            return layers, ingest_daily(store, daily, days, progress)
 
 
 def _ingest_files(
     name: str, files: Path, store: Path, grid: "Grid", days: list[dt.date], *, partial_tiles: bool
 ) -> "tuple[int, Ingested | None]":
     """Fill what a source reads from a provider's files: layers written, and days."""
-    from pm25map.predictors.ingest import ensure_store, ingest_daily, ingest_layers
+    from pm25map.predictors.ingest import ingest_daily, ingest_layers, store_to_fill
     from pm25map.predictors.sources.catalogue import CATALOGUE, open_source
     from pm25map.predictors.store import open_predictors
 
@@ -167,15 +173,16 @@ def _ingest_files(
         cast("DailySource", source).lacking(grid, days[:1])
     else:
         made = list(cast("LayerSource", source).layers(grid))
-    ensure_store(store, grid, days[0], days[-1])
-    if entry.has_days and entry.has_layers:
-        given = cast("LayerSource", source)
-        made = list(given.layers(grid)) if set(given.layer_names) - set(open_predictors(store).layers) else []
-    layers = ingest_layers(store, iter(made), len(made))
-    if not entry.has_days:
-        return layers, None
-    with progress_bar(f"{name}, days", len(days)) as progress:
-        return layers, ingest_daily(store, cast("DailySource", source), days, progress)
+    with store_to_fill(store, grid, days[0], days[-1]):
+        if entry.has_days and entry.has_layers:
+            given = cast("LayerSource", source)
+            held = open_predictors(store).layers
+            made = list(given.layers(grid)) if set(given.layer_names) - set(held) else []
+        layers = ingest_layers(store, iter(made), len(made))
+        if not entry.has_days:
+            return layers, None
+        with progress_bar(f"{name}, days", len(days)) as progress:
+            return layers, ingest_daily(store, cast("DailySource", source), days, progress)
 
 
 @command.command()

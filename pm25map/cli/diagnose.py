@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
+from pm25map.cli.options import DAY, map_options, open_for_maps, progress_bar, workers_option
 
 
 @click.command()
@@ -17,19 +17,8 @@ from pm25map.cli.options import DAY, LOCATION, open_for_maps, progress_bar
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder to write to; made if absent."
 )
-@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
-@click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's.")
-@click.option(
-    "--predictors",
-    type=LOCATION,
-    help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample that comes with the grid.",
-)
-@click.option(
-    "--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees: west south east north."
-)
-@click.option("--region", "region_name", help="Only a state or region: oregon, west-coast, OR ...")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
+@map_options
+@workers_option
 @click.option(
     "--top", type=click.IntRange(min=0), default=8, show_default=True, help="Suspects to print, worst first."
 )

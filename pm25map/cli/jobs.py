@@ -10,10 +10,14 @@ import click
 from pm25map.cli.options import (
     DAY,
     LOCATION,
+    Decorator,
     engine_option,
     intervals_option,
+    map_options,
     open_for_maps,
     progress_bar,
+    with_options,
+    workers_option,
 )
 
 if TYPE_CHECKING:
@@ -22,24 +26,19 @@ if TYPE_CHECKING:
     from pm25map.raster.backfill.plan import Plan
     from pm25map.raster.inputs import Inputs
 
-Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-_PART_OPTIONS: tuple[Decorator, ...] = (
-    click.option("--model", default="conus-open", show_default=True, help="Model: name or folder."),
-    click.option("--grid", help="Grid: name or folder. Default: the model's."),
-    click.option("--predictors", type=LOCATION, help="Store: *.zarr or s3://... Default: the grid's sample."),
-    click.option("--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees."),
-    click.option("--region", help="Only a state or region: oregon, west-coast, OR ..."),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-    intervals_option,
-)
+def part_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what a job and its verification both ask for."""
+    return map_options(intervals_option(function))
+
+
 _JOB_OPTIONS: tuple[Decorator, ...] = (
     click.option("--start", type=DAY, required=True, help="First day."),
     click.option("--end", type=DAY, required=True, help="Last day, included."),
     click.option("--out", type=LOCATION, required=True, help="Folder of the maps: a path or s3://..."),
-    *_PART_OPTIONS,
+    part_options,
     engine_option,
-    click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores."),
+    workers_option,
     click.option(
         "--block-size", type=click.IntRange(min=1), help="Side of a block, cells. Default: the grid's."
     ),
@@ -60,20 +59,9 @@ _JOB_OPTIONS: tuple[Decorator, ...] = (
 )
 
 
-def part_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say what maps are made of, and of which part of the grid."""
-    return _with(function, _PART_OPTIONS)
-
-
 def job_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a job."""
-    return _with(function, _JOB_OPTIONS)
-
-
-def _with(function: Callable[..., None], options: tuple[Decorator, ...]) -> Callable[..., None]:
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(function, _JOB_OPTIONS)
 
 
 def days_asked(asked: dict[str, Any]) -> list[dt.date]:
@@ -92,7 +80,7 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     from pm25map.raster.backfill.job import Job, engine_before, seal_of
 
     inputs = open_for_maps(
-        asked["model"], asked["grid"], asked["predictors"], [], intervals=asked["intervals"]
+        asked["model_name"], asked["grid_name"], asked["predictors"], [], intervals=asked["intervals"]
     )
     store = asked["predictors"]
     folder = open_folder(asked["out"])
@@ -103,12 +91,12 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
         engine = resolve_engine(inputs.model, engine, sessions=asked.get("workers") or 1)
     job = Job(
         model=str(inputs.model.network.parent.absolute()),
-        grid=_absolute(asked["grid"]),
+        grid=_absolute(asked["grid_name"]),
         predictors=str(store.absolute()) if isinstance(store, Path) else store and str(store),
         places=None if inputs.places is None else str(inputs.places.path.absolute()),
         out=str(asked["out"].absolute()) if isinstance(asked["out"], Path) else str(asked["out"]),
         bbox=asked["bbox"] or None,
-        region=asked["region"],
+        region=asked["region_name"],
         device=asked["device"],
         engine=engine,
         block_size=asked["block_size"],

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pm25map.base.storage import Location
     from pm25map.raster.inputs import Inputs
 
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
 
 class DayType(click.ParamType):  # type: ignore[type-arg]  # newer click only
     """A day written YYYY-MM-DD."""
@@ -67,6 +69,43 @@ intervals_option = click.option(
     is_flag=True,
     help="Add the model's 90 % interval as bands pm25_lower and pm25_upper (ug/m3), from the same read.",
 )
+
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores."
+)
+
+_MAP_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder."
+    ),
+    click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's."),
+    click.option(
+        "--predictors",
+        type=LOCATION,
+        help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample that comes with the grid.",
+    ),
+    click.option(
+        "--bbox",
+        type=float,
+        nargs=4,
+        metavar="W S E N",
+        help="Only this box, degrees: west south east north.",
+    ),
+    click.option("--region", "region_name", help="Only a state or region: oregon, west-coast, OR ..."),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+)
+
+
+def with_options(function: Callable[..., None], options: tuple[Decorator, ...]) -> Callable[..., None]:
+    """Give a command some options, in the order in which its help lists them."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def map_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what maps are made of, and of which part of the grid."""
+    return with_options(function, _MAP_OPTIONS)
 
 
 @contextmanager

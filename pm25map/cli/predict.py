@@ -9,11 +9,12 @@ import click
 
 from pm25map.cli.options import (
     DAY,
-    LOCATION,
     engine_option,
     intervals_option,
+    map_options,
     open_for_maps,
     progress_bar,
+    workers_option,
 )
 
 if TYPE_CHECKING:
@@ -31,17 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Map to write: COG, PM2.5 in ug/m3."
 )
-@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
-@click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's.")
-@click.option(
-    "--predictors",
-    type=LOCATION,
-    help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample that comes with the grid.",
-)
-@click.option(
-    "--bbox", type=float, nargs=4, metavar="W S E N", help="Only this box, degrees: west south east north."
-)
-@click.option("--region", "region_name", help="Only a state or region: oregon, west-coast, OR ...")
+@map_options
 @click.option(
     "--place-smoothing",
     "smoothing_km",
@@ -51,9 +42,8 @@ if TYPE_CHECKING:
     metavar="KM",
     help="Average place vectors with a Gaussian of this standard deviation, km, against encoder artifacts; 0: off.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @engine_option
-@click.option("--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores.")
+@workers_option
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
 @intervals_option
 @click.option(

@@ -193,6 +193,5 @@ def _windows(
     targets: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
     """Give the scaled windows of targets, (target, day, input), and their places."""
-    back = np.arange(1 - session.card.window_days, 1)
-    window = session.card.scaler.apply(samples.values[targets[:, :1], targets[:, 1:] + back])
+    window = session.card.scaler.apply(samples.windows(targets, session.card.window_days))
     return window, None if place is None else place[targets[:, 0]]

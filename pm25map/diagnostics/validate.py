@@ -139,10 +139,9 @@ def match_left_out(
         frame = frame.assign(pm25_lower_ugm3=lower, pm25_upper_ugm3=upper)
     if trust.applicability is not None:
         layers = []
-        back = np.arange(1 - card.window_days, 1)
         for at in range(0, len(targets), TARGETS_AT_ONCE):
             part = targets[at : at + TARGETS_AT_ONCE]
-            window = card.scaler.apply(samples.values[part[:, :1], part[:, 1:] + back])
+            window = card.scaler.apply(samples.windows(part, card.window_days))
             layers.append(trust.applicability.of(window, None if place is None else place[part[:, 0]]))
         for band in (DISSIMILARITY, APPLICABLE):
             frame[band.name] = np.concatenate([layer[band] for layer in layers])

@@ -4,10 +4,9 @@ import datetime as dt
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pm25map.base.errors import BadConfig
+from pm25map.base.yaml_file import read_yaml
 from pm25map.model.card import Geolocation, NetworkShape
 
 
@@ -87,15 +86,4 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         BadConfig: it is absent, is not YAML, or has an unknown key or a value out of range.
     """
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return TrainConfig.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadConfig(f"{path}: {where}: {first['msg']}") from error
+    return read_yaml(path, TrainConfig)

@@ -66,16 +66,20 @@ def choose(
     rows = kept(
         rows, rows[rows["percent"] >= minimum_percent], f"days with under {minimum_percent:g} % observed"
     )
-    below = rows["pm25_ugm3"] < 0
-    counts[f"negative values ({negatives})"] = int(below.sum())
-    if negatives == "drop":
-        rows = rows[~below]
-    elif negatives == "zero":
-        rows = rows.assign(pm25_ugm3=rows["pm25_ugm3"].clip(lower=0))
+    rows = settle_negatives(rows, negatives, counts)
     groups = rows.groupby(["site_id", "date", "parameter_code"], observed=True)
     means = pd.DataFrame({"pm25_ugm3": groups["pm25_ugm3"].mean()}).reset_index()
     means = kept(rows, means, "values averaged into another of the same site (POC)")
     return kept(means, prefer(means, parameters), "values where a preferred parameter has one"), counts
+
+
+def settle_negatives(rows: pd.DataFrame, negatives: Negatives, counts: dict[str, int]) -> pd.DataFrame:
+    """Keep, drop or set to zero the values below zero, and write into `counts` how many there were."""
+    below = rows["pm25_ugm3"] < 0
+    counts[f"negative values ({negatives})"] = int(below.sum())
+    if negatives == "drop":
+        return rows[~below]
+    return rows.assign(pm25_ugm3=rows["pm25_ugm3"].clip(lower=0)) if negatives == "zero" else rows
 
 
 def prefer(means: pd.DataFrame, parameters: tuple[int, ...]) -> pd.DataFrame:

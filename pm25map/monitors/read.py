@@ -10,7 +10,7 @@ import pyarrow
 
 from pm25map.base.errors import BadMonitors
 from pm25map.monitors.aqs import read_rows
-from pm25map.monitors.choose import Events, Negatives, choose, prefer
+from pm25map.monitors.choose import Events, Negatives, choose, prefer, settle_negatives
 from pm25map.monitors.sites import UNKNOWN, tell_places_apart, to_wgs84
 from pm25map.monitors.table import OBSERVATION_COLUMNS, SITE_COLUMNS, Monitors, Reading
 
@@ -125,12 +125,7 @@ def _read_parquet(
     counts["rows that repeat another exactly"] = counts["rows read"] - len(rows)
     chosen = rows[rows["parameter_code"].isin(parameters)]
     counts["rows of other parameters"] = len(rows) - len(chosen)
-    below = chosen["pm25_ugm3"] < 0
-    counts[f"negative values ({negatives})"] = int(below.sum())
-    if negatives == "drop":
-        chosen = chosen[~below]
-    elif negatives == "zero":
-        chosen = chosen.assign(pm25_ugm3=chosen["pm25_ugm3"].clip(lower=0))
+    chosen = settle_negatives(chosen, negatives, counts)
     values = prefer(chosen, parameters)
     counts["values where a preferred parameter has one"] = len(chosen) - len(values)
     sites = sites[sites["site_id"].astype("str").isin(values["site_id"].unique())]

@@ -14,8 +14,9 @@ from pm25map.base.errors import BadModel
 from pm25map.base.shipped import find_folder
 from pm25map.base.wire import BYTES, fields_of, written
 from pm25map.grid import Grid
-from pm25map.places.encoder import LocationEncoder, Vectors, checked
-from pm25map.places.geoclip import BATCH, CARD, open_network
+from pm25map.places.encoder import LocationEncoder, Vectors
+from pm25map.places.geoclip import CARD
+from pm25map.places.network import BATCH, Network
 
 SIGMAS = (1, 16, 256)
 """Of GeoCLIP's capsules, in the order of its file; wavelengths 6,000 km and more, 300 to 3,200, 17 to 200."""
@@ -40,7 +41,8 @@ class Capsules:
             BadModel: it is damaged, or is no sum of three capsules.
         """
         folder = find_folder("models", "geoclip", CARD)
-        content = (folder / json.loads((folder / CARD).read_bytes())["file"]).read_bytes()
+        card = json.loads((folder / CARD).read_bytes())
+        content = (folder / card["file"]).read_bytes()
         graph = next(value for number, _, value in fields_of(content) if number == _MODEL_GRAPH)
         nodes = [list(fields_of(value)) for number, _, value in fields_of(graph) if number == _GRAPH_NODE]
         parts = [v for n, _, v in nodes[-1] if n == _NODE_INPUT]
@@ -50,19 +52,12 @@ class Capsules:
             )
         outputs = [(_GRAPH_OUTPUT, BYTES, written((_VALUE_NAME, BYTES, name))) for name in parts]
         extended = content + written((_MODEL_GRAPH, BYTES, written(*outputs)))
-        self._names = [name.decode() for name in parts]
-        self._session = open_network(extended, threads=1)
+        names = [name.decode() for name in parts]
+        self._network = Network(extended, int(card["dimension"]), np.float32, outputs=names)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give float32 (capsule, place, 512); their sum is what GeoCLIP gives. Else as LocationEncoder.encode."""
-        north, east = checked(lat, lon)
-        places = np.zeros((-(-north.size // BATCH) * BATCH, 2), np.float32)
-        places[: north.size, 0], places[: north.size, 1] = north, east
-        parts = [
-            np.stack(self._session.run(self._names, {"latlon": places[start : start + BATCH]}))
-            for start in range(0, len(places), BATCH)
-        ]
-        return np.concatenate(parts, axis=1)[:, : north.size]
+        return self._network.run(lat, lon)
 
 
 def change_per_km(

@@ -1,6 +1,6 @@
 """Write GeoCLIP's location encoder as an ONNX network: python -m pm25map.places.geoclip_export --out FOLDER.
 
-The only file of this room that needs torch and onnx. The graph is written by hand from the equations of
+The graph is written by hand from the equations of
 GeoCLIP: Equal Earth projection, three random Fourier encodings, one perceptron each, and their sum.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from pm25map.base.errors import BadInstall, BadModel, ParityFailed
 from pm25map.base.files import check_output, replacing, sha256_of_bytes, sha256_of_file
 from pm25map.places.geoclip import CARD, Geoclip
+from pm25map.places.onnx_graph import INPUT, OUTPUT, OnnxGraph
 
 WEIGHTS = "location_encoder_weights.pth"
 WEIGHTS_SHA256 = "94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394"
@@ -89,39 +89,11 @@ def encode_exactly(weights: Weights, lat: npt.ArrayLike, lon: npt.ArrayLike) -> 
     return total
 
 
-class _Graph:
-    """Collects the nodes and constants of an ONNX graph; each method gives the name of its result."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def array(self, values: npt.ArrayLike, dtype: type[np.generic] = np.float32) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
-        return name
-
-    def times(self, value: str, factor: float) -> str:
-        return self.op("Mul", value, self.array(factor))
-
-    def polynomial(self, variable: str, coefficients: list[float]) -> str:
-        """Horner's scheme, the highest power first."""
-        result = self.array(coefficients[0])
-        for coefficient in coefficients[1:]:
-            result = self.op("Add", self.op("Mul", result, variable), self.array(coefficient))
-        return result
-
-
 def build_network(weights: Weights) -> bytes:
     """Write the graph: input latlon float32 (place, 2) in degrees, output vector float32 (place, 512)."""
-    graph = _Graph()
-    lat = graph.op("Gather", "latlon", graph.array([0], np.int64), axis=1)
-    lon = graph.op("Gather", "latlon", graph.array([1], np.int64), axis=1)
+    graph = OnnxGraph(np.float32)
+    lat = graph.op("Gather", INPUT, graph.array([0], np.int64), axis=1)
+    lon = graph.op("Gather", INPUT, graph.array([1], np.int64), axis=1)
     theta = graph.op("Asin", graph.times(graph.op("Sin", graph.times(lat, math.pi / 180)), math.sqrt(3) / 2))
     square = graph.op("Mul", theta, theta)
     slope = graph.polynomial(square, [27 * A4, 21 * A3, 0, 9 * A2, 3 * A1])
@@ -142,30 +114,16 @@ def build_network(weights: Weights) -> bytes:
             if layer != LAYERS[-1]:
                 hidden = graph.op("Relu", hidden)
         heads.append(hidden)
-    graph.op("Sum", *heads, output="vector")
-    network = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "geoclip_location_encoder",
-            [helper.make_tensor_value_info("latlon", TensorProto.FLOAT, ["place", 2])],
-            [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["place", DIMENSION])],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
-        producer_name="pm25map.places.geoclip_export",
-    )
-    metadata = {
+    graph.op("Sum", *heads, output=OUTPUT)
+    notes = {
         "source": SOURCE,
         "weights_sha256": WEIGHTS_SHA256,
         "licence": LICENCE,
         "attribution": CITATION,
         "order": "latitude, longitude in degrees",
     }
-    helper.set_model_props(network, metadata)
-    onnx.checker.check_model(network, full_check=True)
-    content: bytes = network.SerializeToString(deterministic=True)
-    return content
+    given, told = (INPUT, ("place", 2)), (OUTPUT, ("place", DIMENSION))
+    return graph.network("geoclip_location_encoder", given, told, "pm25map.places.geoclip_export", notes)
 
 
 def flush(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -4,22 +4,18 @@ The harmonics are part of the graph, in float64 whatever the precision of the la
 degrees is no place to save bits, and it costs a tenth of the layers.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from pm25map.places.harmonics import recurrence
+from pm25map.places.onnx_graph import INPUT, OUTPUT, OnnxGraph
 from pm25map.places.siren import Siren
-
-INPUT, OUTPUT = "latlon", "vector"
 
 
 def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
     """Write the graph: latlon float64 (place, 2) in degrees, latitude first; vector float32 (place, d)."""
-    graph = Graph()
+    graph = OnnxGraph(np.float64)
     hidden, columns = _harmonics(graph, siren.degree)
     kind = TensorProto.FLOAT if siren.precision is np.float32 else TensorProto.DOUBLE
     hidden = graph.op("Cast", hidden, to=kind)
@@ -33,60 +29,23 @@ def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
         if i < last:
             hidden = graph.op("Sin", hidden)
     graph.op("Cast", hidden, to=TensorProto.FLOAT, output=OUTPUT)
-    network = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "siren_on_spherical_harmonics",
-            [helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["place", 2])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["place", siren.dimension])],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=8,
-        producer_name="pm25map.places",
-    )
-    helper.set_model_props(network, {**metadata, "order": "latitude, longitude in degrees"})
-    onnx.checker.check_model(network, full_check=True)
-    content: bytes = network.SerializeToString(deterministic=True)
-    return content
+    notes = {**metadata, "order": "latitude, longitude in degrees"}
+    given, told = (INPUT, ("place", 2)), (OUTPUT, ("place", siren.dimension))
+    return graph.network("siren_on_spherical_harmonics", given, told, "pm25map.places", notes)
 
 
-class Graph:
-    """Collects the nodes and constants of a graph; each method gives the name of its result."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Add a node."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def array(self, values: npt.ArrayLike, dtype: type[np.generic] = np.float64) -> str:
-        """Add a constant."""
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype), name))
-        return name
-
-    def columns(self, value: str, start: int, stop: int) -> str:
-        """Cut out some columns."""
-        bounds = (self.array([number], np.int64) for number in (start, stop, 1))
-        return self.op("Slice", value, *bounds)
-
-
-def _harmonics(graph: Graph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
+def _harmonics(graph: OnnxGraph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
     """Add the harmonics; give their name and, for each of its columns, the column of `harmonics` it is."""
-    radians = graph.op("Mul", INPUT, graph.array(np.pi / 180))
+    # Numbers of shape (1,), not scalars: shipped networks are so, and the same weights must give the same bytes.
+    radians = graph.op("Mul", INPUT, graph.array([np.pi / 180]))
     north, east = graph.columns(radians, 0, 1), graph.columns(radians, 1, 2)
-    quarter = graph.array(np.pi / 2)  # ONNX Runtime has no cosine in float64 everywhere
+    quarter = graph.array([np.pi / 2])  # ONNX Runtime has no cosine in float64 everywhere
     level = graph.op("Sin", graph.op("Add", north, quarter))
     z = graph.op("Sin", north)
     x = graph.op("Mul", level, graph.op("Sin", graph.op("Add", east, quarter)))
     y = graph.op("Mul", level, graph.op("Sin", east))
-    nothing = graph.op("Mul", z, graph.array(0.0))
-    one = graph.op("Add", nothing, graph.array(1.0))
+    nothing = graph.op("Mul", z, graph.array([0.0]))
+    one = graph.op("Add", nothing, graph.array([1.0]))
     real, imaginary = [one], [nothing]
     for _ in range(degree):
         before = real[-1], imaginary[-1]
@@ -94,7 +53,7 @@ def _harmonics(graph: Graph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
         imaginary.append(graph.op("Add", graph.op("Mul", before[0], y), graph.op("Mul", before[1], x)))
     cosines, sines = graph.op("Concat", *real, axis=1), graph.op("Concat", *imaginary, axis=1)
     constants = recurrence(degree)
-    before_last = last = graph.op("Mul", cosines, graph.array(0.0))
+    before_last = last = graph.op("Mul", cosines, graph.array([0.0]))
     parts: list[str] = []
     columns: list[int] = []
     for ell in range(degree + 1):

@@ -10,7 +10,8 @@ from pm25map.base.files import sha256_of_bytes, sha256_of_file
 from pm25map.base.shipped import find_folder
 from pm25map.places.capsules import SIGMAS, Capsules
 from pm25map.places.encoder import Vectors
-from pm25map.places.geoclip import BATCH, CARD
+from pm25map.places.geoclip import CARD
+from pm25map.places.network import BATCH
 
 PREFIX = "geoclip-capsules-"
 

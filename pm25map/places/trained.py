@@ -9,8 +9,8 @@ from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import shipped_folder
 from pm25map.places.card import is_encoder, read_card
-from pm25map.places.encoder import Vectors, checked
-from pm25map.places.geoclip import BATCH, open_network
+from pm25map.places.encoder import Vectors
+from pm25map.places.network import Network
 
 
 class Trained:
@@ -42,20 +42,12 @@ class Trained:
             raise BadModel(
                 f"{path} is damaged: its checksum is not that of its card. Export the encoder again"
             )
-        self._session = open_network(network, threads, self.name)
+        self._network = Network(network, self.dimension, np.float64, threads=threads, name=self.name)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give the vectors of some places; see LocationEncoder.encode."""
-        north, east = checked(lat, lon)
-        count = north.size
-        # The order of additions must not depend on how many places are asked for at once.
-        places = np.zeros((-(-count // BATCH) * BATCH, 2))
-        places[:count, 0], places[:count, 1] = north, east
-        out = np.empty((count, self.dimension), np.float32)
-        for start in range(0, count, BATCH):
-            (vectors,) = self._session.run(None, {"latlon": places[start : start + BATCH]})
-            out[start : start + BATCH] = vectors[: count - start]
-        return out
+        vectors: Vectors = self._network.run(lat, lon)[0]
+        return vectors
 
 
 def open_trained(name: str, threads: int = 1) -> Trained | None:

@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadModel, UnknownName
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.onnx import open_network
 from pm25map.base.shipped import shipped_folder
 from pm25map.places.card import PatchTower, is_encoder, read_card
 from pm25map.places.encoder import Vectors
-from pm25map.places.geoclip import open_network
 from pm25map.places.pretrain.pairs import Standardization
 
 _PATCHES = 64
@@ -36,7 +36,11 @@ class Vision:
         """
         self.name, self.card, self.temperature = name, card, card.temperature
         self._standardization = Standardization(card.mean, card.spread)
-        self._session: Any = open_network(network, threads, f"the vision tower of {name}")
+
+        def refuse(reason: str) -> BadModel:
+            return BadModel(f"the vision tower of {name} cannot be opened: {reason}. Update ONNX Runtime")
+
+        self._session: Any = open_network(network, threads, refuse)
 
     def see(self, patches: npt.NDArray[np.float32]) -> Vectors:
         """Give the unit vectors of patches (patch, channel, y, x) as `RasterPairs.cut` or a file gives them."""

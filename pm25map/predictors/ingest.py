@@ -1,6 +1,8 @@
 """Ingest: bring sources to the grid and into a store, in batches that can stop and go on."""
 
+import contextlib
 import datetime as dt
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from pm25map.predictors.layout import CHUNK_DAYS
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.sources import DailySource
 from pm25map.predictors.store import (
+    Predictors,
     add_variables,
     create_store,
     extend_store,
@@ -70,8 +73,24 @@ def plan_ingest(
     return batches
 
 
-def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> None:
-    """Make a store where there is none, and let it reach from start to end.
+@contextlib.contextmanager
+def store_to_fill(path: Path, grid: Grid, start: dt.date, end: dt.date) -> Iterator[None]:
+    """Ensure a store; one that was made for this and got nothing is removed when the block fails.
+
+    Raises:
+        As ensure_store.
+    """
+    made, filled = ensure_store(path, grid, start, end), False
+    try:
+        yield
+        filled = True
+    finally:
+        if made and not filled:
+            _remove_empty(path)
+
+
+def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> bool:
+    """Make a store where there is none, and let it reach from start to end; tell whether it was made.
 
     Raises:
         BadPredictors: the store that is there lies on another grid.
@@ -80,9 +99,23 @@ def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> None:
     with only_writer(path):
         if not path.exists():
             create_store(path, grid, (), start, end, history=f"ingested on grid {grid.name}")
-            return
+            return True
         open_predictors(path).check(grid, (), [])
         extend_store(path, start, end)
+        return False
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove a store that holds no layer and no whole day; any other stays."""
+    with only_writer(path):
+        if not path.exists():
+            return
+        store = open_predictors(path)
+        if store.layers or any(store.days_of((name,)) for name in store.daily):
+            return
+        # Renamed first, so that nobody finds a part of it.
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.absolute().parent) as aside:
+            path.rename(Path(aside) / path.name)
 
 
 def ingest_daily(
@@ -126,9 +159,9 @@ def ingest_daily(
                 if progress is not None:
                     progress(done, total)
         except Pm25mapError:
-            _write(path, source, batch[: len(parts)], parts)
+            _write(path, source, store, batch[: len(parts)], parts)
             raise
-        _write(path, source, batch, parts)
+        _write(path, source, store, batch, parts)
     return Ingested(total, lacking)
 
 
@@ -141,8 +174,16 @@ def _fields_of(source: DailySource, grid: Grid, day: dt.date) -> Fields:
     return fields
 
 
-def _write(path: Path, source: DailySource, days: list[dt.date], parts: list[Fields]) -> None:
-    if days:
+def _write(
+    path: Path, source: DailySource, store: Predictors, days: list[dt.date], parts: list[Fields]
+) -> None:
+    if not days:
+        return
+    with only_writer(path):
+        if not path.exists():
+            # An ingest beside this one made it, failed, and took it away while it was empty.
+            ensure_store(path, store.grid, *store.span)
+            add_variables(path, source.variables)
         write_days(path, days, {name: np.concatenate([p[name] for p in parts]) for name in source.variables})
 
 

@@ -6,7 +6,7 @@ The rows stand in variables.csv, one a line: a new predictor is a new line. The 
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Literal, get_args
@@ -167,15 +167,6 @@ def stored_only(names: Iterable[str]) -> tuple[str, ...]:
         UnknownName: one of them is not in the table.
     """
     return tuple(name for name in names if variable(name).stored)
-
-
-def of_kinds(names: Iterable[str], kinds: Collection[Kind]) -> tuple[str, ...]:
-    """Keep the variables of some kinds.
-
-    Raises:
-        UnknownName: one of them is not in the table.
-    """
-    return tuple(name for name in names if variable(name).kind in kinds)
 
 
 def check_range(

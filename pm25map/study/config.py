@@ -2,13 +2,11 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pm25map.base.errors import BadConfig
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.yaml_file import read_yaml
 from pm25map.model.card import Geolocation, NetworkShape
 from pm25map.model.config import TrainConfig
 from pm25map.study.splits import SPLITS
@@ -153,15 +151,4 @@ def read_study(path: Path) -> StudyConfig:
     Raises:
         BadConfig: it is absent, is not YAML, or has an unknown key or a value out of range.
     """
-    try:
-        raw: Any = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return StudyConfig.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadConfig(f"{path}: {where}: {first['msg']}") from error
+    return read_yaml(path, StudyConfig)

@@ -135,8 +135,7 @@ def _windows(
     trained: Trained, material: FoldMaterial, targets: npt.NDArray[np.int64], window_days: int
 ) -> npt.NDArray[np.float32]:
     """Scale the windows (target, day, input) of targets."""
-    back = np.arange(1 - window_days, 1)
-    return trained.scaler.apply(material.samples.values[targets[:, :1], targets[:, 1:] + back])
+    return trained.scaler.apply(material.samples.windows(targets, window_days))
 
 
 def _run(

@@ -10,10 +10,9 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
 from pm25map.base.errors import BadStudy
 from pm25map.base.files import replacing
+from pm25map.base.yaml_file import load_yaml
 from pm25map.study import figures, phrases, tables
 from pm25map.study.config import read_study
 from pm25map.study.reading import read_results
@@ -82,12 +81,13 @@ def write_report(folder: Path, page: Path) -> list[Path]:
 
     Raises:
         BadStudy: the folder is not whole, or the template is absent or asks for what there is not.
+        BadConfig: the protocol cannot be read.
         BadOutput: a file cannot be written.
     """
     template = page.with_name(f"{page.name}.in")
     words = _text(template, "the words of the page")
     protocol = page.with_suffix(".yaml")
-    configuration = yaml.safe_load(_text(protocol, "the protocol")) if protocol.is_file() else {}
+    configuration = load_yaml(protocol) if protocol.is_file() else {}
     if configuration and (folder / PROTOCOL).is_file():
         claimed = json.loads(_text(folder / PROTOCOL, "what the folder is for"))["protocol"]
         if claimed != read_study(protocol).identity():

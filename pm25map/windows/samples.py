@@ -73,6 +73,12 @@ class StationSamples:
             fit &= run >= window_days
         return np.argwhere(fit)
 
+    def windows(self, targets: npt.NDArray[np.int64], window_days: int) -> npt.NDArray[np.float32]:
+        """Give the windows of targets as `targets` lists them: float32 (target, day, feature), not scaled."""
+        back = np.arange(1 - window_days, 1)
+        found: npt.NDArray[np.float32] = self.values[targets[:, :1], targets[:, 1:] + back]
+        return found
+
 
 def gather_samples(
     monitors: Monitors,

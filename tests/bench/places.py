@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from pm25map.places.encoder import encoder
-from pm25map.places.geoclip import BATCH
+from pm25map.places.network import BATCH
 
 CELLS = 8_100_000
 """Land cells of conus-1km."""

@@ -1,14 +1,13 @@
 """ONNX Runtime: on the CPU with either graph of a network, and on a CUDA device with its buffers bound once."""
 
-import importlib
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from pm25map.base.errors import BadModel, DeviceUnavailable
-from pm25map.base.onnx import import_onnxruntime
+from pm25map.base.onnx import CPU, import_onnxruntime, open_network
 from pm25map.model.card import Model, ModelCard
 from pm25map.model.engines.devices import count_cuda_devices, free_memory
 from pm25map.model.engines.session import BatchedSession, EngineName, FloatArray
@@ -71,8 +70,7 @@ class BoundSession(BatchedSession):
 def open_onnx(model: Model, engine: EngineName, threads: int) -> BatchedSession:
     """Open a model on the CPU: "onnxruntime" runs model.onnx, "onnxruntime-unrolled" its unrolled graph."""
     path = model.network if engine == "onnxruntime" else model.graph("unrolled")
-    providers = ["CPUExecutionProvider"]
-    return OnnxSession(model.card, engine, _open(model, path, threads, providers))
+    return OnnxSession(model.card, engine, _open(model, path, threads))
 
 
 def open_twin(model: Model, threads: int = 1) -> TwinSession:
@@ -81,7 +79,7 @@ def open_twin(model: Model, threads: int = 1) -> TwinSession:
     Raises:
         BadModel: it takes no place, or its file is damaged.
     """
-    return TwinSession(model.card, _open(model, twin_of(model.network), threads, ["CPUExecutionProvider"]))
+    return TwinSession(model.card, _open(model, twin_of(model.network), threads))
 
 
 def open_cuda(model: Model, threads: int, device_id: int = 0) -> BatchedSession:
@@ -131,33 +129,15 @@ def cells_that_fit(free_bytes: int, card: ModelCard) -> int:
     return min(LARGEST_BATCH, 1 << (int(fit).bit_length() - 1))
 
 
-def _open(model: Model, network: Path | bytes, threads: int, providers: list[Any]) -> Any:
+def _open(model: Model, network: Path | bytes, threads: int, providers: Sequence[Any] = CPU) -> Any:
     """Open a network's file, and compare the card inside of it."""
-    runtime = import_onnxruntime()
     path = network if isinstance(network, Path) else model.network
-    source = network if isinstance(network, bytes) else str(network)
-    try:
-        inference = runtime.InferenceSession(source, _options(runtime, threads), providers=providers)
-    except _damage() as error:
-        reason = str(error).splitlines()[0][:160]
-        raise BadModel(f"{path} is no readable network: {reason}. Export or fetch the model again") from error
+
+    def refuse(reason: str) -> BadModel:
+        return BadModel(f"{path} is no readable network: {reason}. Export or fetch the model again")
+
+    inference = open_network(network, threads, refuse, providers=providers)
     identity = inference.get_modelmeta().custom_metadata_map.get("card", "")
     if identity != model.card.identity():
         raise BadModel(f"{path} carries another card than {model.card.name}: export the model again")
     return inference
-
-
-def _options(runtime: ModuleType, threads: int) -> Any:
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # Idle threads that spin take the cores of the sessions beside this one.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _damage() -> tuple[type[Exception], ...]:
-    errors = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    names = ("InvalidProtobuf", "InvalidGraph", "Fail", "NoSuchFile", "InvalidArgument")
-    return tuple(getattr(errors, name) for name in names)

@@ -22,6 +22,15 @@ BLOCK_DEG = 10.0
 
 _RESAMPLES = 1000
 
+_PERCEPTRON: dict[str, Any] = {
+    "hidden_layer_sizes": (64,),
+    "alpha": 1e-2,
+    "batch_size": 256,
+    "learning_rate_init": 3e-3,
+    "max_iter": 25,
+}
+"""Of the head "mlp", for classes and for numbers."""
+
 
 @dataclass(frozen=True)
 class ProbeScore:
@@ -88,14 +97,7 @@ def _fit(
         model: Any = (
             LogisticRegression(C=1.0, max_iter=150)
             if head == "linear"
-            else MLPClassifier(
-                hidden_layer_sizes=(64,),
-                alpha=1e-2,
-                batch_size=256,
-                learning_rate_init=3e-3,
-                max_iter=25,
-                random_state=seed,
-            )
+            else MLPClassifier(**_PERCEPTRON, random_state=seed)
         )
         return model.fit(x, y).predict  # type: ignore[no-any-return]
     low, high = float(y.min()), float(y.max())
@@ -103,14 +105,7 @@ def _fit(
     model = (
         RidgeCV(alphas=np.logspace(-1, 4, 11))
         if head == "linear"
-        else MLPRegressor(
-            hidden_layer_sizes=(64,),
-            alpha=1e-2,
-            batch_size=256,
-            learning_rate_init=3e-3,
-            max_iter=25,
-            random_state=seed,
-        )
+        else MLPRegressor(**_PERCEPTRON, random_state=seed)
     )
     model.fit(x, (y - middle) / spread)
     return lambda rows: np.clip(model.predict(rows) * spread + middle, low, high)

@@ -11,7 +11,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pm25map.base.errors import BadConfig, BadFetch, UnknownName
+from pm25map.base.days import day_of_year
+from pm25map.base.errors import BadConfig, BadDate, BadFetch, UnknownName
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -196,8 +197,17 @@ def gmted_tiles(box: Box) -> list[Corner]:
 
 
 def first_day(match: re.Match[str]) -> dt.date:
-    """Give the first day of the file whose name matched: its groups year, and yearday or month and day."""
+    """Give the first day of the file whose name matched: its groups year, and yearday or month and day.
+
+    Raises:
+        BadFetch: there is no such day.
+    """
     groups = match.groupdict()
-    if "yearday" in groups:
-        return dt.date(int(groups["year"]), 1, 1) + dt.timedelta(days=int(groups["yearday"]) - 1)
-    return dt.date(int(groups["year"]), int(groups.get("month", 1)), int(groups.get("day", 1)))
+    try:
+        if "yearday" in groups:
+            return day_of_year(int(groups["year"]), int(groups["yearday"]))
+        return dt.date(int(groups["year"]), int(groups.get("month", 1)), int(groups.get("day", 1)))
+    except (BadDate, ValueError) as error:
+        raise BadFetch(
+            f"the provider has {match.string}, which names no day ({error}): tell the provider"
+        ) from error

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadInstall, BadModel, ParityFailed, UnknownName
-from pm25map.base.onnx import import_onnxruntime
+from pm25map.base.onnx import open_network
 
 Algorithm = Literal["boosting", "forest"]
 """HistGradientBoostingRegressor or RandomForestRegressor of scikit-learn; both take missing values."""
@@ -154,19 +154,16 @@ class Trees:
             BadModel: it is none, or none of `to_onnx`.
             BadInstall: ONNX Runtime is not installed.
         """
-        runtime = import_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = threads
-        errors = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-        known = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument)
+
+        def refuse(_: object) -> BadModel:
+            return BadModel(f"{where} holds no trees of pm25map: run pm25map data impute train again")
+
+        self._session = open_network(content, threads, refuse, spinning=True)
         try:
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             (told,) = self._session.get_inputs()
             self.width = int(told.shape[1])
-        except (*known, errors.NotImplemented, ValueError, TypeError, IndexError) as error:
-            raise BadModel(
-                f"{where} holds no trees of pm25map: run pm25map data impute train again"
-            ) from error
+        except (ValueError, TypeError, IndexError) as error:
+            raise refuse(error) from error
 
     def __call__(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Estimate: (row, input), NaN where missing, to (row,)."""

@@ -47,7 +47,7 @@ def open_source(name: str, folder: Path, *, partial: bool = False) -> DailySourc
     Args:
         name: of the source.
         folder: of its files.
-        partial: a day may lack some of the tiles that a grid needs; for sources that come in daily tiles.
+        partial: a day may lack some of the tiles that a grid needs; only for sources that come in daily tiles.
 
     Raises:
         UnknownName: there is no such source.
@@ -62,5 +62,5 @@ def open_source(name: str, folder: Path, *, partial: bool = False) -> DailySourc
         raise BadInstall(
             f"source {name} needs the package {error.name}. Run: pip install 'pm25map[data]'"
         ) from error
-    options = {"partial": True} if partial and CATALOGUE[name].in_daily_tiles else {}
+    options = {"partial": True} if partial else {}
     return cast(DailySource | LayerSource, make(folder, **options))

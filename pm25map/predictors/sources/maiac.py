@@ -126,5 +126,5 @@ def read_best(granule: Granule) -> dict[str, npt.NDArray[np.float32]]:
         number = counts.sum(axis=0, dtype=np.float32)
         total = np.where(counts, band.stored, 0).sum(axis=0, dtype=np.float32)
         with np.errstate(invalid="ignore"):
-            means[name] = total / number * np.float32(band.attributes["scale_factor"])
+            means[name] = total / number * band.scale()
     return means

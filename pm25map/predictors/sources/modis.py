@@ -19,7 +19,8 @@ from pyhdf.SD import SD, SDC
 from pyproj import Transformer
 from rasterio.transform import Affine
 
-from pm25map.base.errors import BadPredictors
+from pm25map.base.days import day_of_year
+from pm25map.base.errors import BadDate, BadPredictors
 from pm25map.grid import Grid
 from pm25map.grid.build import MODIS_1KM_M, MODIS_SINUSOIDAL
 from pm25map.grid.grid import LONLAT
@@ -59,23 +60,42 @@ class Band:
     Attributes:
         stored: numbers, 2-d (y, x) or 3-d (orbit, y, x).
         attributes: such as scale_factor, _FillValue and valid_range.
+        where: dataset and file, for errors.
     """
 
     stored: npt.NDArray[Any]
     attributes: Mapping[str, Any]
+    where: str
+
+    def scale(self) -> np.float32:
+        """Give the scale factor that the provider states.
+
+        Raises:
+            BadPredictors: the granule states none.
+        """
+        return np.float32(self._stated("scale_factor"))
 
     def valid(self) -> npt.NDArray[np.bool_]:
-        """Mark what is neither the fill value nor outside of the range that the provider states."""
-        low, high = self.attributes["valid_range"]
+        """Mark what is neither the fill value nor outside of the range that the provider states.
+
+        Raises:
+            BadPredictors: the granule states none.
+        """
+        low, high = self._stated("valid_range")
         inside = (self.stored >= low) & (self.stored <= high)
-        return np.asarray(inside & (self.stored != self.attributes["_FillValue"]), dtype=np.bool_)
+        return np.asarray(inside & (self.stored != self._stated("_FillValue")), dtype=np.bool_)
+
+    def _stated(self, key: str) -> Any:
+        if key not in self.attributes:
+            raise BadPredictors(f"{self.where} says no {key}: get the granule again")
+        return self.attributes[key]
 
 
 def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:
     """Find the granules of a product: of two productions of one, the later.
 
     Raises:
-        BadPredictors: there is no folder, or a granule is of another collection.
+        BadPredictors: there is no folder, or a granule is of another collection or of a day that its year lacks.
     """
     found = {}
     for path, match in find_files(folder, product + _GRANULE).items():
@@ -84,7 +104,10 @@ def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:
                 f"{path} is of collection {match['collection']}, and {product} must be of 0{COLLECTION}: its bits and "
                 f"scales differ. Get that one"
             )
-        day = dt.date(int(match["year"]), 1, 1) + dt.timedelta(days=int(match["yearday"]) - 1)
+        try:
+            day = day_of_year(int(match["year"]), int(match["yearday"]))
+        except BadDate as error:
+            raise BadPredictors(f"{path} names no day ({error}): get the granule again") from error
         tile = int(match["h"]), int(match["v"])
         found[day, tile] = Granule(day, tile, product, path)
     return found
@@ -126,7 +149,7 @@ def read_granule(granule: Granule, names: tuple[str, ...]) -> dict[str, Band]:
             raise BadPredictors(
                 f"{path} holds no {absent[0]}: it is no whole {granule.product} granule. Get it again"
             )
-        return {name: _band(path, held.select(name), name) for name in names}
+        return {name: _band(held.select(name), f"{name} of {path}") for name in names}
     except (HDF4Error, ValueError) as error:
         raise BadPredictors(_damaged(path, error)) from error
     finally:
@@ -151,12 +174,8 @@ def mosaic(parts: Mapping[Tile, npt.NDArray[np.float32]]) -> tuple[npt.NDArray[n
     return joined, Affine(pixel, 0, WEST_M + west * TILE_M, 0, -pixel, NORTH_M - north * TILE_M)
 
 
-def _band(path: Path, dataset: Any, name: str) -> Band:
-    attributes = dataset.attributes()
-    lacking = [key for key in ("_FillValue", "valid_range") if key not in attributes]
-    if lacking:
-        raise BadPredictors(f"{name} of {path} says no {' and no '.join(lacking)}: get the granule again")
-    return Band(np.asarray(dataset.get()), attributes)
+def _band(dataset: Any, where: str) -> Band:
+    return Band(np.asarray(dataset.get()), dataset.attributes(), where)
 
 
 def _check_identity(granule: Granule, attributes: Mapping[str, Any]) -> None:

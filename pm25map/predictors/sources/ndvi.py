@@ -141,7 +141,7 @@ def read_index(granule: Granule) -> npt.NDArray[np.float32]:
         bands = read_granule(granule, (VI, RELIABILITY))
         usable = np.isin(bands[RELIABILITY].stored, USABLE) & bands[VI].valid()
         # The product's scale_factor is 10000 and divides, unlike that of other MODIS products.
-        values = bands[VI].stored / np.float32(bands[VI].attributes["scale_factor"])
+        values = bands[VI].stored / bands[VI].scale()
         return np.where(usable, values, np.nan).astype(np.float32)
     bands = read_granule(granule, (RED, NEAR_INFRARED, f"{QUALITY}1", f"{QUALITY}2"))
     red, infrared = bands[RED], bands[NEAR_INFRARED]
