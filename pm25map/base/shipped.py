@@ -7,6 +7,9 @@ from pm25map.base.errors import UnknownName
 
 Kind = Literal["grids", "models"]
 
+DEFAULT_MODEL = "conus-ensemble"
+"""The model that commands use where none is named; docs/model.md says why this one."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

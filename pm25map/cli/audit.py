@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import model_option, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.study.audit.material import AuditWorld
@@ -22,9 +22,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--predictors", type=PATH, help="Store with the static layers of those days (pm25map data ingest)."
 )
-@click.option(
-    "--model", "model_name", default="conus-open", show_default=True, help="Whose features to audit."
-)
+@model_option("Whose features to audit.")
 @click.option(
     "--year",
     type=click.IntRange(min=1998),

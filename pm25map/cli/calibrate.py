@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.options import DAY, model_option, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.model.intervals import IntervalCard
@@ -17,7 +17,7 @@ PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
+@model_option()
 @click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them.")
 @click.option(
     "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
@@ -55,7 +55,7 @@ def command(
     index of Meyer and Pebesma (2021) to the training stations.
 
     \b
-    Try: pm25map calibrate --model conus-open --monitors aqs --predictors static.zarr --cache conus-open
+    Try: pm25map calibrate --monitors aqs --predictors static.zarr --cache runs/a
     """  # noqa: D301 - click reads \b
     from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.options import DAY, model_option, progress_bar
 from pm25map.cli.study import report, run_study
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ PATH = click.Path(path_type=Path)
 
 
 @click.group(invoke_without_command=True)
-@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
+@model_option()
 @click.option(
     "--holdout",
     type=click.Choice(["stations"]),
@@ -82,7 +82,7 @@ def command(
     done, so the same command goes on after a stop. Then: pm25map evaluate report.
 
     \b
-    Try: pm25map evaluate --model conus-open --holdout stations --monitors aqs --predictors static.zarr
+    Try: pm25map evaluate --holdout stations --monitors aqs --predictors static.zarr
          pm25map evaluate --config docs/study.yaml --monitors aqs --predictors static.zarr --out study
     """  # noqa: D301 - click reads \b
     if ctx.invoked_subcommand is not None:

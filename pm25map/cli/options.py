@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pm25map.base.shipped import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from pm25map.base.storage import Location
     from pm25map.raster.inputs import Inputs
@@ -55,6 +57,12 @@ class EngineType(click.ParamType):  # type: ignore[type-arg]  # as above
 DAY = DayType()
 LOCATION = LocationType()
 
+
+def model_option(words: str = "Model: name or folder.") -> Decorator:
+    """Make the option that names a model, with what it is for."""
+    return click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True, help=words)
+
+
 engine_option = click.option(
     "--engine",
     type=EngineType(),
@@ -75,9 +83,7 @@ workers_option = click.option(
 )
 
 _MAP_OPTIONS: tuple[Decorator, ...] = (
-    click.option(
-        "--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder."
-    ),
+    model_option(),
     click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's."),
     click.option(
         "--predictors",

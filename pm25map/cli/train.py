@@ -48,7 +48,7 @@ def command(
     stopped by a part of the stations that it does not learn from; export joins them into one model.
 
     \b
-    Try: pm25map train --config models/conus-open.yaml --monitors aqs --predictors static.zarr --out runs/a
+    Try: pm25map train --config models/conus-ensemble.yaml --monitors aqs --predictors static.zarr --out runs/a
     """  # noqa: D301 - click reads \b
     import torch
 

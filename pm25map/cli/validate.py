@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.options import DAY, model_option, progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ PATH = click.Path(path_type=Path)
     type=PATH,
     help="Monitors that feed the estimates. Default: those of --monitors, each left out of its own.",
 )
-@click.option("--model", "model_name", default="conus-open", show_default=True, help="Model: name or folder.")
+@model_option()
 @click.option(
     "--predictors",
     type=PATH,

@@ -10,6 +10,7 @@ from typing import Literal
 from pm25map.base.cores import usable_cores
 from pm25map.base.errors import Pm25mapError
 from pm25map.base.onnx import import_onnxruntime
+from pm25map.base.shipped import DEFAULT_MODEL
 from pm25map.grid import grid_names, load_grid
 from pm25map.model.card import load_model
 from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, why_not
@@ -91,9 +92,9 @@ def _grid() -> tuple[State, str]:
 
 
 def _model() -> tuple[State, str]:
-    model = load_model("conus-open")
+    model = load_model(DEFAULT_MODEL)
     session = open_session(model)
-    return "ok", f"conus-open {model.card.version}, opens on {session.provider}"
+    return "ok", f"{DEFAULT_MODEL} {model.card.version}, opens on {session.provider}"
 
 
 def _places() -> tuple[State, str]:

@@ -81,11 +81,12 @@ def _thinned(samples: StationSamples, judged: np.ndarray) -> StationSamples:
 )
 @click.option("--predictors", type=click.Path(path_type=Path), required=True, help="Store of static layers.")
 @click.option("--cache", type=click.Path(path_type=Path), required=True, help="Folder for stations' samples.")
+@click.option("--model", "model_name", default="conus-open", show_default=True, help="A model with a place.")
 @click.option("--day", default="2020-09-12", show_default=True, help="Day of the sample to map.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="PNG to write; JSON beside it.")
-def main(monitors: Path, predictors: Path, cache: Path, day: str, out: Path) -> None:
-    """Turn the dial of the default model and draw what it costs."""
-    inputs = open_inputs("conus-open")
+def main(monitors: Path, predictors: Path, cache: Path, model_name: str, day: str, out: Path) -> None:
+    """Turn the dial of a model and draw what it costs."""
+    inputs = open_inputs(model_name)
     card = inputs.model.card
     table, static = read_monitors(monitors), open_predictors(predictors)
     lat, lon = (table.sites[name].to_numpy() for name in ("latitude", "longitude"))
