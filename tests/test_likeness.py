@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from click.testing import CliRunner
 
 from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid import Grid
+from pm25map.grid.topojson import outlines_of_topology
 from pm25map.places.encoder import encoder
 from pm25map.places.likeness import PLACES, as_colours, likeness, read_place, world_grid
+from pm25map.places.probes.targets import land_places, read_countries
 from pm25map.view.likeness import draw_likeness, look_at, write_likeness
 
 
@@ -84,3 +87,43 @@ def test_the_command_wants_one_area() -> None:
     result = CliRunner().invoke(cli, ["places", "similarity", "--out", "x"])
     assert result.exit_code == 2
     assert "either --grid, or --rasters" in result.output
+
+
+def topology_of(*countries: list[list[list[float]]]) -> dict:
+    """One polygon a country, its rings as longitude and latitude."""
+    arcs, geometries = [], []
+    for rings in countries:
+        geometries.append(
+            {
+                "type": "Polygon",
+                "arcs": [[len(arcs) + i] for i in range(len(rings))],
+                "properties": {"name": str(len(geometries))},
+            }
+        )
+        arcs += [[ring[0], *np.diff(ring, axis=0).tolist()] for ring in rings]
+    transform = {"scale": [1, 1], "translate": [0, 0]}
+    return {"transform": transform, "arcs": arcs, "objects": {"countries": {"geometries": geometries}}}
+
+
+def test_land_that_crosses_180_degrees_or_holds_a_pole_is_where_it_is() -> None:
+    across = [[170, 60], [-170, 60], [-170, 70], [170, 70], [170, 60]]
+    hole = [[175, 64], [-175, 64], [-175, 66], [175, 66], [175, 64]]
+    around = [[-180, -70], [-90, -70], [0, -70], [90, -70], [180, -70], [-180, -70]]
+    pole = [[-180, -90], [90, -90], [0, -90], [-90, -90], [-180, -90]]
+    found = outlines_of_topology(topology_of([across, hole], [pole, around]), "countries")
+    crossing, south = found["0"], found["1"]
+    assert crossing.area == pytest.approx(20 * 10 - 10 * 2)
+    assert crossing.bounds == (-180, 60, 180, 70)
+    assert not crossing.intersects(shapely.box(-160, -90, 160, 90))
+    assert not crossing.contains(shapely.Point(179, 65))
+    assert south.area == pytest.approx(360 * 20)
+
+
+def test_the_land_of_all_countries_holds_siberia_and_antarctica_and_no_ocean(shared_data: Path) -> None:
+    land = shapely.union_all(list(read_countries(shared_data / "global").values()))
+    for lat, lon in ((67.0, 160.0), (66.5, -177.0), (-85.0, 60.0), (52.0, 10.0)):
+        assert land.contains(shapely.Point(lon, lat))
+    for lat, lon in ((67.0, 0.0), (66.0, -30.0), (74.0, -150.0), (-55.0, 0.0)):
+        assert not land.contains(shapely.Point(lon, lat))
+    lat, _, _ = land_places(shared_data / "global", 2000, 0)
+    assert lat.min() > -60

@@ -123,7 +123,7 @@ def test_a_run_becomes_an_encoder_with_its_card(tmp_path: Path, world: Path) -> 
     assert [row["raster"] for row in made.card.provenance] == ["land.tif", "lat.tif", "east.tif", "north.tif"]
     from pm25map.places.pretrain.export import finished
 
-    siren, _ = finished(tmp_path / "run")
+    siren, _, _ = finished(tmp_path / "run")
     exact = siren.encode_exactly([40.0, 90.0], [-100.0, 0.0])
     np.testing.assert_allclose(made.encode([40.0, 90.0], [-100.0, 0.0]), exact, atol=1e-4)
 

@@ -10,7 +10,7 @@ import rasterio
 from click.testing import CliRunner
 from rasterio.transform import from_bounds
 
-from pm25map.base.errors import BadRaster, BadTarget, UnknownName
+from pm25map.base.errors import BadOutput, BadRaster, BadTarget, UnknownName
 from pm25map.cli.main import cli
 from pm25map.places.encoder import encoder
 from pm25map.places.probes import score, targets
@@ -160,3 +160,33 @@ def test_countries_of_natural_earth_are_found_where_they_are(shared_data: Path) 
     inland = (np.abs(lat - 40) < 3) & (np.abs(lon + 100) < 8)
     assert inland.sum() > 3
     assert len(np.unique(country[inland])) == 1
+
+
+def test_maps_of_errors_are_drawn_for_numbers_with_a_panel_for_each_encoder(tmp_path: Path) -> None:
+    rows = 300 * np.cos(np.deg2rad(np.arange(89.5, -90, -1)))
+    write_world(tmp_path, np.repeat(rows[:, None], 360, axis=1))
+    words = ["places", "probe", "--rasters", str(tmp_path), "--encoder", "latlon", "--encoder", "sincos"]
+    words += ["--target", "country", "--head", "linear", "--places", "100", "--folds", "2"]
+    maps = tmp_path / "maps"
+    result = CliRunner().invoke(cli, [*words, "--maps", str(maps)])
+    assert isinstance(result.exception, BadTarget)
+    assert "classes have no difference" in str(result.exception)
+    words += ["--target", "temperature", "--maps", str(maps)]
+    assert CliRunner().invoke(cli, words, catch_exceptions=False).exit_code == 0
+    names = {path.name for path in maps.iterdir()}
+    assert names == {f"errors-temperature-{split}-linear.png" for split in ("random", "blocks")}
+    assert all(path.stat().st_size > 10_000 for path in maps.iterdir())
+    assert isinstance(CliRunner().invoke(cli, words).exception, BadOutput)
+
+
+def test_what_a_map_of_errors_is_given_is_told_minus_true() -> None:
+    asked = [Target("z", "number", np.sin(np.deg2rad(LAT)), ALL)]
+    vectors = {"harmonics-1": encoder("harmonics-1").encode(LAT, LON)}
+    told = []
+    for one in score.probe(
+        vectors, {"harmonics-1": ()}, asked, LAT, LON, heads=("linear",), folds=2,
+        on_told=lambda found, target, values: told.append((found.split, target.name, values)),
+    ):  # fmt: skip
+        assert told[-1][0] == one.split
+    assert [name for _, name, _ in told] == ["z", "z"]
+    np.testing.assert_allclose(told[0][2], asked[0].values, atol=0.02)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pm25map.cli.locating import locate, patch
 from pm25map.cli.options import progress_bar
 
 if TYPE_CHECKING:
@@ -89,10 +90,15 @@ def _tell(found: "Validation") -> None:
 @click.option("--run", type=PATH, required=True, help="Folder of a run of pm25map places pretrain.")
 @click.option("--out", type=PATH, required=True, help="Folder of the encoder.")
 @click.option(
+    "--data",
+    type=PATH,
+    help="Folder that the run learned from; only for runs that do not say how far their channels spread.",
+)
+@click.option(
     "--grid", "grid_name", default="conus-10km", show_default=True, help="Of the wavelength profile."
 )
-def export(*, run: Path, out: Path, grid_name: str) -> None:
-    """Write the location encoder of a run: ONNX network, weights (safetensors) and card.
+def export(*, run: Path, out: Path, data: Path | None, grid_name: str) -> None:
+    """Write the location encoder of a run, and its tower for patches: ONNX networks, weights (safetensors), card.
 
     \b
     Try: pm25map places export --run runs/places --out models/places-mine
@@ -101,8 +107,8 @@ def export(*, run: Path, out: Path, grid_name: str) -> None:
     from pm25map.places.pretrain.export import finished
     from pm25map.places.write import write_encoder
 
-    siren, about = finished(run)
-    card = write_encoder(siren, about, out, load_grid(grid_name))
+    siren, about, patch = finished(run, data)
+    card = write_encoder(siren, about, out, load_grid(grid_name), patch)
     _say_card(out, card)
 
 
@@ -136,6 +142,9 @@ def _say_card(out: Path, card: "EncoderCard") -> None:
     below = sum(card.profile.share[: ends.index(100.0) + 1])
     click.echo(f"{out}: {card.name}, {card.dimension} numbers a place, {size:.1f} MB")
     click.echo(f"relative RMS to float64: {card.parity}")
+    if card.patch is not None:
+        size = (out / card.patch.file).stat().st_size / 1e6
+        click.echo(f"tower for patches: {size:.1f} MB, relative RMS to float64 {card.patch.parity}")
     click.echo(f"energy below 100 km over {card.profile.grid}: {100 * below:.3f} %")
 
 
@@ -158,6 +167,12 @@ def _say_card(out: Path, card: "EncoderCard") -> None:
 )
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of places, folds and heads.")
+@click.option(
+    "--maps",
+    type=PATH,
+    help="Folder for maps of the errors: a PNG for each number, head and way to leave out.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace maps.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def probe(
     *,
@@ -168,6 +183,8 @@ def probe(
     count: int,
     folds: int,
     seed: int,
+    maps: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Measure what simple heads tell of a place from encoders' vectors.
@@ -175,6 +192,8 @@ def probe(
     Classes are scored by the share told right, numbers by R2, both on places left out: at random, and in whole
     blocks of 10 degrees. In brackets the 95 % interval by bootstrap. A star: the encoder saw that target
     in training, so it is no transfer.
+
+    With --maps: told minus true at every place that was left out, over the world, a panel for each encoder.
 
     \b
     Try: pm25map places probe --rasters global --encoder latlon --encoder places-open --target country
@@ -185,20 +204,34 @@ def probe(
     from pm25map.places.encoder import encoder
     from pm25map.places.probes import score, targets
     from pm25map.places.probes.table import as_table
+    from pm25map.view.probe_errors import ErrorMaps
 
     made = {name: encoder(name) for name in names}
     lat, lon, country = targets.land_places(rasters, count, seed)
     asked = [targets.read_target(name, rasters, lat, lon, country) for name in wanted or targets.TARGETS]
+    drawn = ErrorMaps(maps, rasters, lat, lon, overwrite=overwrite) if maps is not None else None
+    if drawn is not None:
+        drawn.check(asked, heads or score.HEADS)
     vectors = {name: one.encode(lat, lon) for name, one in made.items()}
     seen = {name: tuple(getattr(getattr(one, "card", None), "seen", ())) for name, one in made.items()}
     found = []
     total = len(names) * len(asked) * len(heads or score.HEADS) * len(score.SPLITS)
     with progress_bar("heads", total) as progress:
         for one in score.probe(
-            vectors, seen, asked, lat, lon, heads=heads or score.HEADS, folds=folds, seed=seed
+            vectors,
+            seen,
+            asked,
+            lat,
+            lon,
+            heads=heads or score.HEADS,
+            folds=folds,
+            seed=seed,
+            on_told=drawn.add if drawn is not None else None,
         ):
             found.append(one)
             progress(len(found), total)
+    for path in drawn.write() if drawn is not None else ():
+        click.echo(path, err=True)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
         return
@@ -259,3 +292,7 @@ def similarity(
         for path in write_likeness(look, grid, places, out, overwrite=overwrite):
             click.echo(path)
     click.echo(picture)
+
+
+command.add_command(locate)
+command.add_command(patch)

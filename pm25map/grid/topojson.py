@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
-from shapely.geometry import MultiPolygon, Polygon, mapping, shape
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Polygon, box, mapping, shape
+from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.files import replacing, sha256_of_file
 
@@ -24,6 +27,8 @@ POSTAL = {pair[:2]: pair[3:] for pair in _FIPS_POSTAL.split()}
 """FIPS code to postal code (ANSI INCITS 38) of the 48 states and the District of Columbia."""
 
 Ring = list[list[float]]
+
+_WORLD = box(-180, -90, 180, 90)
 
 
 def states_of_topology(topology: dict[str, Any], decimals: int = 5) -> list[dict[str, Any]]:
@@ -41,12 +46,47 @@ def states_of_topology(topology: dict[str, Any], decimals: int = 5) -> list[dict
 
 
 def outlines_of_topology(topology: dict[str, Any], name: str) -> dict[str, MultiPolygon]:
-    """Give the outlines of one object of a topology, such as the countries of world-atlas, by their names."""
+    """Give the outlines of one object of a topology of the world, such as the countries of world-atlas, by their names.
+
+    They are cut where they cross 180 degrees. On the plane a ring that goes on from 180 E at 180 W would turn back
+    through all longitudes: Russia would cover a strip of the Atlantic, and Antarctica, whose coast goes around a
+    pole, next to nothing.
+    """
     arcs = _arcs(topology, 5)
-    shapes = [
-        s for s in topology["objects"][name]["geometries"] if s.get("type") in ("Polygon", "MultiPolygon")
-    ]
-    return {str(s["properties"]["name"]): _outline(s, arcs) for s in shapes}
+    out = {}
+    for one in topology["objects"][name]["geometries"]:
+        if one.get("type") not in ("Polygon", "MultiPolygon"):
+            continue
+        polygons = one["arcs"] if one["type"] == "MultiPolygon" else [one["arcs"]]
+        parts = [
+            part
+            for polygon in polygons
+            for part in shapely.get_parts(_cut_at_180([np.array(_ring(ring, arcs)) for ring in polygon]))
+            if isinstance(part, Polygon)
+        ]
+        out[str(one["properties"]["name"])] = MultiPolygon(parts)
+    return out
+
+
+def _cut_at_180(rings: list[npt.NDArray[np.float64]]) -> BaseGeometry:
+    """Make a polygon of rings of longitude and latitude; what lies beyond 180 degrees comes back on the other side."""
+    shape: BaseGeometry = Polygon()
+    for ring in rings:
+        if len(ring) < 4:
+            continue
+        lon, lat = np.unwrap(ring[:, 0], period=360), ring[:, 1]
+        if abs(lon[-1] - lon[0]) > 180:
+            # Once around a pole: what it holds reaches to there.
+            pole = np.copysign(90, lat.mean())
+            lon, lat = np.append(lon, lon[[-1, 0]]), np.append(lat, [pole, pole])
+        whole = shapely.make_valid(
+            Polygon(np.stack([lon, lat], axis=1)), method="structure", keep_collapsed=False
+        )
+        for turns in range(int((lon.min() + 180) // 360), int((lon.max() + 180) // 360) + 1):
+            here = translate(whole, -360 * turns)
+            # Rings within a ring are holes, wherever they are cut.
+            shape = shape.symmetric_difference(here.intersection(_WORLD))
+    return shape
 
 
 def _arcs(topology: dict[str, Any], decimals: int) -> list[Ring]:

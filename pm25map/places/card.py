@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pm25map.base.errors import BadModel
+from pm25map.places.pretrain.config import Patches, Rasters
 
 CARD = "card.json"
 
@@ -32,6 +33,49 @@ class WavelengthProfile(BaseModel):
     gradient_per_km: float
 
 
+class PatchTower(BaseModel):
+    """The other half of an encoder trained on pairs: the network that turns a patch into a vector.
+
+    Attributes:
+        file, sha256: the ONNX network: patch float32 (patch, channel, y, x), standardized, row 0 is north; vector
+            float32 (patch, dimension), to be compared by cosine with the vectors of places.
+        channels: names, in order.
+        mean, spread: of each channel over the land learned from; what has no value becomes the mean.
+        temperature: cosines divided by it are logits.
+        parity: relative RMS of the network to float64.
+        rasters, patches: how patches were made, one of the two (places.pretrain.config).
+        holdout_block_deg, holdout_fraction, seed: which blocks of the Earth were held out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str
+    channels: tuple[str, ...]
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+    temperature: float = Field(gt=0)
+    parity: float
+    rasters: Rasters | None = None
+    patches: Patches | None = None
+    holdout_block_deg: float = Field(gt=0)
+    holdout_fraction: float = Field(gt=0, lt=1)
+    seed: int
+
+    @model_validator(mode="after")
+    def _all_of_one_length(self) -> Self:
+        if not len(self.channels) == len(self.mean) == len(self.spread):
+            raise ValueError("channels, mean and spread are of different lengths")
+        if (self.rasters is None) == (self.patches is None):
+            raise ValueError("give either rasters or patches, one of the two")
+        return self
+
+    @property
+    def pixels(self) -> int:
+        """A side of a patch."""
+        return (self.rasters or self.patches).pixels  # type: ignore[union-attr]  # one of the two is there
+
+
 class EncoderCard(BaseModel):
     """What `pm25map places export` and `convert` write beside an encoder.
 
@@ -49,6 +93,7 @@ class EncoderCard(BaseModel):
         profile: how it varies over the ground.
         training: figures and settings of the run; absent for an encoder trained elsewhere.
         provenance: a line for each file it learned from.
+        patch: the network for patches, where there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +117,7 @@ class EncoderCard(BaseModel):
     profile: WavelengthProfile
     training: dict[str, float | int | str] = {}
     provenance: tuple[dict[str, str], ...] = ()
+    patch: PatchTower | None = None
 
 
 def is_encoder(folder: Path) -> bool:

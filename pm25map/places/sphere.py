@@ -1,12 +1,29 @@
 """Places drawn evenly over the sphere, and blocks of about one size that hold them."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 Degrees = npt.NDArray[np.float64]
 
+EARTH_KM = 6371.0
+"""Radius of the sphere."""
+
 KM_A_DEGREE = 111.195
-"""Of latitude, on a sphere of 6,371 km."""
+"""Of latitude, on this sphere."""
+
+
+def on_sphere(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Degrees:
+    """Give places as points on the sphere of radius 1: (..., 3)."""
+    north, east = np.deg2rad(np.asarray(lat, np.float64)), np.deg2rad(np.asarray(lon, np.float64))
+    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=-1)
+
+
+def distance_km(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
+    """Give the way along the sphere between two places, km."""
+    apart = float(np.linalg.norm(on_sphere(lat, lon) - on_sphere(other_lat, other_lon)))
+    return 2 * EARTH_KM * math.asin(min(apart / 2, 1.0))
 
 
 def even_places(

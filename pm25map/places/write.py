@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from safetensors.numpy import save
 
 from pm25map.base.errors import BadOutput, ParityFailed
 from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.grid import Grid
-from pm25map.places.card import CARD, EncoderCard, is_encoder
+from pm25map.places.card import CARD, EncoderCard, PatchTower, is_encoder
 from pm25map.places.profile import profile_of
 from pm25map.places.siren import Siren
 from pm25map.places.siren_export import build_network
 from pm25map.places.trained import Trained
+from pm25map.places.vision import Vision
 
 NETWORK, WEIGHTS = "encoder.onnx", "weights.safetensors"
 
@@ -38,7 +40,26 @@ class About:
     provenance: tuple[dict[str, str], ...] = ()
 
 
-def write_encoder(siren: Siren, about: About, folder: Path, grid: Grid) -> EncoderCard:
+@dataclass(frozen=True)
+class PatchNetwork:
+    """A network for patches, and what it must give.
+
+    Attributes:
+        network: ONNX.
+        card: all but its parity.
+        patches: float32 (patch, channel, y, x), standardized.
+        exact: their vectors in float64 (patch, d).
+    """
+
+    network: bytes
+    card: PatchTower
+    patches: npt.NDArray[np.float32]
+    exact: npt.NDArray[np.float64]
+
+
+def write_encoder(
+    siren: Siren, about: About, folder: Path, grid: Grid, patch: PatchNetwork | None = None
+) -> EncoderCard:
     """Write an encoder, compare its network with float64, and measure how it varies over a grid.
 
     Args:
@@ -46,9 +67,10 @@ def write_encoder(siren: Siren, about: About, folder: Path, grid: Grid) -> Encod
         about: for the card.
         folder: to write; an encoder that is there is replaced, anything else is not.
         grid: of the wavelength profile, in metres.
+        patch: the network for patches, where there is one.
 
     Raises:
-        ParityFailed: the network differs from the equations; nothing was written.
+        ParityFailed: a network differs from the equations; nothing was written.
         BadOutput: the folder cannot be written.
     """
     if folder.exists() and not (is_encoder(folder) or (folder.is_dir() and not any(folder.iterdir()))):
@@ -84,9 +106,24 @@ def write_encoder(siren: Siren, about: About, folder: Path, grid: Grid) -> Encod
             raise ParityFailed(
                 f"the network of {about.name} differs from float64 by {parity}, above {TOLERANCE}"
             )
-        card = card.model_copy(update={"parity": parity, "profile": profile_of(encoder, grid)})
-        (part / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+        found = {"parity": parity, "profile": profile_of(encoder, grid)}
+        card = card.model_copy(update=found | ({} if patch is None else {"patch": _write_patch(patch, part)}))
+        without = {"patch"} if card.patch is None else set()
+        (part / CARD).write_text(card.model_dump_json(indent=2, exclude=without) + "\n")
     return card
+
+
+def _write_patch(patch: PatchNetwork, folder: Path) -> PatchTower:
+    """Write the network for patches, and compare it with float64."""
+    (folder / patch.card.file).write_bytes(patch.network)
+    told = Vision(folder.name, patch.card, patch.network).see_standardized(patch.patches)
+    exact = patch.exact / np.linalg.norm(patch.exact, axis=1, keepdims=True)
+    parity = float(f"{np.sqrt(((told - exact) ** 2).mean() / (exact**2).mean()):.1e}")
+    if not parity <= TOLERANCE:
+        raise ParityFailed(
+            f"the network for patches differs from float64 by {parity}, above {TOLERANCE}. Nothing was written"
+        )
+    return patch.card.model_copy(update={"parity": parity})
 
 
 def measure_parity(siren: Siren, encoder: Trained) -> dict[str, float]:

@@ -140,9 +140,9 @@ def draw_map(
     outlines = _outlines(picture.crs, picture.bounds)
     if outlines:
         land = shapely.union_all(outlines)
-        axes.add_patch(PathPatch(_path(land), facecolor=_NO_ESTIMATE, edgecolor="none", zorder=1))
+        axes.add_patch(PathPatch(path_of(land), facecolor=_NO_ESTIMATE, edgecolor="none", zorder=1))
         if _holds(land, picture):
-            image.set_clip_path(_path(land), axes.transData)
+            image.set_clip_path(path_of(land), axes.transData)
         lines = [ring for outline in outlines for ring in _rings(outline)]
         # A pale rim keeps the lines in sight on the darkest smoke.
         axes.add_collection(LineCollection(lines, colors="white", linewidths=1.3, alpha=0.3, zorder=3))
@@ -187,7 +187,8 @@ def _rings(shape: "BaseGeometry") -> list[npt.NDArray[np.float64]]:
     return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygons)]
 
 
-def _path(shape: "BaseGeometry") -> MplPath:
+def path_of(shape: "BaseGeometry") -> MplPath:
+    """Give an outline with its holes as a path to fill."""
     rings = _rings(shape)
     codes = [[MplPath.MOVETO] + [MplPath.LINETO] * (len(ring) - 2) + [MplPath.CLOSEPOLY] for ring in rings]
     return MplPath(np.concatenate(rings), np.concatenate([np.array(c, np.uint8) for c in codes]))

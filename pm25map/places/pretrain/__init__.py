@@ -1,1 +1,1 @@
-"""Pretraining a location encoder from open layers: pairs of a place and a patch. Needs torch."""
+"""Pretraining a location encoder from open layers: pairs of a place and a patch. Its runs need torch."""

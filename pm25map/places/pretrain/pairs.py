@@ -15,6 +15,9 @@ from pm25map.places.sphere import KM_A_DEGREE, Blocks, even_places
 _MEASURED = 4096
 """Patches from which the mean and spread of a channel are taken."""
 
+_LEAST_COSINE = 0.05
+"""Of a latitude: beyond 87 degrees patches are narrower than they are tall."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -30,16 +33,31 @@ class Pairs:
     patch: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Standardization:
+    """Mean and spread of every channel over the land learned from (channel,); what has no value becomes the mean."""
+
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+
+    def of(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Give patches (place, channel, y, x) as a tower takes them: of mean 0 and spread 1, without NaN."""
+        mean, spread = (np.array(part, np.float32)[:, None, None] for part in (self.mean, self.spread))
+        return np.asarray(np.nan_to_num((raw - mean) / spread, nan=0.0), np.float32)
+
+
 class PairSource(Protocol):
     """Where pairs come from.
 
     Attributes:
         channels: names, in order.
         provenance: a line for each file or folder, for the card: name, sha256, source.
+        standardization: of the channels of its patches.
     """
 
     channels: tuple[str, ...]
     provenance: tuple[dict[str, str], ...]
+    standardization: Standardization
 
     def draw(self, rng: np.random.Generator, count: int, *, held_out: bool, shift_km: float = 0.0) -> Pairs:
         """Draw pairs from blocks that are held out, or from the others."""
@@ -49,14 +67,22 @@ class PairSource(Protocol):
 class RasterPairs:
     """Patches around places drawn evenly over land, cut from world rasters."""
 
-    def __init__(self, config: Rasters, folder: Path, blocks: Blocks, kept: npt.NDArray[np.bool_]) -> None:
-        """Read the rasters and measure the spread of their channels over land.
+    def __init__(
+        self,
+        config: Rasters,
+        folder: Path,
+        blocks: Blocks,
+        kept: npt.NDArray[np.bool_],
+        standardization: Standardization | None = None,
+    ) -> None:
+        """Read the rasters, and measure the spread of their channels over land.
 
         Args:
             config: which rasters.
             folder: that holds them.
             blocks: of the sphere.
             kept: bool (block,): held out.
+            standardization: where it is known already.
 
         Raises:
             BadRaster: a raster is absent or not of the whole world.
@@ -71,32 +97,28 @@ class RasterPairs:
             {"raster": name, "sha256": raster.sha256, "source": sources.get(name, "")}
             for name, raster in self._rasters.items()
         )
-        self._mean = np.zeros((len(self.channels), 1, 1), np.float32)
-        self._spread = np.ones_like(self._mean)
-        raw = self.draw(np.random.default_rng(0), _MEASURED, held_out=False).patch
-        mean = np.nanmean(raw, axis=(0, 2, 3), keepdims=True)[0]
-        spread = np.nanstd(raw, axis=(0, 2, 3), keepdims=True)[0]
-        self._mean = np.where(np.isfinite(mean), mean, 0).astype(np.float32)
-        self._spread = np.where(spread > 0, spread, 1).astype(np.float32)
-        self._ready = True
+        self.standardization = standardization or self._measured()
 
-    _ready = False
+    def _measured(self) -> Standardization:
+        lat, lon = self._places(np.random.default_rng(0), _MEASURED, held_out=False)
+        raw = self.cut(lat, lon)
+        mean, spread = np.nanmean(raw, axis=(0, 2, 3)), np.nanstd(raw, axis=(0, 2, 3))
+        mean, spread = np.where(np.isfinite(mean), mean, 0), np.where(spread > 0, spread, 1)
+        return Standardization(tuple(map(float, mean)), tuple(map(float, spread)))
 
     def draw(self, rng: np.random.Generator, count: int, *, held_out: bool, shift_km: float = 0.0) -> Pairs:
         """See PairSource.draw; `shift_km` moves patches from their places, north up."""
-        lat, lon = self._places(rng, count, held_out)
+        lat, lon = self._places(rng, count, held_out=held_out)
         shift = rng.uniform(-shift_km, shift_km, (2, count)) / KM_A_DEGREE
-        patch = self._cut(lat + shift[0], lon + shift[1] / np.maximum(np.cos(np.deg2rad(lat)), 0.05))
-        if self._ready:
-            patch = np.nan_to_num((patch - self._mean) / self._spread, nan=0.0)
-        return Pairs(lat, lon, patch)
+        patch = self.cut(lat + shift[0], lon + shift[1] / np.maximum(np.cos(np.deg2rad(lat)), _LEAST_COSINE))
+        return Pairs(lat, lon, self.standardization.of(patch))
 
     def is_land(self, lat: Degrees, lon: Degrees) -> npt.NDArray[np.bool_]:
         """Tell which places are land."""
         land = self._rasters[self._config.land.raster]
         return ~land.is_missing(land.at(lat, lon), self._config.land.not_land)
 
-    def _places(self, rng: np.random.Generator, count: int, held_out: bool) -> tuple[Degrees, Degrees]:
+    def _places(self, rng: np.random.Generator, count: int, *, held_out: bool) -> tuple[Degrees, Degrees]:
         land = self._config.land
         found: list[npt.NDArray[np.float64]] = []
         total = 0
@@ -113,13 +135,13 @@ class RasterPairs:
             f"{total} of {count} places wanted. Mend `land` or `holdout_fraction` in the configuration"
         )
 
-    def _cut(self, lat: Degrees, lon: Degrees) -> npt.NDArray[np.float32]:
-        """Cut patches around places: float32 (place, channel, y, x); NaN where there is no value."""
+    def cut(self, lat: Degrees, lon: Degrees) -> npt.NDArray[np.float32]:
+        """Cut patches around places: float32 (place, channel, y, x), as they are; NaN where there is no value."""
         side = self._config.pixels
-        step = self._config.step_km / KM_A_DEGREE
-        off = (np.arange(side) - (side - 1) / 2) * step
-        north = lat[:, None] - off
-        east = lon[:, None] + off / np.maximum(np.cos(np.deg2rad(lat)), 0.05)[:, None]
+        down, along = steps_deg(self._config, lat)
+        off = np.arange(side) - (side - 1) / 2
+        north = lat[:, None] - off * down
+        east = lon[:, None] + off * along[:, None]
         grid_lat = np.broadcast_to(north[:, :, None], (len(lat), side, side))
         grid_lon = np.broadcast_to(east[:, None, :], (len(lat), side, side))
         layers = []
@@ -127,6 +149,12 @@ class RasterPairs:
             raster = self._rasters[channel.raster]
             layers.extend(_layers(raster, channel, raster.at(grid_lat, grid_lon)))
         return np.stack(layers, axis=1)
+
+
+def steps_deg(config: Rasters, lat: Degrees) -> tuple[float, Degrees]:
+    """Give the sides of a pixel of patches in degrees: of latitude, and of longitude at each place."""
+    down = config.step_km / KM_A_DEGREE
+    return down, down / np.maximum(np.cos(np.deg2rad(lat)), _LEAST_COSINE)
 
 
 def _names(channel: Channel) -> list[str]:
@@ -177,7 +205,8 @@ class PatchPairs:
         learned = stack[self._at[False]]
         mean, spread = learned.mean(axis=(0, 2, 3)), learned.std(axis=(0, 2, 3))
         spread = np.where(spread > 0, spread, 1)
-        self._patch = ((stack - mean[:, None, None]) / spread[:, None, None]).astype(np.float32)
+        self.standardization = Standardization(tuple(map(float, mean)), tuple(map(float, spread)))
+        self._patch = self.standardization.of(stack)
 
     def draw(self, rng: np.random.Generator, count: int, *, held_out: bool, shift_km: float = 0.0) -> Pairs:
         """See PairSource.draw; at most as many pairs as there are patches, none twice."""

@@ -65,7 +65,7 @@ class Run:
         torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
         self.config, self.source, self.device = config, source, device
         self.path = folder / CHECKPOINT
-        self.identity = sha256_of_bytes(config.model_dump_json().encode(), repr(source.provenance).encode())
+        self.identity = identity_of(config, source)
         self.towers = Towers(config, len(source.channels)).to(device)
         self.optimizer = torch.optim.AdamW(
             self.towers.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -137,6 +137,7 @@ class Run:
                     "config": self.config.model_dump_json(),
                     "channels": list(self.source.channels),
                     "provenance": list(self.source.provenance),
+                    "standardization": list(map(list, astuple(self.source.standardization))),
                     "towers": self.towers.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
                     "step": self.step,
@@ -156,6 +157,11 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.validations = [Validation(*values) for values in state["validations"]]
+
+
+def identity_of(config: PretrainConfig, source: PairSource) -> str:
+    """Give the SHA-256 of what decides a run: its configuration, and the data by their checksums."""
+    return sha256_of_bytes(config.model_dump_json().encode(), repr(source.provenance).encode())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -155,6 +155,7 @@ def probe(
     splits: tuple[Split, ...] = SPLITS,
     folds: int = 5,
     seed: int = 0,
+    on_told: Callable[[ProbeScore, Target, npt.NDArray[Any]], None] | None = None,
 ) -> Iterator[ProbeScore]:
     """Score every head on every target from every encoder, one after another.
 
@@ -166,6 +167,7 @@ def probe(
         heads, splits: which.
         folds: of a split.
         seed: of folds, heads and bootstrap.
+        on_told: called with each score, and with what was told of each known place when it was left out.
     """
     for split in splits:
         fold, unit = folds_of(split, lat, lon, folds, seed)
@@ -175,4 +177,9 @@ def probe(
                     told = predict_left_out(rows, target, fold, head, seed)
                     score = score_with_interval(target, told, unit, seed)
                     count = int(target.known.sum())
-                    yield ProbeScore(target.name, name, head, split, *score, count, target.name in seen[name])
+                    found = ProbeScore(
+                        target.name, name, head, split, *score, count, target.name in seen[name]
+                    )
+                    if on_told is not None:
+                        on_told(found, target, told)
+                    yield found

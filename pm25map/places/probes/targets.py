@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 COUNTRIES = "countries-50m.json"
 
+NO_COUNTRY = "Antarctica"
+"""In the file of countries, and told from all others by its latitude alone: probes do without."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -85,6 +88,11 @@ class Target:
     known: npt.NDArray[np.bool_]
 
 
+def units_of(name: str) -> str:
+    """Give the units of a number that is a target."""
+    return LAYERS[name].units if name in LAYERS else "log10 of 1 + photos per 1,000 km2"
+
+
 def read_countries(folder: Path) -> "dict[str, MultiPolygon]":
     """Read the outlines of the countries, by name.
 
@@ -105,12 +113,14 @@ def read_countries(folder: Path) -> "dict[str, MultiPolygon]":
 def land_places(folder: Path, count: int, seed: int) -> tuple[Degrees, Degrees, npt.NDArray[np.int64]]:
     """Draw places evenly over the land of all countries: lat, lon (degrees) and the number of each one's country.
 
+    Antarctica is left out.
+
     Raises:
         BadRaster: the outlines of the countries are absent or damaged.
     """
     import shapely  # noqa: PLC0415
 
-    outlines = list(read_countries(folder).values())
+    outlines = [outline for name, outline in read_countries(folder).items() if name != NO_COUNTRY]
     tree, rng = shapely.STRtree(outlines), np.random.default_rng(seed)
     found: list[npt.NDArray[np.float64]] = []
     while sum(part.shape[1] for part in found) < count:
