@@ -62,6 +62,8 @@ class StudyConfig(_Part):
         splits: which folds of which split are run, by name, in this order; the first fold of all splits first.
         variants: names of VARIANTS, in this order.
         seeds: of the networks; baselines draw nothing that matters and run with the first.
+        more_seeds: further seeds of some variants, by name, once all others are run: what a difference between
+            two of them owes to the weights that they began with.
         split_seed: of every split.
         network: widths; the variant decides the fusion.
         training: of the networks.
@@ -78,6 +80,7 @@ class StudyConfig(_Part):
     splits: dict[str, tuple[int, ...]] = Field(min_length=1)
     variants: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(min_length=1)
+    more_seeds: dict[str, tuple[int, ...]] = {}
     split_seed: int
     network: NetworkShape
     training: Training
@@ -90,6 +93,7 @@ class StudyConfig(_Part):
             ("split", self.splits, SPLITS),
             ("variant", self.variants, VARIANTS),
             ("split", [one.split for one in self.explained], SPLITS),
+            ("variant", self.more_seeds, self.variants),
             ("variant", [name for one in self.explained for name in one.variants], VARIANTS),
         ):
             odd = sorted(set(names) - set(known))
@@ -115,7 +119,7 @@ class StudyConfig(_Part):
 
     def identity(self) -> str:
         """Checksum of what decides a run; which runs there are may change from one start to the next."""
-        free = {"name", "description", "splits", "variants", "seeds", "explained", "satclip"}
+        free = {"name", "description", "splits", "variants", "seeds", "more_seeds", "explained", "satclip"}
         return sha256_of_bytes(self.model_dump_json(exclude=free).encode())
 
     def geolocation_of(self, network: NetworkVariant) -> Geolocation | None:

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,17 +52,23 @@ class Listeners:
 def plan_runs(config: StudyConfig) -> list[results.Run]:
     """List the runs of a protocol, in the order in which a stop leaves the most that can be compared.
 
-    The first folds of all splits come first, variant by variant. A variant that draws nothing of weight (a
-    baseline, or one that cannot be run) is run with the first seed.
+    The first folds of all splits come first, variant by variant; seeds that only some variants have come last. A
+    variant that draws nothing of weight (a baseline) is run with the first seed.
     """
+    once = {one: config.seeds if VARIANTS[one].network else config.seeds[:1] for one in config.variants}
+    return _runs(config, once) + _runs(config, config.more_seeds)
+
+
+def _runs(config: StudyConfig, seeds: Mapping[str, tuple[int, ...]]) -> list[results.Run]:
+    """List the runs of some variants, each with seeds of its own."""
     deepest = max(len(folds) for folds in config.splits.values())
     return [
         results.Run(split=split, fold=folds[rank], variant=variant, seed=seed)
         for rank in range(deepest)
-        for variant in config.variants
+        for variant, own in seeds.items()
         for split, folds in config.splits.items()
         if rank < len(folds)
-        for seed in (config.seeds if VARIANTS[variant].network else config.seeds[:1])
+        for seed in own
     ]
 
 
