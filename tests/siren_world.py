@@ -9,7 +9,8 @@ from pm25map.places.siren import Siren
 
 
 def write_a_siren(folder: Path, seed: int = 0) -> None:
-    from pm25map.places.write import About, write_encoder
+    from pm25map.places.card import About
+    from pm25map.places.write import write_encoder
 
     rng = np.random.default_rng(seed)
     siren = Siren(

@@ -133,3 +133,14 @@ def test_geoclip_without_its_backbone_says_what_to_fetch(tmp_path: Path, monkeyp
     save_file({"vision_model.embeddings.class_embedding": torch.zeros(4)}, tmp_path / "model.safetensors")
     with pytest.raises(BadModel, match="is of another layout"):
         geoclip_photo.GeoclipPhotos(tmp_path)
+
+
+def test_a_photo_too_large_to_be_one_is_refused(tmp_path: Path, monkeypatch) -> None:
+    from PIL import Image
+
+    from pm25map.places.geoclip_photo import read_photo
+
+    photo = write_photo(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(BadRaster, match="could be decompression bomb"):
+        read_photo(photo)

@@ -105,9 +105,21 @@ def no_photo(world: Path) -> list[object]:
     return ["locate", world / "a.jpg", "--model", "geoclip", "--rasters", world, "--backbone", world / "clip"]
 
 
+def a_file_in_the_way(world: Path) -> list[object]:
+    (world / "file").write_text("mine")
+    return ["similarity", "--rasters", world, "--encoder", "latlon", "--out", world / "file"]
+
+
+def a_file_in_the_way_of_maps(world: Path) -> list[object]:
+    rasters = ["--rasters", world, "--target", "photos", "--places", 50]
+    return ["probe", *rasters, "--encoder", "latlon", "--maps", world / "elevation_5arcmin.tif" / "maps"]
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
+        (a_file_in_the_way, "a file is in the way"),
+        (a_file_in_the_way_of_maps, "a file is in the way"),
         (no_crs, "has no CRS. Write it with one"),
         (two_bands, "has 2 bands, not the 12 of places-open"),
         (another_extent, "elevation_5arcmin.tif reaches from -180 to 180 E and from -60 to 90 N"),

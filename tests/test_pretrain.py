@@ -267,6 +267,11 @@ def _too_small(folder: Path) -> None:
     write_raster(folder / "images" / "patch_3.tif", np.zeros((3, 4, 4), np.float32))
 
 
+def _south_up(folder: Path) -> None:
+    path = folder / "images" / "patch_3.tif"
+    write_raster(path, np.zeros((3, 16, 16), np.float32), "EPSG:32633", (0, 160, 160, 0))
+
+
 def _gone(folder: Path) -> None:
     (folder / "images" / "patch_3.tif").unlink()
 
@@ -285,6 +290,7 @@ def _swapped(folder: Path) -> None:
         (_no_crs, BadRaster, "has no CRS"),
         (_two_bands, BadRaster, "has 2 bands, not 3"),
         (_too_small, BadRaster, "4 x 4 pixels"),
+        (_south_up, BadRaster, "is not north up"),
         (_gone, BadRaster, "cannot read the patch"),
         (_no_column, BadRaster, "columns lat, lon, fn"),
         (_swapped, BadGrid, "latitude and longitude may be swapped"),
@@ -296,3 +302,28 @@ def test_a_bad_patch_or_index_says_what_is_wrong(tmp_path: Path, change, error, 
     result = run_it(tmp_path, folder, "run", **{**PATCHES, "rasters": None})
     assert isinstance(result.exception, error)
     assert says in str(result.exception)
+
+
+def test_pixels_of_no_value_in_a_patch_become_the_mean_and_other_patches_are_another_run(
+    tmp_path: Path,
+) -> None:
+    from pm25map.places.pretrain.config import PretrainConfig
+    from pm25map.places.pretrain.pairs import open_pairs
+    from pm25map.places.pretrain.run import identity_of
+
+    config = PretrainConfig.model_validate(PATCHES)
+    folder = make_patches(tmp_path / "patches")
+    before = open_pairs(config, folder)
+    path = folder / "images" / "patch_3.tif"
+    with rasterio.open(path, "r+") as target:
+        values = target.read()
+        values[:, :4] = -9999
+        target.nodata = -9999
+        target.write(values)
+    after = open_pairs(config, folder)
+    assert identity_of(config, before) != identity_of(config, after)
+    drawn = [after.draw(np.random.default_rng(0), 40, held_out=held).patch for held in (False, True)]
+    whole = np.concatenate(drawn)
+    assert np.isfinite(whole).all()
+    np.testing.assert_allclose(after.standardization.mean, before.standardization.mean, rtol=0.05)
+    assert ((whole == 0).sum(axis=(1, 2, 3)) == 3 * 2 * 8).sum() == 1

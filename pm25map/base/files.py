@@ -63,6 +63,22 @@ def replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are absent.
+
+    Raises:
+        BadOutput: a file is in the way, or the place cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise BadOutput(
+            f"cannot make the folder {folder}: a file is in the way. Choose another name"
+        ) from error
+    except OSError as error:
+        raise as_bad_output(folder, error) from error
+
+
 def as_bad_output(path: Path, error: OSError) -> BadOutput:
     """Say in one line why a place cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

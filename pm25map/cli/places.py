@@ -7,6 +7,7 @@ import click
 
 from pm25map.cli.locating import locate, patch
 from pm25map.cli.options import progress_bar
+from pm25map.cli.place_card import card
 
 if TYPE_CHECKING:
     from pm25map.places.card import EncoderCard
@@ -55,6 +56,7 @@ def pretrain(
 
     from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
+    from pm25map.base.files import make_folder
     from pm25map.places.pretrain.config import read_config
     from pm25map.places.pretrain.pairs import open_pairs
     from pm25map.places.pretrain.run import Run
@@ -64,7 +66,7 @@ def pretrain(
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
     torch.set_num_threads(threads or usable_cores())
     source = open_pairs(config, data)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     end = time.monotonic() + 60 * (float("inf") if minutes is None else minutes)
     run = Run(config, source, out, device)
     with progress_bar("steps") as progress:
@@ -108,8 +110,7 @@ def export(*, run: Path, out: Path, data: Path | None, grid_name: str) -> None:
     from pm25map.places.write import write_encoder
 
     siren, about, patch = finished(run, data)
-    card = write_encoder(siren, about, out, load_grid(grid_name), patch)
-    _say_card(out, card)
+    _say_card(out, write_encoder(siren, about, out, load_grid(grid_name), patch))
 
 
 @command.command()
@@ -131,8 +132,7 @@ def convert(*, checkpoint: Path, out: Path, grid_name: str) -> None:
     from pm25map.places.write import write_encoder
 
     siren = read_satclip(checkpoint)
-    card = write_encoder(siren, about_satclip(siren, checkpoint), out, load_grid(grid_name))
-    _say_card(out, card)
+    _say_card(out, write_encoder(siren, about_satclip(siren, checkpoint), out, load_grid(grid_name)))
 
 
 def _say_card(out: Path, card: "EncoderCard") -> None:
@@ -202,6 +202,7 @@ def probe(
     from dataclasses import asdict
 
     from pm25map.places.encoder import encoder
+    from pm25map.places.known import about
     from pm25map.places.probes import score, targets
     from pm25map.places.probes.table import as_table
     from pm25map.view.probe_errors import ErrorMaps
@@ -213,7 +214,7 @@ def probe(
     if drawn is not None:
         drawn.check(asked, heads or score.HEADS)
     vectors = {name: one.encode(lat, lon) for name, one in made.items()}
-    seen = {name: tuple(getattr(getattr(one, "card", None), "seen", ())) for name, one in made.items()}
+    seen = {name: about(one).seen for name, one in made.items()}
     found = []
     total = len(names) * len(asked) * len(heads or score.HEADS) * len(score.SPLITS)
     with progress_bar("heads", total) as progress:
@@ -274,6 +275,7 @@ def similarity(
     \b
     Try: pm25map places similarity --grid conus-10km --to phoenix --to manhattan --out likeness
     """  # noqa: D301 - click reads \b
+    from pm25map.base.files import make_folder
     from pm25map.grid import load_grid
     from pm25map.places.encoder import encoder
     from pm25map.places.likeness import read_place, world_grid
@@ -284,7 +286,7 @@ def similarity(
     places = [read_place(text) for text in words]
     grid = load_grid(str(grid_name)) if rasters is None else world_grid(rasters)
     made = [encoder(name) for name in names]
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     picture = out / f"similarity-{grid.name}.png"
     looks = [look_at(one, grid, places) for one in made]
     draw_likeness(looks, grid, places, picture, overwrite=overwrite)
@@ -294,5 +296,5 @@ def similarity(
     click.echo(picture)
 
 
-command.add_command(locate)
-command.add_command(patch)
+for one in (card, locate, patch):
+    command.add_command(one)

@@ -1,6 +1,7 @@
 """The card of a location encoder in a folder of its own: what it is, whence, and how it varies over the ground."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -76,8 +77,23 @@ class PatchTower(BaseModel):
         return (self.rasters or self.patches).pixels  # type: ignore[union-attr]  # one of the two is there
 
 
+@dataclass(frozen=True)
+class About:
+    """What a card says beside what is measured; see EncoderCard."""
+
+    name: str
+    description: str
+    licence: str
+    citation: str
+    source: str
+    training_domain: str
+    seen: tuple[str, ...] = ()
+    training: dict[str, float | int | str] = field(default_factory=dict)
+    provenance: tuple[dict[str, str], ...] = ()
+
+
 class EncoderCard(BaseModel):
-    """What `pm25map places export` and `convert` write beside an encoder.
+    """What `pm25map places export`, `convert` and `card` write beside an encoder.
 
     Attributes:
         kind: tells the card from a model's.
@@ -85,7 +101,7 @@ class EncoderCard(BaseModel):
         description: in a sentence.
         dimension: numbers a place.
         file, sha256: the ONNX network: latlon float64 (place, 2), degrees, latitude first.
-        weights, weights_sha256: the same numbers as safetensors.
+        weights, weights_sha256: the same numbers as safetensors; absent for what was not trained or converted here.
         licence, citation, source: of the weights.
         training_domain: where and on what it was trained.
         seen: probe targets that it saw in training; they do not count as transfer.
@@ -104,8 +120,8 @@ class EncoderCard(BaseModel):
     dimension: int = Field(ge=1)
     file: str
     sha256: str
-    weights: str
-    weights_sha256: str
+    weights: str | None = None
+    weights_sha256: str | None = None
     licence: str
     citation: str
     source: str

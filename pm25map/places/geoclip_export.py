@@ -18,8 +18,10 @@ from onnx import TensorProto
 
 from pm25map.base.errors import BadInstall, BadModel, ParityFailed
 from pm25map.base.files import check_output, replacing, sha256_of_bytes, sha256_of_file
+from pm25map.grid import load_grid
 from pm25map.places.geoclip import CARD, Geoclip
 from pm25map.places.onnx_graph import INPUT, OUTPUT, OnnxGraph
+from pm25map.places.profile import profile_of
 
 WEIGHTS = "location_encoder_weights.pth"
 WEIGHTS_SHA256 = "94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394"
@@ -148,6 +150,12 @@ def measure_parity(weights: Weights, folder: Path) -> dict[str, float]:
     return parity
 
 
+PHOTOS = (
+    "MediaEval Placing Task 2016 (MP-16): 4.72 million photos of Flickr with their coordinates; most are of cities "
+    "and parks, of North America and Europe"
+)
+
+
 @click.command()
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder to write to; made if absent."
@@ -176,6 +184,8 @@ def main(out: Path) -> None:
         card["parity"] = measure_parity(weights, part.parent)
         if not max(card["parity"].values()) <= TOLERANCE:
             raise ParityFailed(f"the network differs from float64 by {card['parity']}, more than {TOLERANCE}")
+        card |= {"training_domain": PHOTOS, "seen": ["photos"]}
+        card["profile"] = profile_of(Geoclip(part.parent), load_grid("conus-10km")).model_dump()
     with replacing(out / CARD) as part:
         part.write_text(json.dumps(card, indent=2) + "\n")
     click.echo(f"{out / FILE}: {len(network) / 1e6:.1f} MB, relative RMS to float64 {card['parity']}")

@@ -108,7 +108,7 @@ def read_photo(path: Path) -> npt.NDArray[np.float32]:
     try:
         with Image.open(path) as image:
             photo = image.convert("RGB")
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise BadRaster(
             f"cannot read the photo {path}: {str(error)[:120]}. GeoCLIP sees photos: give a JPEG or PNG"
         ) from error

@@ -16,9 +16,9 @@ import torch
 
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_file
+from pm25map.places.card import About
 from pm25map.places.harmonics import HIGHEST_DEGREE
 from pm25map.places.siren import Siren
-from pm25map.places.write import About
 
 SOURCE = "https://github.com/microsoft/satclip"
 LICENCE = "MIT, Copyright (c) Microsoft Corporation"
@@ -132,7 +132,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         TypeError,
         OSError,
     ) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = " ".join(str(error).split())[:120] or "it is empty or cut short"
         raise BadModel(
             f"{path} cannot be read as a checkpoint of plain weights: {reason}. Fetch the file again"
         ) from error

@@ -16,7 +16,7 @@ from pm25map.places.siren import Siren
 def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
     """Write the graph: latlon float64 (place, 2) in degrees, latitude first; vector float32 (place, d)."""
     graph = OnnxGraph(np.float64)
-    hidden, columns = _harmonics(graph, siren.degree)
+    hidden, columns = add_harmonics(graph, siren.degree)
     kind = TensorProto.FLOAT if siren.precision is np.float32 else TensorProto.DOUBLE
     hidden = graph.op("Cast", hidden, to=kind)
     last = len(siren.weights) - 1
@@ -34,7 +34,7 @@ def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
     return graph.network("siren_on_spherical_harmonics", given, told, "pm25map.places", notes)
 
 
-def _harmonics(graph: OnnxGraph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
+def add_harmonics(graph: OnnxGraph, degree: int) -> tuple[str, npt.NDArray[np.int64]]:
     """Add the harmonics; give their name and, for each of its columns, the column of `harmonics` it is."""
     # Numbers of shape (1,), not scalars: shipped networks are so, and the same weights must give the same bytes.
     radians = graph.op("Mul", INPUT, graph.array([np.pi / 180]))

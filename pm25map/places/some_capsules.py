@@ -17,7 +17,11 @@ PREFIX = "geoclip-capsules-"
 
 
 class SomeCapsules:
-    """The sum of some of GeoCLIP's capsules; named geoclip-capsules-1-3 for the first and the third."""
+    """The sum of some of GeoCLIP's capsules; named geoclip-capsules-1-3 for the first and the third.
+
+    Attributes:
+        rows: of the capsules among all three, 0 the smoothest.
+    """
 
     dimension = 512
 
@@ -33,7 +37,7 @@ class SomeCapsules:
             raise UnknownName(f"GeoCLIP has the capsules 1 to {len(SIGMAS)}, each once: not {numbers}")
         chosen = sorted(numbers)
         self.name = PREFIX + "-".join(map(str, chosen))
-        self._rows = [number - 1 for number in chosen]
+        self.rows = [number - 1 for number in chosen]
         folder = find_folder("models", "geoclip", CARD)
         networks = "".join(sha256_of_file(path) for path in sorted(folder.glob("*.onnx")))
         self.checksum = sha256_of_bytes(self.name.encode(), networks.encode())
@@ -46,7 +50,7 @@ class SomeCapsules:
         # In parts, as all capsules of a place are three times what is kept.
         for first in range(0, max(north.size, 1), BATCH):
             part = slice(first, first + BATCH)
-            out[part] = self._capsules.encode(north[part], east[part])[self._rows].sum(axis=0)
+            out[part] = self._capsules.encode(north[part], east[part])[self.rows].sum(axis=0)
         return out
 
 

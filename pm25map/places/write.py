@@ -1,6 +1,6 @@
 """Write an encoder as a folder: network, weights and card, all or nothing. Needs onnx and safetensors."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from safetensors.numpy import save
 from pm25map.base.errors import BadOutput, ParityFailed
 from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.grid import Grid
-from pm25map.places.card import CARD, EncoderCard, PatchTower, is_encoder
+from pm25map.places.card import CARD, About, EncoderCard, PatchTower, is_encoder
 from pm25map.places.profile import profile_of
 from pm25map.places.siren import Siren
 from pm25map.places.siren_export import build_network
@@ -23,21 +23,6 @@ TOLERANCE = 1e-4
 """Relative RMS to float64 above which nothing is written."""
 
 _PLACES = 2048
-
-
-@dataclass(frozen=True)
-class About:
-    """What a card says beside what is measured; see EncoderCard."""
-
-    name: str
-    description: str
-    licence: str
-    citation: str
-    source: str
-    training_domain: str
-    seen: tuple[str, ...] = ()
-    training: dict[str, float | int | str] = field(default_factory=dict)
-    provenance: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,11 +58,7 @@ def write_encoder(
         ParityFailed: a network differs from the equations; nothing was written.
         BadOutput: the folder cannot be written.
     """
-    if folder.exists() and not (is_encoder(folder) or (folder.is_dir() and not any(folder.iterdir()))):
-        raise BadOutput(f"{folder} exists and is no encoder. Choose another name")
-    if not folder.absolute().parent.is_dir():
-        parent = folder.absolute().parent
-        raise BadOutput(f"cannot write {folder}: {parent} does not exist. Make it first: mkdir -p {parent}")
+    check_folder(folder)
     network = build_network(siren, {"name": about.name, "licence": about.licence, "source": about.source})
     tensors = {}
     for i, (weight, bias) in enumerate(zip(siren.weights, siren.biases, strict=True)):
@@ -111,6 +92,19 @@ def write_encoder(
         without = {"patch"} if card.patch is None else set()
         (part / CARD).write_text(card.model_dump_json(indent=2, exclude=without) + "\n")
     return card
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that an encoder cannot be written to.
+
+    Raises:
+        BadOutput: it holds something else, or the one above it is absent.
+    """
+    if folder.exists() and not (is_encoder(folder) or (folder.is_dir() and not any(folder.iterdir()))):
+        raise BadOutput(f"{folder} exists and is no encoder. Choose another name")
+    if not folder.absolute().parent.is_dir():
+        parent = folder.absolute().parent
+        raise BadOutput(f"cannot write {folder}: {parent} does not exist. Make it first: mkdir -p {parent}")
 
 
 def _write_patch(patch: PatchNetwork, folder: Path) -> PatchTower:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pm25map.base.errors import BadTarget
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import check_output, make_folder, replacing
 from pm25map.places.probes.score import SPLITS, Head, ProbeScore, Split
 from pm25map.places.probes.targets import Target, units_of
 from pm25map.places.sphere import Degrees
@@ -65,7 +65,7 @@ class ErrorMaps:
                 f"there is no map of errors of {', '.join(t.name for t in targets)}: classes have no difference. "
                 "Ask for a number: --target precipitation"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         for name in numbers:
             for split in SPLITS:
                 for head in heads:

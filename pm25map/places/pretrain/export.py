@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from pm25map.base.errors import BadConfig, BadModel
 from pm25map.base.files import sha256_of_bytes
-from pm25map.places.card import PatchTower
+from pm25map.places.card import About, PatchTower
 from pm25map.places.patch_export import build_patch_network
 from pm25map.places.pretrain.config import PretrainConfig
 from pm25map.places.pretrain.pairs import Standardization, open_pairs
 from pm25map.places.pretrain.run import CHECKPOINT, Validation, identity_of, read_checkpoint
 from pm25map.places.pretrain.towers import Towers
 from pm25map.places.siren import Siren
-from pm25map.places.write import About, PatchNetwork
+from pm25map.places.write import PatchNetwork
 
 CITATION = (
     "Method: Radford et al. 2021 (CLIP, arXiv 2103.00020); Klemmer et al. 2023 (SatCLIP, arXiv 2311.17179); "

@@ -1,5 +1,6 @@
 """Pairs of a place and a patch: from world rasters, drawn anew every step, or from a folder of GeoTIFF patches."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -187,13 +188,20 @@ class PatchPairs:
 
         index, names = read_index(folder)
         self._lat, self._lon = checked(index[:, 0], index[:, 1])
-        stack = np.stack(
-            [read_patch(find_patch(folder, name), config.bands, config.pixels) for name in names]
-        )
+        stack = np.empty((len(names), config.bands, config.pixels, config.pixels), np.float32)
+        digest = hashlib.sha256(index.tobytes())
+        for row, name in zip(stack, names, strict=True):
+            row[:] = read_patch(find_patch(folder, name), config.bands, config.pixels)
+            digest.update(row.tobytes())
         stack /= config.divide
         self.channels = tuple(f"band {i + 1}" for i in range(config.bands))
         self.provenance: tuple[dict[str, str], ...] = (
-            {"folder": folder.name, "patches": str(len(names)), "source": config.source},
+            {
+                "folder": folder.name,
+                "patches": str(len(names)),
+                "sha256": digest.hexdigest(),
+                "source": config.source,
+            },
         )
         out = kept[blocks.of(self._lat, self._lon)]
         self._at = {True: np.flatnonzero(out), False: np.flatnonzero(~out)}
@@ -203,8 +211,8 @@ class PatchPairs:
                 "Give more patches, or change holdout_fraction or seed"
             )
         learned = stack[self._at[False]]
-        mean, spread = learned.mean(axis=(0, 2, 3)), learned.std(axis=(0, 2, 3))
-        spread = np.where(spread > 0, spread, 1)
+        mean, spread = np.nanmean(learned, axis=(0, 2, 3)), np.nanstd(learned, axis=(0, 2, 3))
+        mean, spread = np.where(np.isfinite(mean), mean, 0), np.where(spread > 0, spread, 1)
         self.standardization = Standardization(tuple(map(float, mean)), tuple(map(float, spread)))
         self._patch = self.standardization.of(stack)
 
@@ -241,10 +249,10 @@ def find_patch(folder: Path, name: str) -> Path:
 
 
 def read_patch(path: Path, bands: int, pixels: int) -> npt.NDArray[np.float32]:
-    """Read one patch and average it to `pixels` on a side: float32 (band, y, x).
+    """Read one patch and average it to `pixels` on a side: float32 (band, y, x), NaN where there is no value.
 
     Raises:
-        BadRaster: it is absent, has no CRS, another band count, or fewer pixels.
+        BadRaster: it is absent, has no CRS, another band count, is not north up, or has fewer pixels.
     """
     import rasterio  # noqa: PLC0415
     from rasterio.enums import Resampling  # noqa: PLC0415
@@ -258,13 +266,16 @@ def read_patch(path: Path, bands: int, pixels: int) -> npt.NDArray[np.float32]:
                     f"the patch {path} has {source.count} bands, not {bands}. Give patches of one kind, or set "
                     "`bands`"
                 )
+            if source.transform.a <= 0 or source.transform.e >= 0:
+                raise BadRaster(f"the patch {path} is not north up. Run: gdalwarp -t_srs EPSG:4326")
             if min(source.shape) < pixels:
                 raise BadRaster(
                     f"the patch {path} has {source.height} x {source.width} pixels, fewer than {pixels}. "
                     "Set `pixels` lower"
                 )
             shape = (bands, pixels, pixels)
-            return np.asarray(source.read(out_shape=shape, resampling=Resampling.average), np.float32)
+            raw = source.read(out_shape=shape, resampling=Resampling.average, masked=True)
+            return np.asarray(np.ma.filled(raw.astype(np.float32), np.nan))
     except (rasterio.errors.RasterioIOError, OSError) as error:
         reason = str(error).splitlines()[0][:120]
         raise BadRaster(f"cannot read the patch {path}: {reason}. Mend the file or the index") from error
