@@ -31,7 +31,7 @@ VARIANTS = (
     "neighbours-kriging",
 )  # fmt: skip
 BASELINES = ("idw", "kriging", "gradient-boosting", "neighbours-kriging")
-PLAIN, ENCODED, INTERPOLATION = "none", "geoclip-hadamard", "idw"
+PLAIN, ENCODED, OPEN, INTERPOLATION = "none", "geoclip-hadamard", "places-open-hadamard", "idw"
 PAIRED_KINDS = (ALL, "distance", "concentration", "region", "season", "setting", "smoke")
 BINS_UGM3 = (0, 2, 4, 6, 8, 10, 12, 15, 20, 25, 35, 55, 90, 125, math.inf)
 """Of the estimate: where the bins of the reliability end."""
@@ -168,11 +168,12 @@ def _scores(
 
 
 def _pairs(split: str, frames: dict[str, pd.DataFrame], stations: pd.DataFrame, draws: int) -> list[Summary]:
-    """Compare every variant with none, and the networks with every baseline, whole and in parts."""
+    """Compare every variant with none, the networks with every baseline, and the two trained encoders."""
     losses = {name: paired.losses(frame) for name, frame in frames.items()}
     networks = [name for name in frames if name not in BASELINES]
     asked = [(name, PLAIN) for name in frames if name != PLAIN and PLAIN in frames]
     asked += [(a, b) for a, b in itertools.product(networks, BASELINES) if b in frames]
+    asked += [(OPEN, ENCODED)] if {OPEN, ENCODED} <= set(frames) else []
     rows: list[Summary] = []
     for variant, other in asked:
         rows_of_both = paired.pair(losses[variant], losses[other])
