@@ -42,7 +42,7 @@ def assert_one_line(answer, message, folder):
         (predict(date="2019-07-04"), "2020-08-16"),
         (predict(date="2020-09-04"), "2020-08-15"),
         (predict("--grid", "conus-3km"), "shipped are conus-10km"),
-        (predict("--model", "conus-opn"), "shipped are conus-open"),
+        (predict("--model", "conus-opn"), "shipped are conus-ensemble"),
         (predict("--region", "oregano"), "Did you mean oregon"),
         (predict("--predictors", "none.zarr"), "none.zarr"),
         (predict(out="no/cog.tif"), "does not exist"),

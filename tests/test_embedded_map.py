@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from rio_cogeo.cogeo import cog_validate
 
-from pm25map.base.shipped import shipped_folder
+from pm25map.base.shipped import DEFAULT_MODEL, shipped_folder
 from pm25map.grid import cells_of_region, load_grid
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ def test_it_was_drawn_without_torch():
 
 def test_the_default_model_keeps_its_promises():
     """The card's scores: better than interpolation at stations never seen, near and far, in smoke and not."""
-    card = json.loads((shipped_folder("models") / "conus-open" / "card.json").read_text())
+    card = json.loads((shipped_folder("models") / DEFAULT_MODEL / "card.json").read_text())
     rows = {row["stratum"]: row for row in card["scores"]["rows"]}
     assert card["scores"]["stations"] > 100
     assert rows["all"]["rmse_ratio"] <= 0.90

@@ -371,6 +371,17 @@ def test_the_protocols_of_the_documents_can_be_read(name):
     assert len({run.id for run in runs}) == len(runs)
 
 
+def test_further_seeds_of_some_variants_come_after_all_that_can_be_compared():
+    config = protocol(variants=["none", "latlon", "idw"], seeds=[1], more_seeds={"none": [2, 3]})
+    runs = matrix.plan_runs(config)
+    folds = sum(len(folds) for folds in config.splits.values())
+    assert [run.seed for run in runs] == [1] * (3 * folds) + [2, 3] * folds
+    assert {run.variant for run in runs[3 * folds :]} == {"none"}
+    assert config.identity() == protocol(variants=["none", "latlon", "idw"], seeds=[1]).identity()
+    with pytest.raises(ValueError, match="unknown variant 'sincos'"):
+        protocol(variants=["none"], more_seeds={"sincos": [2]})
+
+
 def test_a_fold_that_a_split_does_not_have_is_refused(monitors, store, tmp_path):
     with pytest.raises(BadConfig, match="leave-year-out has no fold 2: here it has 2"):
         matrix.run_matrix(protocol(splits={"leave-year-out": [2]}), monitors, store, tmp_path / "b")

@@ -32,6 +32,9 @@ def test_it_carries_grid_model_encoder_and_sample(wheel):
         "grids/conus-10km/sample.zarr.zip",
         "models/conus-open/model.onnx",
         "models/conus-open/card.json",
+        "models/conus-ensemble/model.onnx",
+        "models/conus-ensemble/intervals.json",
+        "models/places-open/patch.onnx",
         "models/geoclip/geoclip-location.onnx",
         "models/places-open/encoder.onnx",
     ):
