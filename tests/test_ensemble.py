@@ -1,5 +1,8 @@
 """Several trained networks as one model: each member gives what it gives alone, and a broken one harms none."""
 
+import contextlib
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +16,7 @@ torch = pytest.importorskip("torch")
 import model_world  # noqa: E402
 from click.testing import CliRunner  # noqa: E402
 
-from pm25map.base.errors import BadModel  # noqa: E402
+from pm25map.base.errors import BadConfig, BadModel, BadOutput  # noqa: E402
 from pm25map.cli.main import cli  # noqa: E402
 from pm25map.model import fit as fit_module  # noqa: E402
 from pm25map.model.card import load_model  # noqa: E402
@@ -196,6 +199,21 @@ def test_members_stop_by_parts_of_the_stations_that_no_other_stops_by():
     assert len({one.seed for one in members}) == 3
 
 
+@contextlib.contextmanager
+def another_writer(folder):
+    """Hold a folder as another process that writes it does."""
+    words = [
+        sys.executable, "-c",
+        "import sys; from pathlib import Path; from pm25map.predictors.lock import only_writer\n"
+        "with only_writer(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()",
+        str(folder),
+    ]  # fmt: skip
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.stdin.close()
+
+
 def test_a_configuration_with_folds_trains_a_run_for_each_and_export_joins_them(tmp_path, monkeypatch):
     (tmp_path / "c.yaml").write_text(
         yaml.safe_dump(model_world.config(folds=2, epochs=1, name="two").model_dump(mode="json"))
@@ -222,6 +240,14 @@ def test_a_configuration_with_folds_trains_a_run_for_each_and_export_joins_them(
     assert done.exit_code == 0, done.output
     assert asked == [tmp_path / "runs"] * 2
     runs = [tmp_path / "runs" / f"fold-{fold}" for fold in range(2)]
+    # One of them alone, from the neighbours of another folder: it is there already, and nothing changes.
+    card = (runs[1] / "run.json").read_bytes()
+    alone = CliRunner().invoke(cli, [*map(str, words), "--fold", "1", "--cache", str(tmp_path / "kept")])
+    assert alone.exit_code == 0 and asked[2:] == [tmp_path / "kept"], alone.output
+    assert (runs[1] / "run.json").read_bytes() == card
+    with another_writer(runs[1]):
+        second = CliRunner().invoke(cli, [*map(str, words), "--fold", "1"])
+    assert isinstance(second.exception, BadOutput)
     assert f"export --member {runs[0]} --member {runs[1]}" in done.output
     out = tmp_path / "two"
     words = ["export", "--member", runs[0], "--member", runs[1], "--out", out]
@@ -231,6 +257,15 @@ def test_a_configuration_with_folds_trains_a_run_for_each_and_export_joins_them(
 
 
 def test_a_fold_that_is_not_there_is_refused_in_one_line(tmp_path):
+    for folds in (0, 2):
+        (tmp_path / "c.yaml").write_text(
+            yaml.safe_dump(model_world.config(folds=folds).model_dump(mode="json"))
+        )
+        words = ["train", "--config", tmp_path / "c.yaml", "--monitors", "m", "--predictors", "p"]
+        words += ["--out", tmp_path / "runs", "--fold", 2]
+        refused = CliRunner().invoke(cli, list(map(str, words)))
+        assert isinstance(refused.exception, BadConfig)
+        assert f"--fold 2: the configuration tiny has {folds} folds" in str(refused.exception)
     with pytest.raises(ValueError, match="fold 2 is none of 2"):
         model_world.config(folds=2, fold=2)
     with pytest.raises(ValueError, match="one fold would leave nothing"):

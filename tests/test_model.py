@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch")
 
@@ -253,6 +254,23 @@ def test_a_config_with_an_unknown_key_is_refused(tmp_path):
             read_config(path)
     with pytest.raises(BadConfig, match="cannot read"):
         read_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"features": ["elevation"]}, "head: residual needs one of the features neighbours_kriging"),
+        ({"features": ["neighbours_idw9", "neighbours_idw9"]}, "neighbours_idw9 is named twice"),
+        ({"network": {"lstm": [4, 0, 4]}}, "network.lstm.1: Input should be greater than 0"),
+        ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
+    ],
+)
+def test_a_config_that_could_not_train_is_refused_in_one_line(changes, said, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(model_world.config().model_dump(mode="json") | changes))
+    with pytest.raises(BadConfig, match=said) as error:
+        read_config(path)
+    assert "\n" not in str(error.value)
 
 
 def test_the_shipped_configuration_can_be_read():

@@ -292,6 +292,26 @@ def test_an_empty_folder_has_no_rows(tmp_path):
         ({"variants": ["nonne"]}, "unknown variant 'nonne'"),
         ({"explained": [{"split": "random-10", "variants": ["x"]}]}, "unknown variant 'x'"),
         ({"satclip_checkpoint": "satclip.ckpt"}, "satclip_checkpoint: Extra inputs"),
+        ({"training": {"loss": "absolute"}}, "training.loss: Input should be 'sqrt'"),
+        ({"network": {"lstm": [0, 4, 4]}}, "network.lstm.0: Input should be greater than 0"),
+        (
+            {"splits": {"stations-10": [-1]}},
+            "splits.stations-10.0: Input should be greater than or equal to 0",
+        ),
+        ({"splits": {"stations-10": []}}, "splits.stations-10: Tuple should have at least 1 item"),
+        ({"splits": {"stations-10": [0, 0]}}, "splits.stations-10: 0, 0 names one of them twice"),
+        ({"variants": ["none", "none"]}, "variants: none, none names one of them twice"),
+        ({"seeds": [1, 1]}, "seeds: 1, 1 names one of them twice"),
+        ({"seeds": [-1]}, "seeds.0: Input should be greater than or equal to 0"),
+        ({"more_seeds": {"none": [1]}}, "more_seeds.none, after seeds: 1, 1 names one of them twice"),
+        ({"more_seeds": {"kriging": [2]}}, "kriging is a baseline"),
+        ({"more_seeds": {"sincos": [2]}}, "unknown variant 'sincos'"),
+        (
+            {"features": ["elevation", "day_length"]},
+            "head: residual needs one of the features neighbours_krig",
+        ),
+        ({"features": [*FIELDS, FIELDS[0]]}, f"{FIELDS[0]} is named twice"),
+        ({"features": ["neighbours_kriging"]}, "variant idw is the feature neighbours_idw9"),
         ({"blocks": [{"start": "2020-09-04", "end": "2020-09-01"}]}, "before its start"),
         (
             {"blocks": [*PROTOCOL["blocks"], {"start": "2021-09-11", "end": "2021-09-12"}]},
@@ -305,6 +325,42 @@ def test_a_protocol_that_is_wrong_is_refused_in_one_line(changes, said, tmp_path
     with pytest.raises(BadConfig, match=said) as error:
         read_study(path)
     assert "\n" not in str(error.value) and "study.yaml" in str(error.value)
+
+
+def test_further_seeds_of_some_variants_are_run_once_all_others_are(finished, tmp_path, monitors, store):
+    few = {"splits": {"stations-10": [0, 1]}, "variants": ["none", "latlon", "idw"]}
+    plain, more = protocol(**few), protocol(**few, more_seeds={"none": [2]})
+    before, after = matrix.plan_runs(plain), matrix.plan_runs(more)
+    assert after[: len(before)] == before
+    assert [run.id for run in after[len(before) :]] == ["stations-10-0-none-2", "stations-10-1-none-2"]
+    # Seeds may join later: the folder stays the same study's.
+    assert more.identity() == plain.identity()
+
+
+def test_predictors_of_all_monitors_have_no_place_in_a_study(monitors, store, tmp_path):
+    leaky = protocol(features=[*FIELDS, "knnidw_pm25_val"])
+    with pytest.raises(BadStudy, match="knnidw_pm25_val is made of all monitors"):
+        matrix.run_matrix(leaky, monitors, store, tmp_path / "b")
+
+
+WORKER = """
+import multiprocessing, time
+from concurrent.futures import ProcessPoolExecutor
+from pm25map.study import matrix
+context = multiprocessing.get_context("spawn")
+pool = ProcessPoolExecutor(1, mp_context=context, initializer=matrix._open_shop, initargs=(None,))
+pool.submit(print, "at work", flush=True).result()
+time.sleep(600)
+"""
+
+
+def test_workers_end_when_the_matrix_is_killed():
+    # One that lived on would write the same run as the matrix that goes on.
+    with subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline() == "at work\n"
+        run.send_signal(signal.SIGKILL)
+        # The worker holds the other end of this pipe: it closes with the last of them.
+        assert run.communicate(timeout=60)[0] == ""
 
 
 @pytest.mark.parametrize("name", ["study.yaml", "study-full.yaml"])
@@ -361,6 +417,14 @@ def test_satclip_is_run_with_the_encoder_that_the_protocol_names(monitors, store
     assert (run["status"], not_run["status"]) == ("done", "not run")
     assert run["rmse"] > 0
     assert "moved" in not_run["reason"]
+    # An encoder may be found later, and moved; another one is another study.
+    found = lost.model_copy(update={"satclip": named.satclip})
+    assert matrix.run_matrix(found, monitors, store, tmp_path / "b") == 1
+    assert matrix.run_matrix(lost, monitors, store, tmp_path / "b") == 0
+    write_a_siren(tmp_path / "other", seed=9)
+    other = lost.model_copy(update={"satclip": tmp_path / "other"})
+    with pytest.raises(BadStudy, match="runs of another satclip"):
+        matrix.run_matrix(other, monitors, store, tmp_path / "b")
 
 
 def test_the_scaler_of_a_fold_has_seen_only_what_it_learns_from(monitors, store, tmp_path):

@@ -26,7 +26,9 @@ PATH = click.Path(path_type=Path)
     "--fold", type=click.IntRange(min=0), help="Of a model with members: this one alone. Default: all."
 )
 @click.option("--cache", type=PATH, help="Folder for the stations' neighbours, to share. Default: --out.")
-@click.option("--seed", type=int, help="Of weights, order and draws. Default: of the configuration.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Of weights, order and draws. Default: of the configuration."
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
 def command(
@@ -57,11 +59,13 @@ def command(
     from pm25map.model.config import read_config
     from pm25map.model.fit import Listeners, fit
     from pm25map.monitors import read_monitors
+    from pm25map.predictors.lock import only_writer
     from pm25map.predictors.reader import open_predictors
 
     config = read_config(config_path)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})
+    runs = _runs(config, out, fold)
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
     torch.set_num_threads(threads or usable_cores())
@@ -70,10 +74,9 @@ def command(
     words = ["pm25map", "train", "--config", config_path.name, "--monitors", monitors.name]
     words += ["--predictors", predictors.name, "--out", out.name]
     words += [] if seed is None else ["--seed", str(seed)]
-    runs = _runs(config, out, fold)
     for run, one in runs.items():
         run.mkdir(exist_ok=True)
-        with progress_bar("neighbours, then steps") as progress:
+        with only_writer(run, wait_seconds=0.0), progress_bar("neighbours, then steps") as progress:
             heard = Listeners(progress, progress, _tell)
             trained = fit(one, measured, opened, run, shlex.join(words), device, cache or out, heard)
         click.echo(

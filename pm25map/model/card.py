@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_bytes, sha256_of_file
@@ -53,9 +53,9 @@ class NetworkShape(_Part):
             estimates against each other and corrects them.
     """
 
-    lstm: tuple[int, int, int] = (256, 128, 128)
-    attention: int = 256
-    dense: int = 256
+    lstm: tuple[PositiveInt, PositiveInt, PositiveInt] = (256, 128, 128)
+    attention: PositiveInt = 256
+    dense: PositiveInt = 256
     dropout: float = Field(0.2, ge=0, lt=1)
     place_dropout: float = Field(0.0, ge=0, lt=1)
     fusion: Literal["hadamard", "concatenation"] = "hadamard"

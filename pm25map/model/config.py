@@ -1,6 +1,7 @@
 """The configuration of a training run, as a YAML file."""
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -8,6 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pm25map.base.yaml_file import read_yaml
 from pm25map.model.card import Geolocation, NetworkShape
+
+Loss = Literal["sqrt", "sqrt-huber", "huber"]
+
+BASES = ("neighbours_kriging", "neighbours_calm", "neighbours_kriging_raw", "neighbours_idw9")
+"""The neighbours' estimates that a residual head weighs against each other; the first says how smoky a day is."""
+
+
+def check_features(features: Sequence[str], shape: NetworkShape) -> None:
+    """Refuse features that a network of this shape cannot learn from.
+
+    Raises:
+        ValueError: one is named twice, or none is an estimate that a residual head could start from.
+    """
+    twice = sorted(name for name in set(features) if features.count(name) > 1)
+    if twice:
+        raise ValueError(f"features: {twice[0]} is named twice")
+    if shape.head == "residual" and not set(features) & set(BASES):
+        raise ValueError(
+            f"head: residual needs one of the features {', '.join(BASES)}; else write head: plain"
+        )
 
 
 class TrainConfig(BaseModel):
@@ -52,7 +73,7 @@ class TrainConfig(BaseModel):
     start: dt.date
     end: dt.date
     holdout_fraction: float = Field(0.1, ge=0, lt=1)
-    holdout_seed: int
+    holdout_seed: int = Field(ge=0)
     validation_fraction: float = Field(0.05, gt=0, lt=1)
     folds: int = Field(0, ge=0)
     fold: int = Field(0, ge=0)
@@ -62,13 +83,14 @@ class TrainConfig(BaseModel):
     patience: int = Field(40, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
-    loss: Literal["sqrt", "sqrt-huber", "huber"] = "sqrt"
+    loss: Loss = "sqrt"
     huber_ugm3: float = Field(5.0, gt=0)
     clip_gradient: float = Field(1.0, gt=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
-    def _folds_are_parts(self) -> Self:
+    def _fits_together(self) -> Self:
+        check_features(self.features, self.network)
         if self.folds == 1:
             raise ValueError("folds: one fold would leave nothing to learn from; give two or more, or none")
         if self.fold >= max(self.folds, 1):

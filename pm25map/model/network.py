@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from pm25map.model.card import NetworkShape
+from pm25map.model.config import BASES
 from pm25map.windows.scaler import Scaler
 
 CALM = "neighbours_calm"
-BASES = ("neighbours_kriging", CALM, "neighbours_kriging_raw", "neighbours_idw9")
-"""The neighbours' estimates that a residual head weighs against each other; the first says how smoky a day is."""
 
 CALM_UGM3 = 15.0
 """Above this the estimate for calm days loses weight; it is the best one below (docs/model.md)."""

@@ -9,9 +9,6 @@ from pm25map.study.material import FoldMaterial
 Estimates = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-NEIGHBOUR_FIELD = {"idw": "neighbours_idw9", "neighbours-kriging": "neighbours_kriging"}
-"""Baselines that are a field of the neighbours source, worked out from the fold's training stations."""
-
 LARGEST_DRAW = 200_000
 """Targets that gradient boosting learns from at most."""
 GROUPS = 5
@@ -20,11 +17,11 @@ LAGS = 30
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
 
 
-def field_estimates(material: FoldMaterial, name: str) -> Estimates:
+def field_estimates(material: FoldMaterial, field: str) -> Estimates:
     """Read the estimates (target,) of a baseline that is a field of the neighbours source."""
     one = material.samples
     station, day = material.judged[:, 0], material.judged[:, 1]
-    values: Estimates = one.values[station, day, one.features.index(NEIGHBOUR_FIELD[name])]
+    values: Estimates = one.values[station, day, one.features.index(field)]
     return np.maximum(values, 0.0)
 
 

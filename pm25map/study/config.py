@@ -2,15 +2,18 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.yaml_file import read_yaml
 from pm25map.model.card import Geolocation, NetworkShape
-from pm25map.model.config import TrainConfig
+from pm25map.model.config import Loss, TrainConfig, check_features
 from pm25map.study.splits import SPLITS
 from pm25map.study.variants import SATCLIP, VARIANTS, NetworkVariant, Variant
+
+Numbers = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
 
 
 class _Part(BaseModel):
@@ -40,7 +43,7 @@ class Training(_Part):
     patience: int = Field(40, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
-    loss: str = "sqrt-huber"
+    loss: Loss = "sqrt-huber"
 
 
 class Explained(_Part):
@@ -77,11 +80,11 @@ class StudyConfig(_Part):
     features: tuple[str, ...] = Field(min_length=1)
     window_days: int = Field(21, ge=1)
     blocks: tuple[Block, ...] = Field(min_length=1)
-    splits: dict[str, tuple[int, ...]] = Field(min_length=1)
+    splits: dict[str, Numbers] = Field(min_length=1)
     variants: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(min_length=1)
-    more_seeds: dict[str, tuple[int, ...]] = {}
-    split_seed: int
+    seeds: Numbers
+    more_seeds: dict[str, Numbers] = {}
+    split_seed: NonNegativeInt
     network: NetworkShape
     training: Training
     explained: tuple[Explained, ...] = ()
@@ -99,6 +102,12 @@ class StudyConfig(_Part):
             odd = sorted(set(names) - set(known))
             if odd:
                 raise ValueError(f"unknown {kind} {odd[0]!r}: there are {', '.join(known)}")
+        check_features(self.features, self.network)
+        for name in self.variants:
+            field = VARIANTS[name].field
+            if field is not None and field not in self.features:
+                raise ValueError(f"variant {name} is the feature {field}: name it among the features")
+        self._check_no_run_twice()
         before = dt.timedelta(days=self.window_days - 1)
         for one, other in zip(self.blocks, self.blocks[1:], strict=False):
             if other.start - before <= one.end:
@@ -106,6 +115,18 @@ class StudyConfig(_Part):
                     f"the windows of the block from {other.start} reach into the block before it"
                 )
         return self
+
+    def _check_no_run_twice(self) -> None:
+        """Refuse what would make one run twice: two workers could meet at its files."""
+        lists = {"variants": self.variants, "seeds": self.seeds}
+        lists |= {f"splits.{name}": folds for name, folds in self.splits.items()}
+        for name, seeds in self.more_seeds.items():
+            if VARIANTS[name].network is None:
+                raise ValueError(f"more_seeds: {name} is a baseline, which draws nothing that matters")
+            lists[f"more_seeds.{name}, after seeds"] = (*self.seeds, *seeds)
+        for what, values in lists.items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"{what}: {', '.join(map(str, values))} names one of them twice")
 
     @property
     def start(self) -> dt.date:

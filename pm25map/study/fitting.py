@@ -108,8 +108,8 @@ def make_run(
     with threadpool_limits(shop.threads):
         if variant.network is not None:
             estimates, epochs = _network(shop, run, material, place, on_step)
-        elif run.variant in baselines.NEIGHBOUR_FIELD:
-            estimates = baselines.field_estimates(material, run.variant)
+        elif variant.field is not None:
+            estimates = baselines.field_estimates(material, variant.field)
         elif run.variant == "kriging":
             estimates = baselines.kriged_estimates(material, run.seed)
         else:

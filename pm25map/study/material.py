@@ -16,7 +16,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from pm25map.base.cores import usable_cores
-from pm25map.base.errors import BadMonitors
+from pm25map.base.errors import BadMonitors, BadStudy
 from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
@@ -24,6 +24,7 @@ from pm25map.predictors.folds import fields_of_folds
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.neighbours import FIELDS, Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.predictors.sources.knnidw import KNNIDW_FIELDS
 from pm25map.study.config import StudyConfig
 from pm25map.study.splits import Fold, World
 from pm25map.windows.samples import Progress, StationSamples, station_samples
@@ -81,8 +82,15 @@ def read_material(config: StudyConfig, monitors: Monitors, predictors: Predictor
 
     Raises:
         BadMonitors: no station of the grid measured anything on these days.
+        BadStudy: a feature is made of monitors, and not of those of a fold alone.
         BadPredictors, MissingDays: the store lacks a feature or a day.
     """
+    leaky = sorted(set(config.features) & set(KNNIDW_FIELDS))
+    if leaky:
+        raise BadStudy(
+            f"{leaky[0]} is made of all monitors, those that a fold judges among them: leave it out of the "
+            "features, and name fields of the neighbours source instead"
+        )
     stored = [name for name in config.features if name not in FIELDS]
     asked = tuple(dict.fromkeys([*stored, "elevation"]))
     nobody = np.zeros(len(monitors.sites), dtype=np.bool_)

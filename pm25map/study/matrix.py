@@ -1,6 +1,8 @@
 """The matrix of a study: every fold with every variant, one run after another, resumed where it stopped."""
 
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pm25map.base.errors import BadConfig
+from pm25map.base.errors import BadConfig, BadInstall, BadModel, UnknownName
 from pm25map.monitors import Monitors
+from pm25map.places.encoder import encoder
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.reader import Predictors
 from pm25map.study import results
@@ -19,7 +22,7 @@ from pm25map.study.fitting import Workshop, make_run
 from pm25map.study.material import Material, prepare_fields, read_material
 from pm25map.study.splits import Split, make_split
 from pm25map.study.stations import write_stations
-from pm25map.study.variants import VARIANTS
+from pm25map.study.variants import SATCLIP, VARIANTS
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,9 @@ def run_matrix(
     fields = fields or folder / "fields"
     with only_writer(folder / "runs", wait_seconds=0.0):
         material = read_material(config, monitors, predictors)
-        results.claim(folder, {"protocol": config.identity(), "data": material.checksum})
+        results.claim(
+            folder, {"protocol": config.identity(), "data": material.checksum} | _named_encoder(config)
+        )
         splits = make_splits(config, material)
         write_stations(folder, material)
         _say(
@@ -159,6 +164,16 @@ def run_matrix(
             # What there is when it is stopped can be read, too.
             results.join_rows(folder)
         return len(left)
+
+
+def _named_encoder(config: StudyConfig) -> dict[str, str]:
+    """Give the checksum of the encoder that a protocol names; nothing where it is not there, as its rows will say."""
+    if config.satclip is None:
+        return {}
+    try:
+        return {SATCLIP: encoder(str(config.satclip)).checksum}
+    except (BadInstall, BadModel, UnknownName):
+        return {}
 
 
 def _say(listeners: Listeners, line: str) -> None:
@@ -193,6 +208,15 @@ _SHOP: list[Workshop] = []
 
 def _open_shop(shop: Workshop) -> None:
     _SHOP[:] = [shop]
+    threading.Thread(target=_end_with_the_matrix, daemon=True).start()
+
+
+def _end_with_the_matrix() -> None:
+    """End this worker when the process that started it is killed: whoever goes on would meet it at the same run."""
+    matrix = multiprocessing.parent_process()
+    if matrix is not None:
+        matrix.join()
+        os._exit(1)
 
 
 def _make_here(run: results.Run) -> dict[str, object]:

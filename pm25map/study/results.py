@@ -115,21 +115,22 @@ def join_rows(folder: Path) -> None:
 def claim(folder: Path, identity: dict[str, str]) -> None:
     """Write down which protocol and data a folder is for, or compare with what stands there.
 
+    What is said for the first time joins what stands there: the encoder of a protocol may come later.
+
     Raises:
         BadStudy: the folder holds runs of another protocol or of other data.
     """
     path = folder / PROTOCOL
-    if not path.is_file():
-        with replacing(path) as part:
-            part.write_text(json.dumps(identity, indent=1) + "\n")
-        return
-    there = json.loads(path.read_text())
+    there = json.loads(path.read_text()) if path.is_file() else {}
     for key, value in identity.items():
-        if there.get(key) != value:
+        if there.get(key, value) != value:
             raise BadStudy(
                 f"{folder} holds runs of another {key}: scores of two of them cannot stand in one table. "
                 "Choose another --out"
             )
+    if identity.keys() - there.keys():
+        with replacing(path) as part:
+            part.write_text(json.dumps(there | identity, indent=1) + "\n")
 
 
 def versions() -> str:

@@ -27,10 +27,12 @@ class Variant:
     Attributes:
         name: of the variant.
         network: of a network; None for a baseline.
+        field: of a baseline that is a field of the neighbours source, worked out from the fold's training stations.
     """
 
     name: str
     network: NetworkVariant | None = None
+    field: str | None = None
 
 
 SATCLIP = "satclip"
@@ -49,8 +51,8 @@ VARIANTS: dict[str, Variant] = {
         Variant("places-open-hadamard", NetworkVariant("places-open")),
         Variant("satclip-hadamard", NetworkVariant(SATCLIP)),
         Variant("satclip-concat", NetworkVariant(SATCLIP, "concatenation")),
-        Variant("idw"),
-        Variant("neighbours-kriging"),
+        Variant("idw", field="neighbours_idw9"),
+        Variant("neighbours-kriging", field="neighbours_kriging"),
         Variant("kriging"),
         Variant("gradient-boosting"),
     )

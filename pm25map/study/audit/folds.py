@@ -35,7 +35,7 @@ def study_pipeline(
             variants=(variant,),
             seeds=(seed,),
             split_seed=seed,
-            network=NetworkShape(lstm=(2, 2, 2), attention=2, dense=2),
+            network=NetworkShape(lstm=(2, 2, 2), attention=2, dense=2, head="plain"),
             training=Training(batch=1, epochs=1, targets_an_epoch=1),
         )
         chosen = VARIANTS[variant]

@@ -43,7 +43,7 @@ def train_pipeline(features: tuple[str, ...], geolocation: Geolocation, seed: in
             description="One step, for what is fitted before it.",
             features=features,
             geolocation=geolocation,
-            network=NetworkShape(lstm=(2, 2, 2), attention=2, dense=2),
+            network=NetworkShape(lstm=(2, 2, 2), attention=2, dense=2, head="plain"),
             window_days=WINDOW_DAYS,
             start=samples.days[WINDOW_DAYS - 1],
             end=samples.days[-1],
