@@ -120,6 +120,18 @@ def test_the_same_seed_gives_the_same_network(tmp_path):
     assert not all(np.array_equal(first[name], other[name]) for name in first)
 
 
+def test_a_run_with_vectors_of_another_encoder_begins_anew(tmp_path):
+    config, world = model_world.config(geolocation="geoclip", epochs=1), model_world.samples()
+    held = hold_out_stations(world.lat, world.lon, config.holdout_fraction, config.holdout_seed)
+    rng = np.random.default_rng(0)
+    place, other = rng.normal(size=(2, len(world.lat), 6)).astype(np.float32)
+    first = weights(train(world, place, config, held, tmp_path))
+    again = weights(train(world, place, config, held, tmp_path))
+    anew = weights(train(world, other, config, held, tmp_path))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not all(np.array_equal(first[name], anew[name]) for name in first)
+
+
 def test_a_run_that_was_stopped_goes_on_to_the_same_network(tmp_path, monkeypatch):
     whole = weights(run(tmp_path / "whole")[0])
     save = train_module._Run.save

@@ -138,7 +138,8 @@ def train_on(
     network = build_network(config.network, scaler, config.geolocation, _width(place), target_scale).to(
         device
     )
-    run = _Run(network, config, len(targets), folder / CHECKPOINT, _identity(config, samples, targets))
+    identity = _identity(config, samples, targets, place, network)
+    run = _Run(network, config, len(targets), folder / CHECKPOINT, identity)
     epochs = run.resume()
     while len(epochs) < config.epochs and not _is_over(epochs, config.patience):
         epoch = run.epoch(len(epochs), targets, judged, feed, on_step)
@@ -305,9 +306,18 @@ def _width(place: npt.NDArray[np.float32] | None) -> int:
     return 0 if place is None else place.shape[1]
 
 
-def _identity(config: TrainConfig, samples: StationSamples, targets: npt.NDArray[np.int64]) -> str:
-    """Checksum of all that decides a run."""
+def _identity(
+    config: TrainConfig,
+    samples: StationSamples,
+    targets: npt.NDArray[np.int64],
+    place: npt.NDArray[np.float32] | None,
+    network: Network,
+) -> str:
+    """Checksum of all that decides a run; another encoder or another form of the network begins anew."""
+    form = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
     return sha256_of_bytes(
+        repr(form).encode(),
+        b"" if place is None else place.tobytes(),
         config.model_dump_json().encode(),
         samples.values.tobytes(),
         np.nan_to_num(samples.truth).tobytes(),
