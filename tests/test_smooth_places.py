@@ -53,8 +53,9 @@ def test_a_message_that_breaks_off_is_refused():
         list(fields_of(whole[:5]))
 
 
-def test_the_twin_gives_what_the_model_gives_at_both_places():
-    model = load_model("conus-open")
+@pytest.mark.parametrize("name", ["conus-open", "conus-ensemble"])
+def test_the_twin_gives_what_the_model_gives_at_both_places(name):
+    model = load_model(name)
     rng = np.random.default_rng(0)
     window = rng.normal(size=(300, 21, len(model.card.scaler.inputs))).astype(np.float32)
     own, neutral = (0.02 * rng.normal(size=(300, 512)).astype(np.float32) for _ in range(2))

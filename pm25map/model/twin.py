@@ -13,9 +13,12 @@ import numpy as np
 from pm25map.base.errors import BadModel
 from pm25map.base.wire import BYTES, Field, fields_of, written
 from pm25map.model.card import ModelCard
-from pm25map.model.engines.session import BatchedSession, FloatArray
+from pm25map.model.engines.session import BatchedSession, FloatArray, summarize_members
 
 NEUTRAL_INPUT, NEUTRAL_OUTPUT = "neutral_place", "pm25_neutral_place"
+
+PLAIN_OUTPUT, MEMBERS_OUTPUT = "pm25", "members"
+"""Of the network's graph, without members and with them."""
 
 BANDS_TWIN = ("pm25", NEUTRAL_OUTPUT)
 
@@ -32,7 +35,7 @@ class TwinSession:
     """A model that estimates every cell twice: a Session (see engines.session) with the bands BANDS_TWIN.
 
     It takes places (cell, 2 d): the vector of the place, then that of its neutral place. The first band has
-    the very bits of a plain session: calls are cut and padded alike.
+    the very bits of a plain session: calls are cut and padded alike. Of a model with members both are means.
     """
 
     engine = "onnxruntime"
@@ -62,6 +65,7 @@ class TwinSession:
                 f"model {card.name} reads {expected} days and inputs and 2 x {width} numbers a place, "
                 f"not {window.shape[1:]} and {None if place is None else place.shape}"
             )
+        wanted = [MEMBERS_OUTPUT if card.members else PLAIN_OUTPUT, NEUTRAL_OUTPUT]
         out = np.empty((2, len(window)), dtype=np.float32)
         for start in range(0, len(window), self.cells_a_call):
             rows = slice(start, start + self.cells_a_call)
@@ -71,7 +75,10 @@ class TwinSession:
             spots = np.pad(place[rows], ((0, short), (0, 0)))
             feeds = {"window": days, "place": spots[:, :width], NEUTRAL_INPUT: spots[:, width:]}
             feeds = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in feeds.items()}
-            out[:, rows] = np.stack(self._inference.run(list(BANDS_TWIN), feeds))[:, :count]
+            found = self._inference.run(wanted, feeds)
+            if card.members:
+                found = [summarize_members(estimates)[0] for estimates in found]
+            out[:, rows] = np.stack(found)[:, :count]
         if not np.isfinite(out).all():
             raise BadModel(
                 f"model {card.name} gave values that are no numbers. Export or fetch the model again"
@@ -83,7 +90,7 @@ def twin_of(network: Path) -> bytes:
     """Extend a network by a second place and a second estimate.
 
     Args:
-        network: model.onnx, with the inputs window and place and one output (cell,).
+        network: model.onnx, with the inputs window and place and one output, (cell,) or (cell, member).
 
     Returns:
         The network with one more input, NEUTRAL_INPUT, shaped as the place, and one more output,
