@@ -20,9 +20,7 @@ from pm25map.places.onnx_graph import INPUT, OUTPUT, OnnxGraph
 from pm25map.places.siren_export import add_harmonics
 from pm25map.places.some_capsules import SomeCapsules
 from pm25map.places.trained import Trained
-from pm25map.places.write import NETWORK, TOLERANCE, check_folder
-
-_PLACES = 2048
+from pm25map.places.write import NETWORK, TOLERANCE, check_folder, measure_parity
 
 
 def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCard:
@@ -113,15 +111,8 @@ def _geoclip(encoder: Geoclip | SomeCapsules) -> bytes:
 
 def _parity(encoder: LocationEncoder, made: Trained) -> dict[str, float]:
     """Compare a network with its encoder at random places; add what is known of GeoCLIP against float64."""
-    rng, out = np.random.default_rng(0), {}
-    for name, (south, north, west, east) in {
-        "world": (-90, 90, -180, 180),
-        "conus": (24, 50, -125, -66),
-    }.items():
-        lat, lon = rng.uniform(south, north, _PLACES), rng.uniform(west, east, _PLACES)
-        exact = encoder.encode(lat, lon).astype(np.float64)
-        error = made.encode(lat, lon) - exact
-        out[f"{name}_to_pm25map"] = float(f"{np.sqrt((error**2).mean() / (exact**2).mean()):.1e}")
+    found = measure_parity(lambda lat, lon: encoder.encode(lat, lon).astype(np.float64), made)
+    out = {f"{name}_to_pm25map": value for name, value in found.items()}
     if not max(out.values()) <= TOLERANCE:
         raise ParityFailed(f"the network of {encoder.name} differs from it by {out}. Nothing was written")
     if isinstance(encoder, Geoclip):

@@ -1,5 +1,6 @@
 """Write an encoder as a folder: network, weights and card, all or nothing. Needs onnx and safetensors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from pm25map.places.siren import Siren
 from pm25map.places.siren_export import build_network
 from pm25map.places.trained import Trained
 from pm25map.places.vision import Vision
+
+Degrees = npt.NDArray[np.float64]
 
 NETWORK, WEIGHTS = "encoder.onnx", "weights.safetensors"
 
@@ -82,7 +85,7 @@ def write_encoder(
         )
         (part / CARD).write_text(card.model_dump_json())
         encoder = Trained(part)
-        parity = measure_parity(siren, encoder)
+        parity = measure_parity(siren.encode_exactly, encoder)
         if not max(parity.values()) <= TOLERANCE:
             raise ParityFailed(
                 f"the network of {about.name} differs from float64 by {parity}, above {TOLERANCE}"
@@ -120,15 +123,15 @@ def _write_patch(patch: PatchNetwork, folder: Path) -> PatchTower:
     return patch.card.model_copy(update={"parity": parity})
 
 
-def measure_parity(siren: Siren, encoder: Trained) -> dict[str, float]:
-    """Give the relative RMS of a network to float64 at random places of the world and of CONUS."""
+def measure_parity(exact: Callable[[Degrees, Degrees], Degrees], encoder: Trained) -> dict[str, float]:
+    """Give the relative RMS of a network to what it must give, at random places of the world and of CONUS."""
     rng, out = np.random.default_rng(0), {}
     for name, (south, north, west, east) in {
         "world": (-90, 90, -180, 180),
         "conus": (24, 50, -125, -66),
     }.items():
         lat, lon = rng.uniform(south, north, _PLACES), rng.uniform(west, east, _PLACES)
-        exact = siren.encode_exactly(lat, lon)
-        error = encoder.encode(lat, lon) - exact
-        out[name] = float(f"{np.sqrt((error**2).mean() / (exact**2).mean()):.1e}")
+        wanted = exact(lat, lon)
+        error = encoder.encode(lat, lon) - wanted
+        out[name] = float(f"{np.sqrt((error**2).mean() / (wanted**2).mean()):.1e}")
     return out
