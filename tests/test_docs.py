@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -58,6 +59,12 @@ def test_the_quick_start_runs(tmp_path, monkeypatch):
     for parameter in command_lines(run_only=True):
         result = CliRunner().invoke(cli, parameter.values[0], catch_exceptions=False)
         assert result.exit_code == 0, result.output
+    # A map that they left is read as the page reads one.
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    (block,) = [body for kind, _, body in FENCE.findall(page) if kind == "python"]
+    words = [sys.executable, "-c", block.replace("cog.tif", "oregon.tif")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("ug m-3\n") and "5070" in done.stdout
     assert {path.name for path in tmp_path.glob("*.tif")} == {"oregon.tif", "northwest.tif"}
 
 
