@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from pm25map.diagnostics.diagnose import Diagnosis
     from pm25map.raster.inputs import Inputs, Part
+    from pm25map.raster.predict import DayMap
 
 FILES = {
     "map": "diagnostics.tif",
@@ -53,6 +54,15 @@ def diagnose(
     return diagnose_day(
         inputs, day, part, device=device, workers=workers, extra=(*trusted, quality), progress=progress
     )
+
+
+def plain_map(found: "Diagnosis", inputs: "Inputs") -> "DayMap":
+    """Give the map that a plain run makes, its very bits: the other bands belong into the folder of doubts."""
+    from pm25map.raster.bands import PM25_MEMBERS, PM25_SPREAD
+
+    kept = {PM25_SPREAD, PM25_MEMBERS, *(band for one in inputs.extra for band in one.bands)}
+    more = {band: values for band, values in found.made.more.items() if band in kept}
+    return dataclasses.replace(found.made, more=more)
 
 
 def write_files(

@@ -84,7 +84,7 @@ def command(
 
     from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
-    from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
+    from pm25map.cli.diagnosis import check_files, diagnose, plain_map, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.inputs import part_of
     from pm25map.raster.predict import predict_day
@@ -108,9 +108,7 @@ def command(
     with progress_bar(f"PM2.5 of {day}") as progress:
         if diagnostics:
             found = diagnose(inputs, day, part, device, workers, progress)
-            # The very bits of a plain run; what is beside them goes into the folder of doubts.
-            kept = [band for one in inputs.extra for band in one.bands]
-            made = dataclasses.replace(found.made, more={band: found.made.more[band] for band in kept})
+            made = plain_map(found, inputs)
         else:
             made = predict_day(
                 inputs.model,

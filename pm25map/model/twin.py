@@ -13,14 +13,18 @@ import numpy as np
 from pm25map.base.errors import BadModel
 from pm25map.base.wire import BYTES, Field, fields_of, written
 from pm25map.model.card import ModelCard
-from pm25map.model.engines.session import BatchedSession, FloatArray, summarize_members
+from pm25map.model.engines.session import (
+    BANDS_MEMBERS,
+    BANDS_PLAIN,
+    BatchedSession,
+    FloatArray,
+    summarize_members,
+)
 
 NEUTRAL_INPUT, NEUTRAL_OUTPUT = "neutral_place", "pm25_neutral_place"
 
 PLAIN_OUTPUT, MEMBERS_OUTPUT = "pm25", "members"
 """Of the network's graph, without members and with them."""
-
-BANDS_TWIN = ("pm25", NEUTRAL_OUTPUT)
 
 _SUFFIX = "/neutral"
 
@@ -32,18 +36,18 @@ _VALUE_NAME = 1
 
 
 class TwinSession:
-    """A model that estimates every cell twice: a Session (see engines.session) with the bands BANDS_TWIN.
+    """A model that estimates every cell twice: a Session (see engines.session) with one more band, NEUTRAL_OUTPUT.
 
-    It takes places (cell, 2 d): the vector of the place, then that of its neutral place. The first band has
-    the very bits of a plain session: calls are cut and padded alike. Of a model with members both are means.
+    It takes places (cell, 2 d): the vector of the place, then that of its neutral place. The bands before the last
+    have the very bits of a plain session: calls are cut and padded alike. The last is the mean of the members.
     """
 
     engine = "onnxruntime"
-    bands: tuple[str, ...] = BANDS_TWIN
     cells_a_call = BatchedSession.cells_a_call
 
     def __init__(self, card: ModelCard, inference: Any) -> None:
         self.card = card
+        self.bands: tuple[str, ...] = (*(BANDS_MEMBERS if card.members else BANDS_PLAIN), NEUTRAL_OUTPUT)
         self.provider: str = inference.get_providers()[0]
         self._inference = inference
 
@@ -53,7 +57,7 @@ class TwinSession:
         return own
 
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
-        """Estimate both bands of any number of cells: float32 (band, cell), ug m-3.
+        """Estimate all bands of any number of cells: float32 (band, cell), ug m-3.
 
         Raises:
             BadModel: a shape is not the card's, or the network gives what is no number.
@@ -66,7 +70,7 @@ class TwinSession:
                 f"not {window.shape[1:]} and {None if place is None else place.shape}"
             )
         wanted = [MEMBERS_OUTPUT if card.members else PLAIN_OUTPUT, NEUTRAL_OUTPUT]
-        out = np.empty((2, len(window)), dtype=np.float32)
+        out = np.empty((len(self.bands), len(window)), dtype=np.float32)
         for start in range(0, len(window), self.cells_a_call):
             rows = slice(start, start + self.cells_a_call)
             count = len(window[rows])
@@ -75,10 +79,10 @@ class TwinSession:
             spots = np.pad(place[rows], ((0, short), (0, 0)))
             feeds = {"window": days, "place": spots[:, :width], NEUTRAL_INPUT: spots[:, width:]}
             feeds = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in feeds.items()}
-            found = self._inference.run(wanted, feeds)
+            own, neutral = self._inference.run(wanted, feeds)
             if card.members:
-                found = [summarize_members(estimates)[0] for estimates in found]
-            out[:, rows] = np.stack(found)[:, :count]
+                own, neutral = summarize_members(own), summarize_members(neutral)[:1]
+            out[:, rows] = np.vstack([own, neutral])[:, :count]
         if not np.isfinite(out).all():
             raise BadModel(
                 f"model {card.name} gave values that are no numbers. Export or fetch the model again"
