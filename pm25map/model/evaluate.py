@@ -96,11 +96,10 @@ def estimates(
 ) -> npt.NDArray[np.float32]:
     """Predict targets (target, 2) of station and day numbers, as `StationSamples.targets` lists them: ug m-3."""
     card = session.card
-    back = np.arange(1 - card.window_days, 1)
     model = np.empty(len(targets), dtype=np.float32)
     for first in range(0, len(targets), TARGETS_AT_ONCE):
         part = targets[first : first + TARGETS_AT_ONCE]
-        window = card.scaler.apply(samples.values[part[:, :1], part[:, 1:] + back])
+        window = card.scaler.apply(samples.windows(part, card.window_days))
         spots = None if place is None else place[part[:, 0]]
         model[first : first + len(part)] = session.run(window, spots)
         if progress is not None:

@@ -149,6 +149,5 @@ def real_windows(
     targets = samples.targets(everyone, config.start, config.end, config.window_days)
     by_truth = targets[np.argsort(samples.truth[targets[:, 0], targets[:, 1]], kind="stable")]
     chosen = by_truth[np.unique(np.linspace(0, len(by_truth) - 1, PARITY_WINDOWS).astype(np.int64))]
-    back = np.arange(1 - config.window_days, 1)
-    windows = scaler.apply(samples.values[chosen[:, :1], chosen[:, 1:] + back])
+    windows = scaler.apply(samples.windows(chosen, config.window_days))
     return windows, None if place is None else place[chosen[:, 0]]

@@ -23,9 +23,6 @@ from pm25map.model.engines.session import (
 
 NEUTRAL_INPUT, NEUTRAL_OUTPUT = "neutral_place", "pm25_neutral_place"
 
-PLAIN_OUTPUT, MEMBERS_OUTPUT = "pm25", "members"
-"""Of the network's graph, without members and with them."""
-
 _SUFFIX = "/neutral"
 
 # Field numbers of onnx.proto (ONNX IR).
@@ -69,7 +66,6 @@ class TwinSession:
                 f"model {card.name} reads {expected} days and inputs and 2 x {width} numbers a place, "
                 f"not {window.shape[1:]} and {None if place is None else place.shape}"
             )
-        wanted = [MEMBERS_OUTPUT if card.members else PLAIN_OUTPUT, NEUTRAL_OUTPUT]
         out = np.empty((len(self.bands), len(window)), dtype=np.float32)
         for start in range(0, len(window), self.cells_a_call):
             rows = slice(start, start + self.cells_a_call)
@@ -79,7 +75,7 @@ class TwinSession:
             spots = np.pad(place[rows], ((0, short), (0, 0)))
             feeds = {"window": days, "place": spots[:, :width], NEUTRAL_INPUT: spots[:, width:]}
             feeds = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in feeds.items()}
-            own, neutral = self._inference.run(wanted, feeds)
+            own, neutral = self._inference.run(None, feeds)
             if card.members:
                 own, neutral = summarize_members(own), summarize_members(neutral)[:1]
             out[:, rows] = np.vstack([own, neutral])[:, :count]

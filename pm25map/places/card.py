@@ -8,6 +8,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pm25map.base.errors import BadModel
+from pm25map.base.files import sha256_of_bytes
+from pm25map.base.shipped import shipped_folder
 from pm25map.places.pretrain.config import Patches, Rasters
 
 CARD = "card.json"
@@ -143,6 +145,26 @@ def is_encoder(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(card, dict) and card.get("kind") == KIND
+
+
+def encoder_folder(name: str) -> Path | None:
+    """Find the folder of an encoder by its path or its shipped name; None where neither is one."""
+    return next((f for f in (Path(name), shipped_folder("models") / name) if is_encoder(f)), None)
+
+
+def read_network(path: Path, sha256: str) -> bytes:
+    """Read a network that a card names.
+
+    Raises:
+        BadModel: it is absent, or its checksum is not that of the card.
+    """
+    try:
+        network = path.read_bytes()
+    except OSError as error:
+        raise BadModel(f"cannot read {path}: {error.strerror}. Export the encoder again") from error
+    if sha256_of_bytes(network) != sha256:
+        raise BadModel(f"{path} is damaged: its checksum is not that of its card. Export the encoder again")
+    return network
 
 
 def read_card(folder: Path) -> EncoderCard:

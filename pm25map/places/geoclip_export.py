@@ -4,7 +4,6 @@ The graph is written by hand from the equations of
 GeoCLIP: Equal Earth projection, three random Fourier encodings, one perceptron each, and their sum.
 """
 
-import importlib.metadata
 import json
 import math
 from pathlib import Path
@@ -16,10 +15,11 @@ import numpy.typing as npt
 import torch
 from onnx import TensorProto
 
-from pm25map.base.errors import BadInstall, BadModel, ParityFailed
+from pm25map.base.errors import BadModel, ParityFailed
 from pm25map.base.files import check_output, replacing, sha256_of_bytes, sha256_of_file
 from pm25map.grid import load_grid
 from pm25map.places.geoclip import CARD, Geoclip
+from pm25map.places.geoclip_package import packaged
 from pm25map.places.onnx_graph import INPUT, OUTPUT, OnnxGraph
 from pm25map.places.profile import profile_of
 
@@ -52,21 +52,13 @@ def read_weights() -> Weights:
     """Read the weights that the geoclip package brings, without importing it (it would load a vision model).
 
     Raises:
-        BadInstall: the package is absent.
+        BadInstall: the package is absent, or brings no weights.
         BadModel: its weights are not those that this file was written for.
     """
-    try:
-        files = importlib.metadata.files("geoclip") or []
-    except importlib.metadata.PackageNotFoundError as error:
-        raise BadInstall(
-            "the geoclip package is not installed. Run: pip install 'pm25map[geoclip]'"
-        ) from error
-    found = [Path(str(file.locate())) for file in files if file.name == WEIGHTS]
-    if not found or sha256_of_file(found[0]) != WEIGHTS_SHA256:
-        raise BadModel(
-            f"the geoclip package brings other weights than expected: {found or WEIGHTS}. Use geoclip 1.3"
-        )
-    tensors = torch.load(found[0], map_location="cpu", weights_only=True)
+    path = packaged(WEIGHTS)
+    if sha256_of_file(path) != WEIGHTS_SHA256:
+        raise BadModel(f"the geoclip package brings other weights than expected: {path}. Use geoclip 1.3")
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 

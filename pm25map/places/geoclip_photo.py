@@ -5,7 +5,6 @@ GeoCLIP's own package brings the last two layers. What stands before them, CLIP 
 transformers nor torchvision is loaded for it.
 """
 
-import importlib.metadata
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch.nn import functional
 
 from pm25map.base.errors import BadInstall, BadModel, BadRaster
 from pm25map.places.encoder import Vectors
+from pm25map.places.geoclip_package import packaged
 from pm25map.places.vision import unit
 
 BACKBONE = "openai/clip-vit-large-patch14"
@@ -52,9 +52,9 @@ class GeoclipPhotos:
             BadModel: the weights are of another layout, or damaged.
         """
         self._clip = _read_clip(find_backbone(backbone))
-        tensors = torch.load(_packaged(_MLP), map_location="cpu", weights_only=True)
+        tensors = torch.load(packaged(_MLP), map_location="cpu", weights_only=True)
         self._mlp = {name: value.float() for name, value in tensors.items()}
-        scale = torch.load(_packaged(_SCALE), map_location="cpu", weights_only=True)
+        scale = torch.load(packaged(_SCALE), map_location="cpu", weights_only=True)
         self.temperature = float(torch.exp(-scale.detach()))
 
     def see(self, photo: Path) -> Vectors:
@@ -119,20 +119,6 @@ def read_photo(path: Path) -> npt.NDArray[np.float32]:
     values = np.asarray(photo.crop((left, top, left + _SIDE, top + _SIDE)), np.float32) / 255
     values = (values - np.array(_MEAN, np.float32)) / np.array(_SPREAD, np.float32)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
-
-
-def _packaged(name: str) -> Path:
-    """Find a file of the geoclip package without importing it."""
-    try:
-        files = importlib.metadata.files("geoclip") or []
-    except importlib.metadata.PackageNotFoundError as error:
-        raise BadInstall(
-            "GeoCLIP's image side needs the geoclip package. Run: pip install 'pm25map[geoclip]'"
-        ) from error
-    found = [Path(str(file.locate())) for file in files if file.name == name]
-    if not found:
-        raise BadInstall(f"the geoclip package does not bring {name}. Run: pip install 'geoclip>=1.2.3,<2'")
-    return found[0]
 
 
 def _read_clip(path: Path) -> State:

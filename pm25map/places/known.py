@@ -1,6 +1,7 @@
 """What the cards of encoders say that nobody trained here: the formulas, and GeoCLIP."""
 
 import json
+from dataclasses import asdict, fields
 from typing import Any
 
 from pm25map.base.errors import UnknownName
@@ -22,7 +23,7 @@ def about(encoder: LocationEncoder) -> About:
         UnknownName: it is an encoder that this package does not know.
     """
     if isinstance(encoder, Trained):
-        return About(**{name: getattr(encoder.card, name) for name in About.__dataclass_fields__})
+        return About(**{one.name: getattr(encoder.card, one.name) for one in fields(About)})
     if isinstance(encoder, Geoclip | SomeCapsules):
         card = geoclip_card()
         whole = isinstance(encoder, Geoclip)
@@ -77,8 +78,7 @@ def describe(encoder: LocationEncoder, grid: Grid) -> dict[str, Any]:
     """
     if isinstance(encoder, Trained):
         return encoder.card.model_dump(exclude_none=True, exclude={"patch"})
-    told = about(encoder)
-    found: dict[str, Any] = {name: getattr(told, name) for name in told.__dataclass_fields__}
+    found: dict[str, Any] = asdict(about(encoder))
     for empty in ("training", "provenance"):
         del found[empty]
     found["dimension"] = encoder.dimension

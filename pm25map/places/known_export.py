@@ -1,5 +1,6 @@
 """ONNX networks of the encoders that nobody trained here, each in its folder with its card. Needs onnx."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCa
         part.mkdir()
         (part / NETWORK).write_bytes(network)
         card = EncoderCard(
-            **{name: getattr(told, name) for name in told.__dataclass_fields__},
+            **asdict(told),
             dimension=encoder.dimension,
             file=NETWORK,
             sha256=sha256_of_bytes(network),

@@ -5,10 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel
-from pm25map.base.files import sha256_of_bytes
-from pm25map.base.shipped import shipped_folder
-from pm25map.places.card import is_encoder, read_card
+from pm25map.places.card import encoder_folder, read_card, read_network
 from pm25map.places.encoder import Vectors
 from pm25map.places.network import Network
 
@@ -31,17 +28,9 @@ class Trained:
             BadInstall: ONNX Runtime is absent or doubled.
         """
         self.card = read_card(folder)
-        path = folder / self.card.file
-        try:
-            network = path.read_bytes()
-        except OSError as error:
-            raise BadModel(f"cannot read {path}: {error.strerror}. Export the encoder again") from error
+        network = read_network(folder / self.card.file, self.card.sha256)
         self.name, self.dimension = self.card.name, self.card.dimension
-        self.checksum = sha256_of_bytes(network)
-        if self.checksum != self.card.sha256:
-            raise BadModel(
-                f"{path} is damaged: its checksum is not that of its card. Export the encoder again"
-            )
+        self.checksum = self.card.sha256
         self._network = Network(network, self.dimension, np.float64, threads=threads, name=self.name)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
@@ -57,7 +46,5 @@ def open_trained(name: str, threads: int = 1) -> Trained | None:
         BadModel: it is damaged.
         BadInstall: ONNX Runtime is absent or doubled.
     """
-    for folder in (Path(name), shipped_folder("models") / name):
-        if is_encoder(folder):
-            return Trained(folder, threads)
-    return None
+    folder = encoder_folder(name)
+    return None if folder is None else Trained(folder, threads)

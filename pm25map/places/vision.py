@@ -1,16 +1,13 @@
 """The vision tower of an encoder trained on pairs: a patch becomes a vector beside those of places. No torch."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadModel, UnknownName
-from pm25map.base.files import sha256_of_bytes
 from pm25map.base.onnx import open_network
-from pm25map.base.shipped import shipped_folder
-from pm25map.places.card import PatchTower, is_encoder, read_card
+from pm25map.places.card import PatchTower, encoder_folder, read_card, read_network
 from pm25map.places.encoder import Vectors
 from pm25map.places.pretrain.pairs import Standardization
 
@@ -68,7 +65,7 @@ def open_vision(name: str, threads: int = 1) -> Vision:
         BadModel: it is damaged.
         BadInstall: ONNX Runtime is absent or doubled.
     """
-    folder = next((f for f in (Path(name), shipped_folder("models") / name) if is_encoder(f)), None)
+    folder = encoder_folder(name)
     if folder is None:
         raise UnknownName(
             f"{name!r} is no encoder with a vision tower: give places-open, geoclip, or a folder that pm25map "
@@ -79,11 +76,5 @@ def open_vision(name: str, threads: int = 1) -> Vision:
         raise UnknownName(
             f"the encoder {card.name} has no vision tower. Export it again from its run: pm25map places export"
         )
-    path = folder / card.patch.file
-    try:
-        network = path.read_bytes()
-    except OSError as error:
-        raise BadModel(f"cannot read {path}: {error.strerror}. Export the encoder again") from error
-    if sha256_of_bytes(network) != card.patch.sha256:
-        raise BadModel(f"{path} is damaged: its checksum is not that of its card. Export the encoder again")
+    network = read_network(folder / card.patch.file, card.patch.sha256)
     return Vision(card.name, card.patch, network, threads)

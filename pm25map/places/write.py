@@ -1,7 +1,7 @@
 """Write an encoder as a folder: network, weights and card, all or nothing. Needs onnx and safetensors."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ def write_encoder(
         (part / NETWORK).write_bytes(network)
         (part / WEIGHTS).write_bytes(weights)
         card = EncoderCard(
-            **{name: getattr(about, name) for name in About.__dataclass_fields__},
+            **asdict(about),
             dimension=siren.dimension,
             file=NETWORK,
             sha256=sha256_of_bytes(network),
