@@ -132,8 +132,9 @@ def draw_distance(held: Summary) -> Figure | None:
     values = [v for gains in lines.values() for gain in gains if gain for v in gain if v is not None]
     low, high = np.percentile(values, [2, 98])
     pad = 0.15 * (high - low) + 1
-    # One class with few stations must not flatten all others.
-    axes.set_ylim(min(low - pad, -2), max(high + pad, 2))
+    # The interval of a class with few stations must not flatten all others; no gain itself is cut.
+    middles = [gain[0] for gains in lines.values() for gain in gains if gain]
+    axes.set_ylim(min(low - pad, min(middles) - 1, -2), max(high + pad, max(middles) + 1, 2))
     axes.set_xticks(range(len(words)), words)
     axes.set_xlabel("Distance to the nearest training station")
     axes.set_ylabel("Gain in RMSE, %")
