@@ -14,7 +14,7 @@ from pm25map.base.errors import BadPredictors, Pm25mapError
 from pm25map.grid import Grid
 from pm25map.predictors.layout import CHUNK_DAYS
 from pm25map.predictors.lock import only_writer
-from pm25map.predictors.sources import DailySource
+from pm25map.predictors.sources import DailySource, DayInputs, TracedSource
 from pm25map.predictors.store import (
     Predictors,
     add_variables,
@@ -42,10 +42,12 @@ class Ingested:
     Attributes:
         written: days that were written.
         lacking: days that the source could not give, and why; they are missing in the store.
+        revised: days among those written that the store had, computed from input that has changed since.
     """
 
     written: int
     lacking: Mapping[dt.date, str]
+    revised: tuple[dt.date, ...] = ()
 
 
 def plan_ingest(
@@ -126,7 +128,7 @@ def ingest_daily(
     *,
     again: bool = False,
 ) -> Ingested:
-    """Fill the days of a source that the store does not have whole.
+    """Fill the days of a source that the store does not have whole, or has of input that was revised since.
 
     A day is written whole or not at all, so an ingest that was stopped goes on where it was. Days that the source
     lacks are left out; a file that is damaged stops the ingest, after the days before it are written.
@@ -144,29 +146,46 @@ def ingest_daily(
     """
     add_variables(path, source.variables)
     store = open_predictors(path)
-    whole = set() if again else set(store.days_of(source.variables))
-    lacking = source.lacking(store.grid, [day for day in days if day not in whole])
+    lacking = source.lacking(store.grid, days)
+    given = [day for day in days if day not in lacking]
+    inputs = source.inputs_of(store.grid, given) if isinstance(source, TracedSource) else {}
+    held = set(store.days_of(source.variables))
+    revised = tuple(day for day in given if day in held and is_revised(store, source, day, inputs))
+    whole = set() if again else held - set(revised)
     # A chunk of days is written at once, or less on a grid whose chunk is too large for memory.
     most = max(1, min(CHUNK_DAYS, BATCH_VALUES // (store.grid.land.size * len(source.variables))))
     batches = plan_ingest(days, whole | set(lacking), store.span[0], most)
     total, done = sum(map(len, batches)), 0
     for batch in batches:
         parts: list[Fields] = []
+        # A source that shares work between days computes a batch at once, the others a day at a time.
+        steps = [batch] if getattr(source, "days_together", False) else [[day] for day in batch]
         try:
-            for day in batch:
-                parts.append(_fields_of(source, store.grid, day))
-                done += 1
+            for step in steps:
+                parts.append(_fields_of(source, store.grid, step))
+                done += len(step)
                 if progress is not None:
                     progress(done, total)
         except Pm25mapError:
-            _write(path, source, store, batch[: len(parts)], parts)
+            _write(path, source, store, batch[: len(parts)], parts, inputs)
             raise
-        _write(path, source, store, batch, parts)
-    return Ingested(total, lacking)
+        _write(path, source, store, batch, parts, inputs)
+    return Ingested(total, lacking, revised)
 
 
-def _fields_of(source: DailySource, grid: Grid, day: dt.date) -> Fields:
-    fields = source.fields(grid, [day])
+def is_revised(
+    store: Predictors, source: DailySource, day: dt.date, inputs: Mapping[dt.date, DayInputs]
+) -> bool:
+    """Say whether a store has a day of a source that was computed from other input than the source has now.
+
+    A store that does not say what its days were computed from keeps them.
+    """
+    known = {store.inputs_of(name, day) for name in source.variables} - {0}
+    return day in inputs and bool(known - {inputs[day].fingerprint})
+
+
+def _fields_of(source: DailySource, grid: Grid, days: list[dt.date]) -> Fields:
+    fields = source.fields(grid, days)
     if set(fields) != set(source.variables):
         raise BadPredictors(
             f"source {source.name} gave {sorted(fields)}, and promises {sorted(source.variables)}"
@@ -175,7 +194,12 @@ def _fields_of(source: DailySource, grid: Grid, day: dt.date) -> Fields:
 
 
 def _write(
-    path: Path, source: DailySource, store: Predictors, days: list[dt.date], parts: list[Fields]
+    path: Path,
+    source: DailySource,
+    store: Predictors,
+    days: list[dt.date],
+    parts: list[Fields],
+    inputs: Mapping[dt.date, DayInputs],
 ) -> None:
     if not days:
         return
@@ -184,7 +208,8 @@ def _write(
             # An ingest beside this one made it, failed, and took it away while it was empty.
             ensure_store(path, store.grid, *store.span)
             add_variables(path, source.variables)
-        write_days(path, days, {name: np.concatenate([p[name] for p in parts]) for name in source.variables})
+        fields = {name: np.concatenate([p[name] for p in parts]) for name in source.variables}
+        write_days(path, days, fields, inputs)
 
 
 def ingest_layers(

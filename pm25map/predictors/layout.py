@@ -26,6 +26,12 @@ EPOCH = dt.date(1970, 1, 1)
 FINGERPRINT = "fingerprint"
 """Of every day and daily variable: 0 until the day is whole, then a part of the SHA-256 of its values."""
 
+INPUTS = "inputs"
+"""Of every day and daily variable: a part of the SHA-256 of what its values were computed from, 0 where unknown."""
+
+FACTS = "day_facts"
+"""Of every day: numbers that its source states, such as how many monitors it had; NaN where unknown."""
+
 CHUNK_DAYS = 8
 """Days that are decoded together: a window of 21 days touches three or four such chunks."""
 SHARD_DAYS = 32
@@ -98,6 +104,58 @@ def add_frame(group: Group, grid: Grid, start: dt.date, end: dt.date, history: s
     )
 
 
+def add_records(group: Group) -> None:
+    """Make room for what the days were computed from, in a store that has none yet: stores of before had no such room."""
+    length, columns = group[FINGERPRINT].shape
+    if INPUTS not in group:
+        group.create_array(
+            INPUTS,
+            shape=(length, columns),
+            chunks=(_AXIS_CHUNK, 64),
+            dtype="int64",
+            fill_value=0,
+            dimension_names=("time", "daily_variable"),
+            attributes={"long_name": "0 where unknown, else a part of the checksum of what a day was computed from"},
+        )
+    if FACTS not in group:
+        group.create_array(
+            FACTS,
+            shape=(length, 0),
+            chunks=(_AXIS_CHUNK, 64),
+            dtype="float32",
+            fill_value=np.nan,
+            dimension_names=("time", "fact"),
+            attributes={"long_name": "What the sources state of a day", "facts": []},
+        )
+
+
+def write_records(
+    group: Group, slots: slice, columns: list[int], prints: list[int], facts: list[dict[str, float]]
+) -> None:
+    """Write down what some days were computed from.
+
+    Args:
+        group: of the store.
+        slots: of the days on the time axis.
+        columns: of the daily variables.
+        prints: of each day, what its values were computed from.
+        facts: of each day, numbers by name.
+    """
+    add_records(group)
+    marks, table = group[INPUTS], group[FACTS]
+    for column in columns:
+        marks[slots, column] = np.array(prints, dtype=np.int64)
+    names = list(table.attrs["facts"])
+    new = [name for name in dict.fromkeys(name for day in facts for name in day) if name not in names]
+    if new:
+        names += new
+        table.resize((table.shape[0], len(names)))
+        table.attrs["facts"] = names
+    for name in dict.fromkeys(name for day in facts for name in day):
+        values = [day.get(name, np.nan) for day in facts]
+        table[slots, names.index(name)] = np.array(values, dtype=np.float32)
+
+
 def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: float | None) -> None:
     """Make the array (time, y, x) of a daily variable, empty.
 
@@ -121,6 +179,8 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
         **_held_as(row, precision),
     )
     marker.resize((marker.shape[0], len(names)))
+    if INPUTS in group:
+        group[INPUTS].resize((marker.shape[0], len(names)))
     marker.attrs["variables"] = names
 
 
@@ -131,7 +191,7 @@ def chunk_days(number: int, length: int) -> range:
 
 def lengthen(group: Group, daily: Iterable[str], length: int) -> None:
     """Give the time axis more days at its end. The axis comes last: until then the store reads as it did."""
-    for name in (*daily, FINGERPRINT):
+    for name in (*daily, *(name for name in (FINGERPRINT, INPUTS, FACTS) if name in group)):
         array = group[name]
         array.resize((length, *array.shape[1:]))
     time = group["time"]

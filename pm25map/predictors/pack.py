@@ -136,6 +136,10 @@ def _copy_days(store: Predictors, group: layout.Group, name: str, start: dt.date
         array[first : first + len(encoded)] = encoded
         for slot in slots:
             prints[first + slot] = layout.fingerprint(encoded[slot])
+    inputs = [store.inputs_of(name, day) if day in whole else 0 for day in days]
+    facts = [store.facts_of(day) if day in whole else {} for day in days]
+    if any(inputs):
+        layout.write_records(group, slice(0, len(days)), [column], inputs, facts)
     marker[:, column] = prints
 
 

@@ -1,5 +1,7 @@
 """The predictor store, read: opened and checked once, then windows of blocks by name, day and place."""
 
+import bisect
+import copy
 import datetime as dt
 import functools
 from typing import Any
@@ -42,7 +44,11 @@ class Predictors:
         daily: names of the daily variables.
         layers: names of the static variables and climatologies that are filled.
         history: what made the store.
+        present: None for a store that refuses a window with a missing day; else the days, oldest first, that stand
+            in for the missing days before them (see `filling_gaps`).
     """
+
+    present: list[dt.date] | None = None
 
     def __init__(self, path: Location, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
@@ -62,6 +68,9 @@ class Predictors:
             name: frozenset(self._first + dt.timedelta(days=int(i)) for i in np.nonzero(prints)[0])
             for name, prints in self._prints.items()
         }
+        self._inputs = _records(group, layout.INPUTS, self._length, columns)
+        facts = list(group[layout.FACTS].attrs["facts"]) if layout.FACTS in group else []
+        self._facts = _records(group, layout.FACTS, self._length, facts)
         stored = {name: group[name] for name in rows}
         self._arrays = Arrays(path, self.grid, stored, self._whole, (self._first, self._length), cache_bytes)
 
@@ -120,26 +129,75 @@ class Predictors:
         slots = np.array([(day - self._first).days for day in days])
         numbers = (slots + (self._first - layout.EPOCH).days).astype("<i8").tobytes()
         parts = [self.grid.checksum.encode(), " ".join(features).encode(), numbers]
+        # A day that is missing counts as 0, inside of the store as outside of it.
+        inside = (slots >= 0) & (slots < self._length)
+        held = np.where(inside, slots, 0)
         for name in sorted(needed):
             if name in self._prints:
-                parts += [name.encode(), self._prints[name][slots].astype("<i8").tobytes()]
+                prints = np.where(inside, self._prints[name][held], 0)
+                parts += [name.encode(), prints.astype("<i8").tobytes()]
             elif name in self.layers:
                 parts.append(f"{name} {self._arrays.attributes(name)[layout.FINGERPRINT]}".encode())
         return sha256_of_bytes(*parts)
 
+    def inputs_of(self, name: str, day: dt.date) -> int:
+        """Return the fingerprint of what a day of a daily variable was computed from; 0 where the store says nothing."""
+        slot = (day - self._first).days
+        return int(self._inputs[name][slot]) if name in self._inputs and 0 <= slot < self._length else 0
+
+    def facts_of(self, day: dt.date) -> dict[str, float]:
+        """Return what the sources of a day stated of it, numbers by name; empty where the store says nothing."""
+        slot = (day - self._first).days
+        known = {name: float(row[slot]) for name, row in self._facts.items() if 0 <= slot < self._length}
+        return {name: value for name, value in known.items() if np.isfinite(value)}
+
     def chunks_of(self, days: list[dt.date]) -> dict[int, list[dt.date]]:
-        """Group days by the number of the chunk that holds them: those of a group are decoded together."""
+        """Group days by the number of the chunk that holds them: those of a group are decoded together.
+
+        A missing day is in the group of the day that stands in for it.
+        """
         groups: dict[int, list[dt.date]] = {}
-        for day in sorted(days):
-            groups.setdefault((day - self._first).days // layout.CHUNK_DAYS, []).append(day)
+        ordered = sorted(days)
+        for day, read in zip(ordered, self.days_read(ordered), strict=True):
+            groups.setdefault((read - self._first).days // layout.CHUNK_DAYS, []).append(day)
         return groups
 
     def bytes_to_read(self, features: tuple[str, ...], days: list[dt.date], block: Block) -> int:
         """Count the stored bytes, decoded, that reading some days of the daily variables of a block takes."""
-        slots = {(day - self._first).days // layout.CHUNK_DAYS for day in days}
+        slots = {(day - self._first).days // layout.CHUNK_DAYS for day in self.days_read(days)}
         length = sum(len(layout.chunk_days(number, self._length)) for number in slots)
         widths = [self._arrays.itemsize(name) for name in features if name in self._prints]
         return int(length * sum(widths) * block.height * block.width)
+
+    def filling_gaps(self, features: tuple[str, ...]) -> "Predictors":
+        """Return the same store, in which the next day that is present stands in for a missing day of a window.
+
+        Networks are trained on windows that are filled in this way (windows.gaps): AirNow keeps fewer days than a
+        window has, and monitors fall silent. A day is present where the store has all daily variables of `features`.
+
+        Args:
+            features: that the model reads.
+        """
+        filled = copy.copy(self)
+        daily = tuple(name for name in features if name in self._whole)
+        filled.present = self.days_of(daily) if daily else None
+        return filled
+
+    def days_read(self, days: list[dt.date]) -> list[dt.date]:
+        """List the days whose daily variables are read for some days: themselves, or those that stand in for them.
+
+        A missing day after the last day that is present has none, and is listed as it is.
+        """
+        if self.present is None:
+            return days
+        places = [bisect.bisect_left(self.present, day) for day in days]
+        return [
+            self.present[i] if i < len(self.present) else day for i, day in zip(places, days, strict=True)
+        ]
+
+    def days_present(self, days: list[dt.date]) -> int:
+        """Count the days of a window that the store has; all of them where gaps are refused."""
+        return sum(read == day for read, day in zip(self.days_read(days), days, strict=True))
 
     def precision(self, name: str) -> float | None:
         """Give the step of a packed variable, in its units; None where it is float32."""
@@ -168,8 +226,8 @@ class Predictors:
         Raises:
             BadPredictors: the store lies on another grid, or lacks a variable.
             UnknownName: the table lacks a variable.
-            DayOutsideStore: the store does not reach the day or the begin of its window.
-            MissingDays: days inside are missing; says which and how to get them.
+            DayOutsideStore: the store does not reach the day or, unless gaps are filled, the begin of its window.
+            MissingDays: the day is missing or, unless gaps are filled, one of its window; says how to get them.
         """
         if grid.checksum != self.grid.checksum:
             raise BadPredictors(
@@ -179,7 +237,8 @@ class Predictors:
                 f"pm25map data ingest --grid {grid.name} --store OTHER.zarr"
             )
         check_features(self.path, self.variables, features)
-        check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, days)
+        whole = {name: self._whole[name] for name in features if name in self._whole}
+        check_days(self.path, whole, days if self.present is None else days[-1:])
 
     def read(
         self,
@@ -199,7 +258,8 @@ class Predictors:
 
         Returns:
             float32 (day, feature, y, x) in the table's units; NaN where missing and off land. Layers are
-            repeated, climatologies evaluated on each day, calendar variables worked out.
+            repeated, climatologies evaluated on each day, calendar variables worked out. Where gaps are filled, a
+            missing day has the daily variables of the day that stands in for it, and a calendar of its own.
 
         Raises:
             BadPredictors: the store lacks a variable, a value is out of range, or the block leaves the grid.
@@ -211,13 +271,14 @@ class Predictors:
                 f"{block} leaves grid {self.grid.name} of {rows} x {cols} cells: use its own blocks"
             )
         check_features(self.path, self.variables, features)
-        check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, days)
+        held = self.days_read(days)
+        check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, held)
         values = np.empty((len(days), len(features), block.height, block.width), dtype=np.float32)
         land = self.grid.land[block.slices]
         for i, name in enumerate(features):
             kind = variable(name).kind
             if kind == "daily":
-                values[:, i] = self._arrays.daily(name, days, block, count)
+                values[:, i] = self._arrays.daily(name, held, block, count)
             elif kind == "static":
                 values[:, i] = self._arrays.layer(name, block)
             elif kind == "climatology":
@@ -264,6 +325,16 @@ class Predictors:
                 picked = read[:, :, row[inside] - block.row, col[inside] - block.col]
                 values[inside, span] = picked.transpose(2, 0, 1)
         return values
+
+
+def _records(
+    group: layout.Group, array: str, length: int, columns: list[str]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Read what a store says of its days, (day,) by name; nothing from a store that keeps no such array."""
+    if array not in group:
+        return {}
+    table = group[array][:length]
+    return {name: table[:, i] for i, name in enumerate(columns)}
 
 
 def open_predictors(path: Location | str, *, cache_bytes: int = CACHE_BYTES) -> Predictors:

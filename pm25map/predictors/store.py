@@ -23,6 +23,7 @@ from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.reader import Predictors, open_predictors
+from pm25map.predictors.sources import DayInputs
 from pm25map.predictors.variables import Variable, check_range, variable
 
 __all__ = [
@@ -130,13 +131,19 @@ def write_day(path: Path, day: dt.date, values: Mapping[str, npt.NDArray[np.floa
     write_days(path, [day], {name: array[np.newaxis] for name, array in values.items()})
 
 
-def write_days(path: Path, days: list[dt.date], values: Mapping[str, npt.NDArray[np.float32]]) -> None:
+def write_days(
+    path: Path,
+    days: list[dt.date],
+    values: Mapping[str, npt.NDArray[np.float32]],
+    inputs: Mapping[dt.date, DayInputs] | None = None,
+) -> None:
     """Write some days of some daily variables, all checked before the first is written.
 
     Args:
         path: of the store, which grows where a day lies outside of it.
         days: without gaps, oldest first. Days that fill whole shards (see layout) are written fastest.
         values: arrays (day, y, x) by name, in the table's units; off land they are ignored.
+        inputs: what each day was computed from, where its source says so.
 
     Raises:
         BadPredictors: a wrong shape, a value outside of the valid range, a gap where the table allows none,
@@ -152,10 +159,15 @@ def write_days(path: Path, days: list[dt.date], values: Mapping[str, npt.NDArray
         # Another writer may have moved the first day while this one waited.
         first = open_predictors(path).span[0]
         with _writing(path) as group:
-            _write_days(group, (days[0] - first).days, checked)
+            _write_days(group, (days[0] - first).days, checked, [(inputs or {}).get(day) for day in days])
 
 
-def _write_days(group: layout.Group, first: int, checked: Mapping[str, npt.NDArray[np.float32]]) -> None:
+def _write_days(
+    group: layout.Group,
+    first: int,
+    checked: Mapping[str, npt.NDArray[np.float32]],
+    inputs: list[DayInputs | None],
+) -> None:
     """Write values, then the fingerprints that make their days whole; until then the days are missing."""
     slots = slice(first, first + len(next(iter(checked.values()))))
     marker = group[layout.FINGERPRINT]
@@ -173,6 +185,14 @@ def _write_days(group: layout.Group, first: int, checked: Mapping[str, npt.NDArr
                 f"({str(error).splitlines()[0]}). Run: pm25map data verify --store STORE --forget"
             ) from error
         prints.append([layout.fingerprint(day) for day in encoded])
+    if any(inputs) or layout.INPUTS in group:
+        layout.write_records(
+            group,
+            slots,
+            columns,
+            [one.fingerprint if one else 0 for one in inputs],
+            [dict(one.facts) if one else {} for one in inputs],
+        )
     for column, numbers in zip(columns, prints, strict=True):
         marker[slots, column] = np.array(numbers, dtype=np.int64)
 

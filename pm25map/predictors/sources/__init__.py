@@ -1,8 +1,9 @@
 """Where predictors come from: one file a source."""
 
 import datetime as dt
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,29 @@ class DailySource(Protocol):
             grid: to give them on.
             days: without gaps, oldest first; none of them is lacking.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class DayInputs:
+    """What the values of one day are computed from.
+
+    Attributes:
+        fingerprint: a part of the SHA-256 of all that decides the values, never 0: where it differs from that of a
+            day in a store, the day is computed again.
+        facts: numbers for people by name, such as the monitors of a network.
+    """
+
+    fingerprint: int
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class TracedSource(Protocol):
+    """A daily source that says what each of its days is computed from, so that revised input reaches a store."""
+
+    def inputs_of(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, DayInputs]:
+        """Say what some days are computed from; none of them is lacking."""
         ...
 
 
