@@ -1,6 +1,6 @@
 """From files of providers to a map with the reference predictors, by the commands alone.
 
-On 3 x 3 degrees of 1 km, and on conus-10km by the very commands of docs/data.md.
+On 3 x 3 degrees of 1 km, and on conus-10km by the very commands of docs/providers.md.
 """
 
 import datetime as dt
@@ -46,7 +46,7 @@ from pm25map.windows.scaler import fit_scaler  # noqa: E402
 
 DAY = dt.date(2020, 9, 12)
 WINDOW = window_of(DAY)
-DOCS = Path(__file__).parents[1] / "docs" / "data.md"
+DOCS = Path(__file__).parents[1] / "docs" / "providers.md"
 FILE_SOURCES = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms")
 DAYMET = {"dayl": "s", "prcp": "mm/day", "srad": "W/m2", "tmax": "degrees C", "tmin": "degrees C", "vp": "Pa"}
 

@@ -206,7 +206,7 @@ def _report(source: str, result: "Fetched", folder: Path, *, as_json: bool) -> N
     if result.absent:
         if not result.new and not result.kept:
             click.echo(
-                "Nothing is there: the provider may have moved its files (see docs/data.md).", err=True
+                "Nothing is there: the provider may have moved its files (see docs/providers.md).", err=True
             )
         click.get_current_context().exit(3)
 

@@ -113,6 +113,11 @@ class Monitors:
         codes[rows, cols] = self.observations["parameter_code"].to_numpy()[chosen]
         return codes
 
+    def facts_of(self, day: dt.date) -> dict[str, float]:
+        """Count the monitors that measured on a day, by parameter: {"monitors 88101": 812, ...}."""
+        codes = self.codes([day])[0]
+        return {f"monitors {code}": float(np.sum(codes == code)) for code in np.unique(codes[codes > 0])}
+
     def select(self, site_ids: Collection[str]) -> "Monitors":
         """Keep some sites and their observations.
 

@@ -5,7 +5,6 @@ import errno
 import hashlib
 import logging
 import math
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import filelock
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 import zarr
 from zarr.codecs import Crc32cCodec
 
+from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadGrid, BadModel, BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Grid
@@ -199,12 +198,6 @@ def default_store(grid: Grid, encoder: LocationEncoder, progress: Progress | Non
         with replacing(path) as part:
             _write(grid, encoder, part, progress)
     return open_store(path, grid, encoder)
-
-
-def cache_folder() -> Path:
-    """Give the folder for what can be computed again: PM25MAP_CACHE, else the user's cache."""
-    named = os.environ.get("PM25MAP_CACHE")
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("pm25map")
 
 
 def _write(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progress | None) -> None:

@@ -105,7 +105,7 @@ def add_frame(group: Group, grid: Grid, start: dt.date, end: dt.date, history: s
 
 
 def add_records(group: Group) -> None:
-    """Make room for what the days were computed from, in a store that has none yet: stores of before had no such room."""
+    """Make room for what the days were computed from, in a store that has none yet."""
     length, columns = group[FINGERPRINT].shape
     if INPUTS not in group:
         group.create_array(
@@ -115,7 +115,9 @@ def add_records(group: Group) -> None:
             dtype="int64",
             fill_value=0,
             dimension_names=("time", "daily_variable"),
-            attributes={"long_name": "0 where unknown, else a part of the checksum of what a day was computed from"},
+            attributes={
+                "long_name": "0 where unknown, else a part of the checksum of what a day was computed from"
+            },
         )
     if FACTS not in group:
         group.create_array(

@@ -36,6 +36,9 @@ from pm25map.predictors.kriging import (
     left_out,
 )
 
+FIELDS_VERSION = 2
+"""Raised when the fields of the same monitors change: days computed by another version are computed again."""
+
 EARTH_RADIUS_KM = 6371.0088
 SAME_PLACE_KM = 0.1
 """Monitors closer than this are one place: neither may speak for the other in training."""

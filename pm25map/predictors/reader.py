@@ -141,12 +141,12 @@ class Predictors:
         return sha256_of_bytes(*parts)
 
     def inputs_of(self, name: str, day: dt.date) -> int:
-        """Return the fingerprint of what a day of a daily variable was computed from; 0 where the store says nothing."""
+        """Return the fingerprint of what a day of a daily variable was computed from; 0 where it is unknown."""
         slot = (day - self._first).days
         return int(self._inputs[name][slot]) if name in self._inputs and 0 <= slot < self._length else 0
 
     def facts_of(self, day: dt.date) -> dict[str, float]:
-        """Return what the sources of a day stated of it, numbers by name; empty where the store says nothing."""
+        """Return what the sources of a day stated of it, numbers by name; empty where nothing is known."""
         slot = (day - self._first).days
         known = {name: float(row[slot]) for name, row in self._facts.items() if 0 <= slot < self._length}
         return {name: value for name, value in known.items() if np.isfinite(value)}

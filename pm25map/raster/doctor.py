@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from pm25map.base.cache import cache_folder
 from pm25map.base.cores import usable_cores
 from pm25map.base.errors import Pm25mapError
 from pm25map.base.onnx import import_onnxruntime
@@ -15,7 +16,6 @@ from pm25map.grid import grid_names, load_grid
 from pm25map.model.card import load_model
 from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, why_not
 from pm25map.places.encoder import encoder
-from pm25map.places.store import cache_folder
 from pm25map.predictors.reader import open_predictors
 from pm25map.raster.predict import sample_of
 

@@ -9,10 +9,12 @@ from scipy import ndimage
 
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadMonitors
+from pm25map.base.files import sha256_of_bytes
 from pm25map.grid import Grid
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
-from pm25map.predictors.neighbours import FIELDS, Stations, fields_at
+from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION, Stations, fields_at
+from pm25map.predictors.sources import DayInputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +40,39 @@ class Neighbours:
         return tuple(FIELDS)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Lack no day: one without a monitor is an error, since the whole map hangs on them."""
-        return {}
+        """Say on which days no monitor measured; `grid` does not matter."""
+        silent = np.isnan(self.monitors.matrix(days)).all(axis=1)
+        return {day: "no monitor measured" for day, none in zip(days, silent, strict=True) if none}
+
+    def inputs_of(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, DayInputs]:
+        """Say what the fields of some days are computed from: the monitors of the day and of MEMORY_DAYS before it.
+
+        The facts count the monitors that measured on the day, by network and parameter.
+        """
+        if not days:
+            return {}
+        fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
+        row = {day: i for i, day in enumerate(fed)}
+        values, codes = self.monitors.matrix(fed), self.monitors.codes(fed)
+        sites = self.monitors.sites
+        names = sites["site_id"].to_numpy(dtype=str)
+        where = sites[["latitude", "longitude"]].to_numpy("<f8").round(6)
+        place = sha256_of_bytes(
+            grid.checksum.encode(), np.ascontiguousarray(self.elevation, "<f4").tobytes(), str(FIELDS_VERSION).encode()
+        )
+        found = {}
+        for day in days:
+            span = slice(row[day] - MEMORY_DAYS, row[day] + 1)
+            used = np.isfinite(values[span]).any(axis=0)
+            digest = sha256_of_bytes(
+                place.encode(),
+                "\n".join(names[used]).encode(),
+                where[used].tobytes(),
+                values[span][:, used].astype("<f4").tobytes(),
+                codes[span][:, used].astype("<i4").tobytes(),
+            )
+            found[day] = DayInputs(int(digest[:16], 16) >> 1 or 1, self.monitors.facts_of(day))
+        return found
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
         """Compute the fields of some days at the cell centres: (day, y, x) by name, NaN off land.

@@ -1,0 +1,151 @@
+"""The monitors of the days that a map needs, from EPA's servers into the cache: AQS by year, AirNow by hour."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from urllib3.util.retry import Retry
+
+from pm25map.base.cache import cache_folder
+from pm25map.base.errors import BadFetch, Pm25mapError
+from pm25map.base.files import make_folder
+from pm25map.predictors.fetch.fetch import Job, Watcher, fetch, is_there, sizes
+from pm25map.predictors.fetch.polite import Polite, check_address
+from pm25map.predictors.fetch.providers import (
+    Provider,
+    Wanted,
+    periods_of,
+    plain_files,
+    provider_of,
+    variables_wanted,
+)
+
+Network = Literal["aqs", "airnow"]
+
+_RETRIES = Retry(
+    total=2,
+    backoff_factor=1.0,
+    backoff_jitter=1.0,
+    status_forcelist=(408, 429, 500, 502, 503, 504),
+)
+"""A person waits for these files: a machine without a way out is told so after seconds."""
+
+_EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
+
+_LISTED = 3
+"""Files that a message names; the others are counted."""
+
+
+@dataclass(frozen=True)
+class MonitorFiles:
+    """The files of a network for some days.
+
+    Attributes:
+        network: aqs or airnow.
+        folder: that holds them.
+        files: that are there, by name.
+        absent: names of those that the provider does not have.
+        unconfirmed: files that are there and may have changed since: the provider could not be asked.
+    """
+
+    network: Network
+    folder: Path
+    files: tuple[Path, ...]
+    absent: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = field(default=())
+
+
+def monitor_folder(network: Network) -> Path:
+    """Return the folder of the cache that holds a network's files."""
+    return cache_folder() / "monitors" / network
+
+
+def fetch_monitors(
+    network: Network,
+    days: list[dt.date],
+    today: dt.date,
+    *,
+    base_url: str | None = None,
+    announce: Callable[[str], None] | None = None,
+    watcher: Watcher | None = None,
+) -> MonitorFiles:
+    """Bring the files of a network that hold some days; what is in the cache and settled is not asked for again.
+
+    Args:
+        network: aqs or airnow.
+        days: to have.
+        today: by which a file is young enough to have changed since it was fetched.
+        base_url: of a mirror with the provider's layout; the provider itself where None.
+        announce: called once, before the first file is fetched, with what comes, from where, and how many MB.
+        watcher: follows the files.
+
+    Raises:
+        BadFetch: a file cannot be had; says which, where it is, and the option that takes it from elsewhere.
+        BadOutput: the cache cannot be written.
+    """
+    provider = provider_of(network)
+    if base_url is not None:
+        check_address(base_url)
+    folder = monitor_folder(network)
+    make_folder(folder)
+    job = Job(provider, folder, Polite(retries=_RETRIES), today, watcher)
+    wanted = _files_of(provider, days, today, base_url)
+    new = [file for file in wanted if not is_there(file, job)]
+    if new:
+        _announce(new, job, base_url or provider.base, announce)
+    result = fetch(wanted, job)
+    there = {file.name: folder / file.name for file in wanted if is_there(file, job)}
+    lost = {name: why for name, why in result.failed.items() if name not in there}
+    if lost:
+        raise BadFetch(
+            _cannot(provider, [file for file in wanted if file.name in lost], next(iter(lost.values())))
+        )
+    return MonitorFiles(
+        network,
+        folder,
+        tuple(there.values()),
+        tuple(sorted(set(result.absent) - set(there))),
+        tuple(sorted(name for name in result.failed if name in there)),
+    )
+
+
+def _files_of(provider: Provider, days: list[dt.date], today: dt.date, base_url: str | None) -> list[Wanted]:
+    """List the files that hold some days, none of a day that has not begun."""
+    past = [day for day in days if provider.begins <= day <= today]
+    if not past:
+        return []
+    periods = sorted({period for day in past for period in periods_of(provider, day, day)})
+    names = variables_wanted(provider, ())
+    return plain_files(provider, periods, names, _EVERYWHERE, base_url or provider.base)
+
+
+def _announce(new: list[Wanted], job: Job, base: str, announce: Callable[[str], None] | None) -> None:
+    """Say what will be fetched, before it is."""
+    if announce is None:
+        return
+    try:
+        known = [size or 0 for _, size in sizes(new[:_LISTED], job)]
+    except Pm25mapError as error:
+        raise BadFetch(_cannot(job.provider, new, str(error))) from error
+    # Files of one network are much alike: a few are asked for their size.
+    megabytes = sum(known) / max(len(known), 1) * len(new) / 1e6
+    size = f"about {megabytes:,.1f} MB" if any(known) else "of unknown size"
+    announce(f"fetching {_named(new)} from {base} ({job.provider.title}), {size}, into {job.folder}")
+
+
+def _cannot(provider: Provider, files: list[Wanted], why: str) -> str:
+    """Say which files cannot be had, where they are, and the option that takes them."""
+    address = files[0].url.rsplit("/", 1)[0]
+    return (
+        f"cannot fetch {_named(files)} of {provider.title}: {' '.join(why.split())}. Get them from {address}/ by other "
+        "means and name the files or their folder with --monitors, or name a mirror with --base-url"
+    )
+
+
+def _named(files: Iterable[Wanted]) -> str:
+    """Name the first files, and count the others."""
+    names = [file.name for file in files]
+    more = f" and {len(names) - _LISTED} more files" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

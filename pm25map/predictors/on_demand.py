@@ -1,0 +1,128 @@
+"""Days on demand: the neighbours' fields of exactly the days that a map needs, computed once and kept in the cache.
+
+The cache holds one store for a grid and a choice of monitors. It is filled as `pm25map data ingest` fills a store, by
+the same functions, and so holds the same values. A day knows which observations it was computed from: a revised file
+changes exactly the days that it reaches.
+"""
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pm25map.base.cache import cache_folder
+from pm25map.base.errors import BadOutput, BadPredictors
+from pm25map.base.files import make_folder, sha256_of_bytes
+from pm25map.grid import Grid
+from pm25map.monitors import Monitors
+from pm25map.predictors.ingest import Ingested, Progress, ensure_store, ingest_daily, ingest_layers
+from pm25map.predictors.lock import only_writer
+from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION
+from pm25map.predictors.reader import Predictors, open_predictors
+from pm25map.predictors.sources.neighbours import Neighbours
+from pm25map.predictors.sources.static import static_layers
+from pm25map.predictors.variables import variables_of
+
+FIRST_DAY = dt.date(1998, 12, 1)
+"""First day of the time axis: EPA's network of PM2.5 begins in January 1999, and a window reaches before it."""
+
+
+@dataclass(frozen=True)
+class OnDemand:
+    """What was made ready.
+
+    Attributes:
+        path: of the store in the cache.
+        days: what computing the fields of the days came to.
+    """
+
+    path: Path
+    days: Ingested
+
+
+def store_on_demand(grid: Grid, origin: str) -> Path:
+    """Name the store of the cache for a grid and a choice of monitors.
+
+    Args:
+        grid: of the map.
+        origin: names where the monitors come from: full paths, or networks and mirrors.
+    """
+    key = sha256_of_bytes(f"{grid.checksum}\n{FIELDS_VERSION}\n{origin}\n".encode())[:16]
+    return cache_folder() / "days" / f"{grid.name}-{key}.zarr"
+
+
+def days_to_compute(grid: Grid, monitors: Monitors, origin: str, days: list[dt.date]) -> list[dt.date]:
+    """List the days, of those asked for, whose fields the cache does not hold yet; nothing is written.
+
+    A day of revised observations counts; one without an observation does not.
+    """
+    path = store_on_demand(grid, origin)
+    held = _opened(path)
+    if held is None:
+        silent = Neighbours(monitors, _no_elevation(grid)).lacking(grid, days)
+        return [day for day in days if day not in silent]
+    from pm25map.predictors.ingest import is_revised
+
+    source = Neighbours(monitors, held.layer("elevation"))
+    given = [day for day in days if day not in source.lacking(grid, days)]
+    inputs = source.inputs_of(grid, given)
+    whole = set(held.days_of(FIELDS))
+    return [day for day in given if day not in whole or is_revised(held, source, day, inputs)]
+
+
+def compute_on_demand(
+    grid: Grid,
+    monitors: Monitors,
+    origin: str,
+    days: list[dt.date],
+    progress: Callable[[str], Progress] | None = None,
+) -> OnDemand:
+    """Compute the neighbours' fields of some days into the cache, where it does not hold them yet.
+
+    Args:
+        grid: of the map.
+        monitors: that feed the fields.
+        origin: names where they come from, as `store_on_demand`.
+        days: to have; those without an observation stay missing.
+        progress: called with the name of a step; returns what is called with the done and the whole of that step.
+
+    Raises:
+        BadPredictors: the package has no static layers for the grid.
+        BadOutput: the cache cannot be written: names PM25MAP_CACHE.
+    """
+    path = store_on_demand(grid, origin)
+    try:
+        make_folder(path.parent)
+        with only_writer(path):
+            if path.exists() and _opened(path) is None:
+                # Whatever stands there can be computed again: nobody is asked to mend a cache.
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            last = max(days[-1], dt.date(days[-1].year, 12, 31))
+            ensure_store(path, grid, FIRST_DAY, last)
+            _fill_layers(path, grid, progress)
+        elevation = open_predictors(path).layer("elevation")
+        step = None if progress is None else progress(f"fields of {len(days)} days from the monitors around")
+        return OnDemand(path, ingest_daily(path, Neighbours(monitors, elevation), days, step))
+    except BadOutput as error:
+        raise type(error)(
+            f"{str(error).rstrip('.')}. The cache is {cache_folder()}: name another folder in PM25MAP_CACHE"
+        ) from error
+
+
+def _fill_layers(path: Path, grid: Grid, progress: Callable[[str], Progress] | None) -> None:
+    """Write the static layers that a store of the cache lacks."""
+    names = variables_of("static")
+    if set(names) <= set(open_predictors(path).layers):
+        return
+    step = None if progress is None else progress("static layers of the grid, once")
+    ingest_layers(path, static_layers(None, grid), len(names), step)
+
+
+def _opened(path: Path) -> Predictors | None:
+    """Open a store of the cache; None where there is none, or it is damaged or unfinished."""
+    try:
+        store = open_predictors(path)
+        return store if "elevation" in store.layers or not store.daily else None
+    except BadPredictors:
+        return None
