@@ -15,7 +15,8 @@ import numpy as np
 from pm25map.base.days import days_between, window_of
 from pm25map.monitors.read import read_monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
-from pm25map.predictors.neighbours import FIELDS, fields_at
+from pm25map.predictors.map_fields import fields_at
+from pm25map.predictors.neighbours import FIELDS
 from pm25map.predictors.sources.neighbours import stations_on
 from pm25map.predictors.variables import variable
 from pm25map.raster.inputs import open_inputs

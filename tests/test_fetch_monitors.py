@@ -85,7 +85,12 @@ def test_without_a_way_out_one_line_names_the_files_their_address_and_the_option
             "aqs", days("2018-11-16"), TODAY, base_url="http://127.0.0.1:9", announce=lambda line: None
         )
     text = str(refused.value)
-    for part in ("daily_88101_2018.zip", "http://127.0.0.1:9/aqsweb/airdata/", "--monitors", "does not answer"):
+    for part in (
+        "daily_88101_2018.zip",
+        "http://127.0.0.1:9/aqsweb/airdata/",
+        "--monitors",
+        "does not answer",
+    ):
         assert part in text
     assert url
 

@@ -5,7 +5,8 @@ import pytest
 from neighbour_world import COUNT, DAYS, world
 
 from pm25map.predictors.folds import fields_of_folds
-from pm25map.predictors.neighbours import FIELDS, Stations, fields_at
+from pm25map.predictors.map_fields import fields_at
+from pm25map.predictors.neighbours import FIELDS, Stations
 
 
 def hide(stations):

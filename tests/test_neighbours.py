@@ -5,11 +5,11 @@ import pytest
 from neighbour_world import COUNT, DAYS, world
 
 from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.map_fields import fields_at
 from pm25map.predictors.neighbours import (
     FIELDS,
     SMOKE,
     Stations,
-    fields_at,
     fields_left_out,
     positions,
 )

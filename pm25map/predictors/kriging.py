@@ -1,4 +1,4 @@
-"""Kriging of one day's PM2.5 from all monitors at once: at any point, or at the monitors with their place left out.
+"""Kriging of one day's PM2.5 from all monitors at once: its system, and the monitors with their place left out.
 
 All stations are in one system, so the fields have no seams where one set of nearest neighbours gives way to
 another. A monitor that rests on the day (many filters sample every third day) speaks through its latest value.
@@ -6,6 +6,7 @@ another. A monitor that rests on the day (many filters sample every third day) s
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,6 @@ MEMORY_DAYS = 5
 """Days that a value lasts for a monitor that rests: filters sample every third or every sixth day."""
 NOTHING_KNOWN = 1e4
 """Noise of a row that stands for a station without a value: it tells nothing, and can be predicted."""
-POINTS_AT_ONCE = 4096
-"""Bounds the memory of a map: 4,096 points against 1,000 stations are 33 MB a matrix."""
 
 SPACES: dict[str, tuple[Curve, Curve]] = {
     "raw": (np.array, np.array),
@@ -53,13 +52,17 @@ class Covariance:
     mean: float = 5.0
     mean_carried: float = 4.5
 
-    def between(self, a: Floats, b: Floats, dtype: type[np.floating] = np.float64) -> Floats:
-        """Covariance in space (n, m) of positions (n, 4) and (m, 4), km; distances are float64 in any case."""
+    def between(self, a: Floats, b: Floats) -> Floats:
+        """Covariance in space (n, m) of positions (n, 4) and (m, 4), km."""
         squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * (a @ b.T)
-        apart = np.sqrt(np.maximum(squared, 0.0)).astype(dtype)
-        total: Floats = np.zeros_like(apart)
+        return self.of_distance(np.sqrt(np.maximum(squared, 0.0)))
+
+    def of_distance(self, apart_km: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Covariance in space of places some km apart, in the precision of the distances."""
+        kind = apart_km.dtype.type
+        total = np.zeros_like(apart_km)
         for share, range_km in zip(self.shares, self.ranges_km, strict=True):
-            total += dtype(share) * np.exp(apart / dtype(-range_km))
+            total += kind(share) * np.exp(apart_km / kind(-range_km))
         return total
 
     def in_time(self, days: Ints) -> Floats:
@@ -73,8 +76,66 @@ class Covariance:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What one day's system is made of: first the values of the day, then the latest of the stations that rest.
+
+    Attributes:
+        station: (row,) number of the station.
+        age: (row,) days since the value was measured.
+        known: (row,) ug m-3, not negative; 0 where there is no value.
+        has_value: bool (row,).
+        is_88502: bool (row,) whether the value is of the parameter 88502.
+    """
+
+    station: Ints
+    age: Ints
+    known: Floats
+    has_value: npt.NDArray[np.bool_]
+    is_88502: npt.NDArray[np.bool_]
+
+    def noise(self, covariance: Covariance) -> Floats:
+        """Variance of the measurement (row,), relative to the sill."""
+        noise = covariance.noise + covariance.noise_88502 * self.is_88502
+        return np.where(self.has_value, noise, NOTHING_KNOWN)
+
+
+def rows_of_day(values: Floats, codes: Ints, *, every: bool) -> Rows:
+    """List the rows of one day's system.
+
+    Args:
+        values: ug m-3 (1 + MEMORY_DAYS, station), the day last, NaN missing; the day has a value.
+        codes: EPA parameters of the values.
+        every: give each station a row for the day; those without a value know nothing.
+    """
+    have = np.isfinite(values)
+    today = np.arange(values.shape[1]) if every else np.flatnonzero(have[-1])
+    resting = np.flatnonzero(~have[-1] & have.any(axis=0))
+    latest = np.argmax(have[::-1], axis=0)
+    station = np.concatenate([today, resting])
+    age = np.concatenate([np.zeros(len(today), dtype=np.int64), latest[resting]])
+    measured = values[len(values) - 1 - age, station].astype(np.float64)
+    return Rows(
+        station,
+        age,
+        np.maximum(np.nan_to_num(measured), 0.0),
+        np.isfinite(measured),
+        codes[len(values) - 1 - age, station] == 88502,
+    )
+
+
+def covariance_of_rows(rows: Rows, covariance: Covariance, in_space: Floats) -> Floats:
+    """Covariance (row, row) of the measurements of a day's rows, from that of their places in space."""
+    apart = np.abs(rows.age[:, None] - rows.age[None, :])
+    ages = np.arange(MEMORY_DAYS + 1)
+    system: Floats = in_space * covariance.in_time(ages)[apart]
+    system += covariance.of_mean(ages)[apart]
+    system[np.diag_indices_from(system)] += rows.noise(covariance)
+    return system
+
+
+@dataclass(frozen=True)
 class Day:
-    """The kriging system of one day: first the values of the day, then the latest of the stations that rest.
+    """The solved kriging system of one day.
 
     Attributes:
         station: (row,) number of the station.
@@ -114,53 +175,14 @@ def krige_day(
         every: give each station a row for the day; those without a value know nothing.
         in_space: covariance in space between all stations, where it is known already.
     """
-    have = np.isfinite(values)
-    today = np.arange(len(positions)) if every else np.flatnonzero(have[-1])
-    resting = np.flatnonzero(~have[-1] & have.any(axis=0))
-    latest = np.argmax(have[::-1], axis=0)
-    station = np.concatenate([today, resting])
-    age = np.concatenate([np.zeros(len(today), dtype=np.int64), latest[resting]])
-    measured = values[len(values) - 1 - age, station].astype(np.float64)
-    noise = covariance.noise + covariance.noise_88502 * (codes[len(values) - 1 - age, station] == 88502)
-    noise = np.where(np.isfinite(measured), noise, NOTHING_KNOWN)
-    apart = np.abs(age[:, None] - age[None, :])
-    fading = covariance.in_time(np.arange(MEMORY_DAYS + 1))
+    rows = rows_of_day(values, codes, every=every)
     if in_space is None:
-        system = covariance.between(positions[station], positions[station]) * fading[apart]
+        between = covariance.between(positions[rows.station], positions[rows.station])
     else:
-        system = in_space[np.ix_(station, station)] * fading[apart]
-    system += covariance.of_mean(apart)
-    system[np.diag_indices_from(system)] += noise
-    weights = inverse(system)
-    known = np.maximum(np.nan_to_num(measured), 0.0)
-    transformed = np.stack([SPACES[space][0](known) for space in spaces], axis=1)
-    return Day(station, age, noise, weights, transformed, weights @ transformed)
-
-
-def at_points(
-    day: Day, stations: Floats, points: Floats, covariance: Covariance, *, with_variance: bool
-) -> tuple[Floats, Floats]:
-    """Krige at positions (point, 4): mean (point, space) and variance of the field (point,), NaN unless wanted.
-
-    The covariances with a point are float32: 1e-5 of a concentration, and half of the time of a map.
-    """
-    # A point's covariance with a row is that in space times a factor of the row's age, plus the mean's.
-    fading, shift = covariance.in_time(day.age), covariance.of_mean(day.age)
-    alpha = np.vstack([fading[:, None] * day.solved, shift @ day.solved])
-    inside = fading[:, None] * day.weights * fading
-    edge = fading * (day.weights @ shift)
-    corner = shift @ day.weights @ shift
-    quadratic = np.block([[inside, edge[:, None]], [edge[None, :], corner]]).astype(np.float32)
-    sill = sum(covariance.shares) + covariance.mean
-    mean, variance = np.empty((len(points), alpha.shape[1])), np.full(len(points), np.nan)
-    for start in range(0, len(points), POINTS_AT_ONCE):
-        part = slice(start, start + POINTS_AT_ONCE)
-        near = covariance.between(points[part], stations[day.station], np.float32)
-        against = np.column_stack([near, np.ones(len(near), dtype=np.float32)])
-        mean[part] = against.astype(np.float64) @ alpha
-        if with_variance:
-            variance[part] = sill - ((against @ quadratic) * against).sum(1, dtype=np.float64)
-    return mean, variance
+        between = in_space[np.ix_(rows.station, rows.station)]
+    weights = inverse(covariance_of_rows(rows, covariance, between))
+    transformed = np.stack([SPACES[space][0](rows.known) for space in spaces], axis=1)
+    return Day(rows.station, rows.age, rows.noise(covariance), weights, transformed, weights @ transformed)
 
 
 def left_out(day: Day, places: Ints) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 Two ways to ask, one set of numbers behind them:
 
-- `fields_at` for places without a monitor (the cells of a map): every station counts.
+- `map_fields.fields_at` for places without a monitor (the cells of a map): every station counts.
 - `fields_left_out` for the stations themselves (training, evaluation): a station's own values, and those of
   any monitor at the same place, are never used for its own fields.
 
@@ -31,7 +31,6 @@ from pm25map.predictors.kriging import (
     Covariance,
     Floats,
     Ints,
-    at_points,
     krige_day,
     left_out,
 )
@@ -155,36 +154,6 @@ def search(stations: Stations, lat: Floats, lon: Floats) -> tuple[Ints, Floats]:
 
 def _collect(days: list[dict[str, Floats]]) -> dict[str, npt.NDArray[np.float32]]:
     return {name: np.stack([fields[name] for fields in days]).astype(np.float32) for name in FIELDS}
-
-
-def fields_at(
-    values: Floats, codes: Ints, stations: Stations, lat: Floats, lon: Floats, elevation: Floats
-) -> dict[str, npt.NDArray[np.float32]]:
-    """Estimate every field at places where every monitor counts, such as the cells of a map.
-
-    Args:
-        values: ug m-3 (day, station), oldest first, NaN missing. The first MEMORY_DAYS rows only feed the others.
-        codes: EPA parameter (day, station): 88101, 88502, 0 for none.
-        stations: where the monitors are.
-        lat, lon: degrees (point,).
-        elevation: m (point,).
-
-    Returns:
-        One float32 (day - MEMORY_DAYS, point) a field, NaN on days without a value.
-    """
-    index, apart_km = search(stations, lat, lon)
-    out = []
-    for row in range(MEMORY_DAYS, len(values)):
-        fields = nearest_fields(values[row], index, apart_km) | no_fields(len(lat))
-        for covariance, names in KRIGED if np.isfinite(values[row]).any() else ():
-            places = positions(stations.lat, stations.lon, stations.elevation, covariance)
-            points = positions(lat, lon, elevation, covariance)
-            span = slice(row - MEMORY_DAYS, row + 1)
-            day = krige_day(values[span], codes[span], places, covariance, tuple(names.values()), every=False)
-            kriged = at_points(day, places, points, covariance, with_variance=covariance is SMOKE)
-            fields |= as_fields(*kriged, covariance, names)
-        out.append(fields)
-    return _collect(out)
 
 
 def fields_left_out(values: Floats, codes: Ints, stations: Stations) -> dict[str, npt.NDArray[np.float32]]:

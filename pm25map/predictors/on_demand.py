@@ -11,12 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadOutput, BadPredictors
 from pm25map.base.files import make_folder, sha256_of_bytes
 from pm25map.grid import Grid
 from pm25map.monitors import Monitors
-from pm25map.predictors.ingest import Ingested, Progress, ensure_store, ingest_daily, ingest_layers
+from pm25map.predictors.ingest import (
+    Ingested,
+    Progress,
+    ensure_store,
+    ingest_daily,
+    ingest_layers,
+    is_revised,
+)
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION
 from pm25map.predictors.reader import Predictors, open_predictors
@@ -57,17 +66,14 @@ def days_to_compute(grid: Grid, monitors: Monitors, origin: str, days: list[dt.d
 
     A day of revised observations counts; one without an observation does not.
     """
-    path = store_on_demand(grid, origin)
-    held = _opened(path)
+    silent = [bool(np.isnan(values).all()) for values in monitors.matrix(days)]
+    given = [day for day, none in zip(days, silent, strict=True) if not none]
+    held = _opened(store_on_demand(grid, origin))
     if held is None:
-        silent = Neighbours(monitors, _no_elevation(grid)).lacking(grid, days)
-        return [day for day in days if day not in silent]
-    from pm25map.predictors.ingest import is_revised
-
+        return given
     source = Neighbours(monitors, held.layer("elevation"))
-    given = [day for day in days if day not in source.lacking(grid, days)]
     inputs = source.inputs_of(grid, given)
-    whole = set(held.days_of(FIELDS))
+    whole = set(held.days_of(FIELDS)) if set(FIELDS) <= set(held.daily) else set()
     return [day for day in given if day not in whole or is_revised(held, source, day, inputs)]
 
 
@@ -120,9 +126,9 @@ def _fill_layers(path: Path, grid: Grid, progress: Callable[[str], Progress] | N
 
 
 def _opened(path: Path) -> Predictors | None:
-    """Open a store of the cache; None where there is none, or it is damaged or unfinished."""
+    """Open a store of the cache; None where there is none, or it is damaged, or it has no layers yet."""
     try:
         store = open_predictors(path)
-        return store if "elevation" in store.layers or not store.daily else None
     except BadPredictors:
         return None
+    return store if "elevation" in store.layers else None

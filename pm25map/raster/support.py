@@ -99,9 +99,7 @@ def support_of(
     return Support(counts, preliminary, median_km, far_share, predictors.days_present(window), len(window))
 
 
-def _distances(
-    predictors: Predictors, day: dt.date, asked: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def _distances(predictors: Predictors, day: dt.date, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Read the distance to the nearest monitor of the estimated cells, km (cell,)."""
     grid = predictors.grid
     small = grid.land.size <= _WHOLE_GRID_CELLS

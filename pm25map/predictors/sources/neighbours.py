@@ -13,7 +13,8 @@ from pm25map.base.files import sha256_of_bytes
 from pm25map.grid import Grid
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
-from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION, Stations, fields_at
+from pm25map.predictors.map_fields import fields_at
+from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION, Stations
 from pm25map.predictors.sources import DayInputs
 
 
@@ -41,7 +42,7 @@ class Neighbours:
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
         """Say on which days no monitor measured; `grid` does not matter."""
-        silent = np.isnan(self.monitors.matrix(days)).all(axis=1)
+        silent = [bool(np.isnan(values).all()) for values in self.monitors.matrix(days)]
         return {day: "no monitor measured" for day, none in zip(days, silent, strict=True) if none}
 
     def inputs_of(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, DayInputs]:
@@ -58,7 +59,9 @@ class Neighbours:
         names = sites["site_id"].to_numpy(dtype=str)
         where = sites[["latitude", "longitude"]].to_numpy("<f8").round(6)
         place = sha256_of_bytes(
-            grid.checksum.encode(), np.ascontiguousarray(self.elevation, "<f4").tobytes(), str(FIELDS_VERSION).encode()
+            grid.checksum.encode(),
+            np.ascontiguousarray(self.elevation, "<f4").tobytes(),
+            str(FIELDS_VERSION).encode(),
         )
         found = {}
         for day in days:

@@ -14,6 +14,7 @@ from scipy import ndimage
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import regrid
+from pm25map.predictors.sources.static_pack import REACH, pack_folder
 from pm25map.predictors.variables import Variable, variable, variables_of
 
 Bands = npt.NDArray[np.float32]
@@ -42,11 +43,11 @@ MAXIMUM_FILL_KM = 100.0
 """A gap on land farther than this from a valid cell is no coast: the raster does not cover the grid."""
 
 
-def static_layers(folder: Path, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+def static_layers(folder: Path | None, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     """Bring every layer of the static source to a grid, one after another.
 
     Args:
-        folder: that holds the rasters, named as in FILES.
+        folder: that holds the rasters, named as in FILES; None takes those that come with the package.
         grid: to bring them to.
 
     Yields:
@@ -54,7 +55,17 @@ def static_layers(folder: Path, grid: Grid) -> Iterator[tuple[str, npt.NDArray[n
 
     Raises:
         BadPredictors: a raster is absent, damaged, has the wrong bands, or does not cover the grid.
+        BadInstall: the package has lost its rasters.
     """
+    if folder is None:
+        try:
+            yield from static_layers(pack_folder(), grid)
+        except BadPredictors as error:
+            raise BadPredictors(
+                f"grid {grid.name} has land outside of the static layers that come with the package, which reach "
+                f"from {REACH}: name a folder of your own rasters with --static ({error})"
+            ) from error
+        return
     lacking = sorted({file for file, _ in FILES.values() if not (folder / file).is_file()})
     if lacking:
         raise BadPredictors(
@@ -101,12 +112,14 @@ def fill_nearest(values: npt.NDArray[np.float32], grid: Grid, what: str) -> npt.
 
 
 def _read(path: Path) -> tuple[Bands, Affine, str]:
-    """Read all bands of a raster as float32, NaN where it says nodata."""
+    """Read all bands of a raster as float32 in physical values, NaN where it says nodata."""
     try:
         with rasterio.open(path) as raster:
             if raster.crs is None:
                 raise BadPredictors(f"{path} has no CRS: set it with gdal_edit or rio edit-info")
-            bands = raster.read(masked=True).astype(np.float32).filled(np.nan)
+            stored = raster.read(masked=True).astype(np.float64).filled(np.nan)
+            scales, offsets = np.array(raster.scales), np.array(raster.offsets)
+            bands = (stored * scales[:, None, None] + offsets[:, None, None]).astype(np.float32)
             return bands, raster.transform, raster.crs.to_wkt()
     except RasterioError as error:
         raise BadPredictors(f"cannot read {path} ({str(error).splitlines()[0]}): get it again") from error
