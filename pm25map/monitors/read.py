@@ -1,16 +1,22 @@
-"""Reading monitors: EPA's daily files, zipped or not, a folder of them, or the two parquet tables."""
+"""Reading monitors in any accepted form: EPA's daily files, the parquet tables, AirNow's hours, or a plain table."""
 
+import datetime as dt
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow
 
 from pm25map.base.errors import BadMonitors
+from pm25map.monitors.airnow import is_airnow, read_airnow
 from pm25map.monitors.aqs import read_rows
 from pm25map.monitors.choose import Events, Negatives, choose, prefer, settle_negatives
+from pm25map.monitors.examine import examine, summary
+from pm25map.monitors.join import join
+from pm25map.monitors.plain import is_plain, read_plain
 from pm25map.monitors.sites import UNKNOWN, tell_places_apart, to_wgs84
 from pm25map.monitors.table import OBSERVATION_COLUMNS, SITE_COLUMNS, Monitors, Reading
 
@@ -20,25 +26,29 @@ SITES_FILE = "sites.parquet"
 PARAMETERS = (88101, 88502)
 """PM2.5 by the reference method or its equal, then PM2.5 that is acceptable for the AQI."""
 
-MAX_MEMBER_BYTES = 8 * 2**30
+MAX_MEMBER_BYTES = 2 * 2**30
 """No year of EPA's daily files is a tenth of this; a member that says more is not one."""
+
+MAX_RATIO = 200
+"""EPA's files are about 25 times as large outside of their archives; one that grows more is not a table of numbers."""
 
 
 def read_monitors(
-    path: Path,
+    paths: Path | Sequence[Path],
     *,
     events: Events = "include",
     minimum_percent: float = 75.0,
     negatives: Negatives = "keep",
     parameters: tuple[int, ...] = PARAMETERS,
 ) -> Monitors:
-    """Read daily PM2.5 to one row a site and day; `choose` says by which rules.
+    """Read daily PM2.5 to one row a site and day, examined (`examine`).
 
     Args:
-        path: one of EPA's daily files (.csv, or .zip, which is never unpacked to disk), a folder of them, or
-            a folder with pm25_daily.parquet and sites.parquet.
-        events: "include" keeps exceptional events such as wildfire smoke; the parquet tables always do.
-        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's files only: the parquet
+        paths: one or several; where two have a value for a site and day, the first counts. Each is one of EPA's daily
+            files (.csv, or .zip, which is never unpacked to disk), a plain table (.csv, .parquet), a folder of these, a
+            folder with pm25_daily.parquet and sites.parquet, or AirNow's files with a list of sites.
+        events: "include" keeps exceptional events such as wildfire smoke; only EPA's daily files can exclude them.
+        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's daily files only: the other
             tables hold days that were chosen already.
         negatives: keep, drop or set to zero the values below zero.
         parameters: AQS codes, the preferred first; one row a site and day stays.
@@ -46,14 +56,70 @@ def read_monitors(
     Raises:
         BadMonitors: there is no such file, or it lacks columns or holds what cannot be read (says the line).
     """
-    path = Path(path)
     if not 0 <= minimum_percent <= 100:
         raise BadMonitors(f"a minimum of {minimum_percent:g} % observed cannot be: give 0 to 100, such as 75")
+    several = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    rules = _Rules(events, minimum_percent, negatives, parameters)
+    groups: dict[str, list[Path]] = {}
+    for path in several:
+        groups.setdefault(_form_of(path), []).append(path)
+    tables = [(table, group[0]) for form, group in groups.items() for table in _READERS[form](group, rules)]
+    return join([_examined(table, where) for table, where in tables])
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """By which rules rows are chosen; as the arguments of `read_monitors`."""
+
+    events: Events
+    minimum_percent: float
+    negatives: Negatives
+    parameters: tuple[int, ...]
+
+
+def _form_of(path: Path) -> str:
+    """Recognize the form of a file or folder by its names and headers, never by trying to read all of it."""
     if (path / OBSERVATIONS_FILE).is_file():
-        return _read_parquet(path, events, negatives, parameters)
-    files = _files(path)
-    chunks = [chunk for file in files for chunk in _read_file(file, parameters)]
+        return "parquet"
+    if path.exists() and is_airnow(path):
+        return "airnow"
+    if is_plain(path):
+        return "plain"
+    return "aqs"
+
+
+def _examined(table: Monitors, where: Path) -> Monitors:
+    """Leave out what no monitor can have measured, by the rules of `examine`."""
+    sites, rows, doubts = examine(table.sites, table.observations, str(where))
+    counts = {**table.reading.counts, **summary(doubts)}
+    return Monitors(sites, rows, Reading(counts, (*table.reading.doubts, *doubts)))
+
+
+def _read_plain_tables(paths: list[Path], rules: _Rules) -> list[Monitors]:
+    """Read plain tables, each by itself."""
+    found = []
+    for path in paths:
+        sites, rows = read_plain(path, dt.datetime.now(dt.UTC).date())
+        counts = {f"values of {path.name}": len(rows)}
+        found.append(Monitors(sites, settle_negatives(rows, rules.negatives, counts), Reading(counts)))
+    return found
+
+
+def _read_airnow_files(paths: list[Path], rules: _Rules) -> list[Monitors]:
+    """Read AirNow's files together: hours of one day may lie in several folders, and the list of sites in another."""
+    monitors = read_airnow(paths).monitors
+    counts = dict(monitors.reading.counts)
+    rows = settle_negatives(monitors.observations, rules.negatives, counts)
+    return [Monitors(monitors.sites, rows, Reading(counts))]
+
+
+def _read_aqs_files(paths: list[Path], rules: _Rules) -> list[Monitors]:
+    """Read EPA's daily files together: a site may have a parameter in each."""
+    files = [file for path in paths for file in _files(path)]
+    chunks = [chunk for file in files for chunk in _read_file(file, rules.parameters)]
     rows_read = sum(int(chunk.attrs["rows_read"]) for chunk in chunks)
+    if not rows_read:
+        raise BadMonitors(f"{files[0]} has a header and no row: get the file again from EPA")
     for chunk in chunks:
         chunk.attrs = {}
     rows = pd.concat(chunks, ignore_index=True)
@@ -64,15 +130,35 @@ def read_monitors(
     placed, sites = tell_places_apart(to_wgs84(placed).drop(columns="datum"))
     counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
     chosen, more = choose(
-        placed, events=events, minimum_percent=minimum_percent, negatives=negatives, parameters=parameters
+        placed,
+        events=rules.events,
+        minimum_percent=rules.minimum_percent,
+        negatives=rules.negatives,
+        parameters=rules.parameters,
     )
     sites = sites[sites["site_id"].isin(chosen["site_id"].unique())]
-    return Monitors(sites, chosen, Reading({**counts, **more, "values of a site and day": len(chosen)}))
+    return [Monitors(sites, chosen, Reading({**counts, **more, "values of a site and day": len(chosen)}))]
+
+
+def _read_parquet_folders(paths: list[Path], rules: _Rules) -> list[Monitors]:
+    """Read folders of the two parquet tables, each by itself."""
+    return [_read_parquet(path, rules.events, rules.negatives, rules.parameters) for path in paths]
+
+
+_READERS: dict[str, Callable[[list[Path], _Rules], list[Monitors]]] = {
+    "parquet": _read_parquet_folders,
+    "airnow": _read_airnow_files,
+    "plain": _read_plain_tables,
+    "aqs": _read_aqs_files,
+}
+"""What reads each form. A new form is a line here and a recognizer in `_form_of`."""
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in (".csv", ".zip"))
+        files = sorted(
+            p for p in path.iterdir() if p.suffix.lower() in (".csv", ".zip") and not p.name.startswith(".")
+        )
         if not files:
             raise BadMonitors(
                 f"the folder {path} holds no monitors: put EPA's daily_88101_YYYY.zip there, "
@@ -97,18 +183,26 @@ def _read_file(path: Path, parameters: tuple[int, ...]) -> Iterator[pd.DataFrame
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if m.filename.lower().endswith(".csv")]
+            members = [m for m in archive.infolist() if _is_table(m.filename)]
             if not members:
                 raise BadMonitors(f"{path} holds no .csv: give one of EPA's daily files")
             for member in members:
-                if member.file_size > MAX_MEMBER_BYTES:
+                grown = member.file_size > MAX_RATIO * max(member.compress_size, 1)
+                if member.file_size > MAX_MEMBER_BYTES or grown:
                     raise BadMonitors(
-                        f"{member.filename} in {path} is too large to be one of EPA's daily files"
+                        f"{member.filename} in {path} is far larger outside of its archive ({member.file_size:,} bytes "
+                        f"of {member.compress_size:,}): it is none of EPA's daily files"
                     )
                 with archive.open(member) as handle:
                     yield from read_rows(handle, f"{member.filename} in {path}", parameters)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise BadMonitors(f"{path} is damaged or not a zip file ({error}): get it again from EPA") from error
+
+
+def _is_table(name: str) -> bool:
+    """Say whether a member of an archive is a table: what macOS adds beside the files is none."""
+    parts = name.split("/")
+    return name.lower().endswith(".csv") and "__MACOSX" not in parts and not parts[-1].startswith("._")
 
 
 def _read_parquet(

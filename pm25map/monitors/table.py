@@ -11,16 +11,29 @@ import pandas as pd
 
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_bytes
+from pm25map.monitors.examine import Doubt
 
 SITE_COLUMNS = ["site_id", "latitude", "longitude"]
 OBSERVATION_COLUMNS = ["site_id", "date", "pm25_ugm3", "parameter_code"]
 
+NETWORK, STATUS = "network", "status"
+"""Columns that observations may have: who measured, and whether the value is final or preliminary."""
+
+AQS = "AQS"
+FINAL, PRELIMINARY = "final", "preliminary"
+
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read and what was left out, by reason: rows of the files, in the order the rules apply."""
+    """What was read and what was left out.
+
+    Attributes:
+        counts: rows of the files by reason, in the order the rules apply.
+        doubts: what the examination came upon, site by site.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
 
     def lines(self) -> list[str]:
         """Say each count that is not zero in a line, for a command to print."""
@@ -35,7 +48,8 @@ class Monitors:
         sites: one row a place, by site_id: site_id (str), latitude, longitude (degrees, WGS84). A site
             that moved stands once a place: "060010001", "060010001@2".
         observations: one row a site and day, by site_id and date: site_id (str), date (datetime64[ns], local
-            standard day), pm25_ugm3 (float32, ug m-3), parameter_code (int32, 88101 or 88502).
+            standard day), pm25_ugm3 (float32, ug m-3), parameter_code (int32, 88101 or 88502), network (category, AQS
+            where nobody says otherwise), status (category, final or preliminary).
         reading: what the reader counted; empty where the table was not read from a file.
     """
 
@@ -49,6 +63,13 @@ class Monitors:
         kinds = {"latitude": "float64", "longitude": "float64"}
         sites = sites.astype({"site_id": "str", **kinds}).sort_values("site_id", ignore_index=True)
         kinds = {"date": "datetime64[ns]", "pm25_ugm3": "float32", "parameter_code": "int32"}
+        seen = seen.assign(
+            **{
+                name: self.observations.get(name, default)
+                for name, default in ((NETWORK, AQS), (STATUS, FINAL))
+            }
+        )
+        kinds |= {NETWORK: "category", STATUS: "category"}
         seen = seen.astype({"site_id": "str", **kinds}).sort_values(["site_id", "date"], ignore_index=True)
         if sites["site_id"].duplicated().any():
             twice = sites["site_id"][sites["site_id"].duplicated()].iloc[0]
@@ -114,9 +135,24 @@ class Monitors:
         return codes
 
     def facts_of(self, day: dt.date) -> dict[str, float]:
-        """Count the monitors that measured on a day, by parameter: {"monitors 88101": 812, ...}."""
-        codes = self.codes([day])[0]
-        return {f"monitors {code}": float(np.sum(codes == code)) for code in np.unique(codes[codes > 0])}
+        """Count the monitors that measured on a day, by network and parameter, and the preliminary values.
+
+        Returns:
+            {"monitors AQS 88101": 812, "monitors AirNow": 40, "preliminary": 40}; AirNow does not tell parameters
+            apart.
+        """
+        on_day = self.observations[self._day == np.datetime64(day, "D")]
+        if on_day.empty:
+            return {}
+        network = on_day[NETWORK].astype("str")
+        name = network.where(network != AQS, network + " " + on_day["parameter_code"].astype("str"))
+        facts = {f"monitors {what}": float(count) for what, count in name.value_counts().sort_index().items()}
+        return {**facts, PRELIMINARY: float((on_day[STATUS] == PRELIMINARY).sum())}
+
+    def daily_counts(self) -> tuple[list[dt.date], npt.NDArray[np.int64]]:
+        """Return the days that have an observation, oldest first, and the number of sites on each (day,)."""
+        days, counts = np.unique(self._day, return_counts=True)
+        return days.tolist(), counts
 
     def select(self, site_ids: Collection[str]) -> "Monitors":
         """Keep some sites and their observations.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadPredictors, Pm25mapError
 from pm25map.grid import Grid
-from pm25map.predictors.layout import CHUNK_DAYS
+from pm25map.predictors.layout import CHUNK_DAYS, shard_days
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.sources import DailySource, DayInputs, TracedSource
 from pm25map.predictors.store import (
@@ -152,14 +152,16 @@ def ingest_daily(
     held = set(store.days_of(source.variables))
     revised = tuple(day for day in given if day in held and is_revised(store, source, day, inputs))
     whole = set() if again else held - set(revised)
-    # A chunk of days is written at once, or less on a grid whose chunk is too large for memory.
-    most = max(1, min(CHUNK_DAYS, BATCH_VALUES // (store.grid.land.size * len(source.variables))))
+    # A source that shares work between days computes a shard of them at once, the others a chunk a day at a time; less
+    # on a grid where that is too large for memory.
+    together = bool(getattr(source, "days_together", False))
+    unit = shard_days(store.grid) if together else CHUNK_DAYS
+    most = max(1, min(unit, BATCH_VALUES // (store.grid.land.size * len(source.variables))))
     batches = plan_ingest(days, whole | set(lacking), store.span[0], most)
     total, done = sum(map(len, batches)), 0
     for batch in batches:
         parts: list[Fields] = []
-        # A source that shares work between days computes a batch at once, the others a day at a time.
-        steps = [batch] if getattr(source, "days_together", False) else [[day] for day in batch]
+        steps = [batch] if together else [[day] for day in batch]
         try:
             for step in steps:
                 parts.append(_fields_of(source, store.grid, step))

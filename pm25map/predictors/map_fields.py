@@ -2,8 +2,8 @@
 
 The same kriging system as for stations (`neighbours.fields_left_out`), arranged for many points. The covariance of
 points with stations does not change from day to day and is worked out once for all days; a day then costs a product of
-matrices. Only the kriging variance needs more: it takes the stations nearest to a tile of the map alone, since what they
-surround is screened from those beyond (Chiles & Delfiner 2012, section 3.6). The means take all stations.
+matrices. Only the kriging variance needs more: it takes the stations nearest to a tile of the map alone, since what
+they surround is screened from those beyond (Chiles & Delfiner 2012, section 3.6). The means take all stations.
 
 The values of a day depend on its own observations and on the points, never on which other days are asked for.
 """

@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from urllib3.util.retry import Retry
 
@@ -21,8 +20,7 @@ from pm25map.predictors.fetch.providers import (
     provider_of,
     variables_wanted,
 )
-
-Network = Literal["aqs", "airnow"]
+from pm25map.predictors.monitor_source import Network
 
 _RETRIES = Retry(
     total=2,

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,10 @@ class Neighbours:
     Attributes:
         monitors: that the fields are computed from.
         elevation: m (y, x) of the grid's cells, NaN off land: the static layer of the store.
+        days_together: the covariance of cells with monitors is shared by the days of a batch.
     """
+
+    days_together: ClassVar[bool] = True
 
     monitors: Monitors
     elevation: npt.NDArray[np.float32]

@@ -1,0 +1,141 @@
+"""Where the monitors of a map come from: files that the user has, or EPA's networks, fetched for the days in need."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from pm25map.base.days import days_between
+from pm25map.base.errors import BadMonitors
+from pm25map.monitors import Monitors, join, read_monitors
+from pm25map.predictors.kriging import MEMORY_DAYS
+
+NETWORKS = ("aqs", "airnow", "auto")
+"""Names that --monitors takes in place of files."""
+
+AUTO = ("auto",)
+
+Network = Literal["aqs", "airnow"]
+
+
+class NotPublished(BadMonitors):
+    """A network has no file of the days that were asked for."""
+
+
+REACH_SHARE = 0.5
+"""AQS reaches a day that has at least this share of the monitors of a usual day: the last months of a file that EPA
+is still filling hold a state or two."""
+
+
+@dataclass(frozen=True)
+class MonitorSource:
+    """Where monitors come from.
+
+    Attributes:
+        names: files and folders, or names of NETWORKS; where two have a value for a site and day, the first counts.
+        base_url: of a mirror with the providers' layout; the providers themselves where None.
+    """
+
+    names: tuple[str, ...] = AUTO
+    base_url: str | None = None
+
+    @property
+    def origin(self) -> str:
+        """Name the source so that no other has the same name: full paths, networks and the mirror."""
+        parts = [name if name in NETWORKS else str(Path(name).absolute()) for name in self.names]
+        return "\n".join([*parts, self.base_url or ""])
+
+    @property
+    def label(self) -> str:
+        """Name the source for people and for the command that makes a map again: without folders of this machine."""
+        return ", ".join(name if name in NETWORKS else Path(name).name for name in self.names)
+
+
+def read_source(
+    source: MonitorSource,
+    days: list[dt.date],
+    today: dt.date,
+    *,
+    announce: Callable[[str], None] | None = None,
+) -> Monitors:
+    """Read the monitors of some days, and of the days before them that the fields remember.
+
+    Args:
+        source: where they come from.
+        days: whose fields are wanted, oldest first.
+        today: no day after it is fetched.
+        announce: called with what is fetched, from where and how large it is, before it is.
+
+    Raises:
+        BadMonitors: a file cannot be read, or nothing measured on any of the days.
+        BadFetch: a file cannot be had; says which, where it is, and the option that takes it from elsewhere.
+    """
+    fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
+    paths = [Path(name) for name in source.names if name not in NETWORKS]
+    parts = [read_monitors(paths)] if paths else []
+    for name in dict.fromkeys(name for name in source.names if name in NETWORKS):
+        if name == "auto":
+            parts.append(_read_auto(source, fed, today, announce))
+        else:
+            parts.append(_read_network(cast(Network, name), source, fed, today, announce))
+    return join(parts).between(fed[0], fed[-1])
+
+
+def last_day_of_aqs(monitors: Monitors) -> dt.date | None:
+    """Return the last day that AQS reaches: with at least REACH_SHARE of the median number of monitors of a day.
+
+    Args:
+        monitors: of AQS alone.
+    """
+    days, counts = monitors.daily_counts()
+    if not len(days):
+        return None
+    reached = counts >= REACH_SHARE * np.median(counts)
+    return days[int(np.flatnonzero(reached)[-1])]
+
+
+def _read_auto(
+    source: MonitorSource, days: list[dt.date], today: dt.date, announce: Callable[[str], None] | None
+) -> Monitors:
+    """Read AQS for the days that it reaches, and AirNow for those after."""
+    settled: Monitors | None = None
+    try:
+        settled = _read_network("aqs", source, days, today, announce)
+    except NotPublished:
+        # EPA has no file of these days yet: they are AirNow's.
+        reach = None
+    else:
+        reach = last_day_of_aqs(settled)
+    after = [day for day in days if reach is None or day > reach]
+    if settled is None or reach is None:
+        return _read_network("airnow", source, days, today, announce)
+    if not after:
+        return settled
+    kept = settled.between(min(settled.days[0], days[0]), reach)
+    return join([kept, _read_network("airnow", source, after, today, announce)])
+
+
+def _read_network(
+    network: Network,
+    source: MonitorSource,
+    days: list[dt.date],
+    today: dt.date,
+    announce: Callable[[str], None] | None,
+) -> Monitors:
+    """Fetch a network's files of some days and read them."""
+    from pm25map.predictors.fetch.monitors import fetch_monitors  # noqa: PLC0415 - requests, where nothing is fetched
+
+    brought = fetch_monitors(network, days, today, base_url=source.base_url, announce=announce)
+    if brought.unconfirmed and announce is not None:
+        announce(
+            f"{brought.unconfirmed[0]} could not be asked for again: the copy in {brought.folder} serves"
+        )
+    if not brought.files:
+        raise NotPublished(
+            f"{network} has no file of {days[0]} to {days[-1]} ({', '.join(brought.absent[:3]) or 'days to come'}): "
+            "choose other days, or name files with --monitors"
+        )
+    return read_monitors(list(brought.files))
