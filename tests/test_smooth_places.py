@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pm25map.model.twin import twin_of
 
 from pm25map.base.errors import BadGrid, BadModel
 from pm25map.base.wire import BYTES, VARINT, fields_of, written
@@ -11,7 +12,6 @@ from pm25map.grid import Grid, load_grid
 from pm25map.grid.spectrum import low_pass, masked_mean, spectral_profile
 from pm25map.model.card import load_model
 from pm25map.model.runtime import open_session, open_twin
-from pm25map.model.twin import twin_of
 from pm25map.places.capsules import Capsules, change_per_km
 from pm25map.places.encoder import encoder
 from pm25map.places.gallery import photo_density
