@@ -24,7 +24,8 @@ from pm25map.model.handover import load_handover
 from pm25map.model.runtime import open_session
 from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
-from pm25map.raster.inputs import Part, open_inputs
+from pm25map.raster.estimator import Options
+from pm25map.raster.inputs import open_inputs
 
 ENCODERS = ("none", "latlon", "sincos", "geoclip", "geoclip-capsules-1-2", "places-open")
 DAY = dt.date(2020, 9, 12)
@@ -54,7 +55,7 @@ def main(monitors: Path, predictors: Path, cache: Path, config_path: Path, out: 
         inputs = open_inputs(str(folder))
         table, _ = judge(open_session(inputs.model, "cpu"), measured, static, one.start, one.end, None, cache)
         found = {row.stratum: row for row in table}
-        seen = diagnose_day(inputs, DAY, Part(), device="cpu").scores
+        seen = diagnose_day(inputs, DAY, options=Options("cpu")).scores
         rows.append(
             {
                 "encoder": name,

@@ -20,6 +20,7 @@ from pm25map.places.encoder import encoder
 from pm25map.places.store import PlaceStore, embed_grid, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.store import create_store, write_days, write_layer
+from pm25map.raster.inputs import Inputs
 from pm25map.windows.scaler import fit_scaler
 
 FEATURES = ("neighbours_idw9", "neighbours_distance", "elevation", "t2m_climatology")
@@ -41,9 +42,9 @@ class World:
     places: PlaceStore
 
     @property
-    def opened(self) -> tuple[Model, Grid, Predictors, PlaceStore]:
+    def inputs(self) -> Inputs:
         """What predict_day takes."""
-        return self.model, self.grid, self.store, self.places
+        return Inputs(self.model, self.grid, self.store, self.places)
 
     def words(self) -> list[str]:
         """The options of the command line that name this world."""

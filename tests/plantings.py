@@ -11,10 +11,9 @@ from dataclasses import replace
 import click
 import numpy as np
 
-from pm25map.diagnostics.diagnose import INTERPOLATION, FromWindow, find_faults
+from pm25map.diagnostics.diagnose import INTERPOLATION, comparison_bands, find_faults
 from pm25map.diagnostics.ripples import find_ripples
 from pm25map.diagnostics.seams import tiles_of_blocks
-from pm25map.places.smooth import NEUTRAL_KM, SmoothPlaces
 from pm25map.raster.bands import NEUTRAL
 from pm25map.raster.inputs import open_inputs
 from pm25map.raster.predict import DayMap, predict_day
@@ -28,10 +27,8 @@ RIPPLE_KM, STRIPE_CELLS, PATCH_CELLS, HOLE_CELLS = 300, 60, 12, 5
 def predictions(days):
     """The maps of some days of the shipped sample with what diagnostics need, and their grid."""
     inputs = open_inputs("conus-open")
-    neutral = SmoothPlaces(inputs.places, inputs.grid, NEUTRAL_KM)
-    extra = (FromWindow(inputs.model.card.scaler),)
-    given = inputs.model, inputs.grid, inputs.predictors, inputs.places
-    return {day: predict_day(*given, day, neutral=neutral, extra=extra) for day in days}, inputs.grid
+    wanted = replace(inputs, bands=comparison_bands(inputs))
+    return {day: predict_day(wanted, day) for day in days}, inputs.grid
 
 
 def plant(kind, rng, pm25, grid, taken):

@@ -404,10 +404,10 @@ def test_a_fault_nobody_foresaw_fails_its_days_and_no_other(world, run, tmp_path
 
     honest = loop.compute_block
 
-    def shaky(job, block, days, *hear):
+    def shaky(job, block, days, *on_cells):
         if days[0] == DAYS[0]:
             raise ZeroDivisionError("of an engine")
-        return honest(job, block, days, *hear)
+        return honest(job, block, days, *on_cells)
 
     monkeypatch.setattr(loop, "compute_block", shaky)
     done = run(*backfill(world, "--run-days", 5))
@@ -530,7 +530,7 @@ def test_days_before_all_calendars_are_one_line(world, run):
 
 
 def test_boxes_that_hardly_differ_are_told_apart(world):
-    from pm25map.raster.inputs import part_of
+    from pm25map.raster.part import part_of
 
     west, south, east, north = -96.00001, 40.0, -95.0, 41.0
     parts = [part_of(world.grid, (west + nudge, south, east, north), None) for nudge in (0.0, 0.00003)]

@@ -218,28 +218,31 @@ def test_a_disk_that_is_truly_full_stops_the_work_and_keeps_what_is_done(
 
 def test_a_scheduler_that_does_not_answer_is_one_line(world, tmp_path, monkeypatch):
     from pm25map.base.errors import DeviceUnavailable
-    from pm25map.raster.backfill import crew
+    from pm25map.raster.backfill import workers
 
-    monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.5)
-    with pytest.raises(DeviceUnavailable, match="dask worker"), crew.hire("tcp://127.0.0.1:9", 1):
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 0.5)
+    with (
+        pytest.raises(DeviceUnavailable, match="dask worker"),
+        workers.open_workers("tcp://127.0.0.1:9", 1),
+    ):
         pass
 
 
 def test_workers_that_come_late_are_counted():
     distributed = pytest.importorskip("distributed")
-    from pm25map.raster.backfill.crew import hire
+    from pm25map.raster.backfill.workers import open_workers
 
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster) as client,
-        hire(cluster.scheduler_address, 1) as crew,
+        open_workers(cluster.scheduler_address, 1) as workers,
     ):
-        assert crew.workers() == 1
+        assert workers.count() == 1
         cluster.scale(2)
         client.wait_for_workers(2, timeout=30)
-        assert crew.workers() == 2
+        assert workers.count() == 2
 
 
 def test_of_two_that_take_over_a_lock_one_has_it(bucket, monkeypatch):

@@ -35,7 +35,7 @@ from pm25map.predictors.imputation.trees import Trees, learn, parity, to_onnx
 from pm25map.predictors.ingest import ingest_daily
 from pm25map.predictors.quality import Quality
 from pm25map.predictors.store import create_store, forget, open_predictors, write_days
-from pm25map.raster.predict import SeenBlock
+from pm25map.raster.block_bands import BlockDay
 from pm25map.windows.window import block_predictors
 
 OPTIONS = Options(radii_km=(20.0, 60.0, 120.0), trees=60, samples=20_000)
@@ -214,8 +214,8 @@ def test_a_map_of_a_filled_store_tells_of_it_in_its_quality_mask(filled):
 
     def bits(day):
         raw = block_predictors(store, features, day, block, LAND, days)
-        seen = SeenBlock(day, block, LAND, None, None, None, raw)
-        return QualityMask(features, store, days)(seen)[QUALITY].astype(int)
+        at = BlockDay(day, block, LAND, None, None, None, None, None, features, raw)
+        return QualityMask(features, store, days)(at)[QUALITY].astype(int)
 
     def union(day):
         last = slot(day)

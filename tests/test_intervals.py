@@ -20,8 +20,9 @@ from pm25map.grid import Block, Grid
 from pm25map.model import intervals
 from pm25map.model.intervals import Bounds, IntervalCard, bounds_of, tail_for
 from pm25map.model.widths import FIELDS, basis
+from pm25map.raster.bands import EXCEEDANCE, LOWER, UPPER
+from pm25map.raster.block_bands import BlockDay
 from pm25map.raster.intervals import Intervals
-from pm25map.raster.predict import SeenBlock
 
 
 @pytest.fixture(scope="module")
@@ -185,12 +186,15 @@ def test_distances_and_places_are_sorted_into_their_classes():
 def test_the_provider_gives_every_band_of_its_cells(made):
     land = np.array([[True, False, True], [True, True, True]])
     grid = Grid("tiny", "EPSG:5070", (50_000, 0, -2e6, 0, -50_000, 2.5e6), (2, 3), 3, land)
-    provider = Intervals(made.bounds, FEATURES, grid)
+    provider = Intervals(made.bounds, grid, (LOWER, UPPER, *EXCEEDANCE.values()))
     raw = samples().values[:4, :4]
     cells = land.copy()
     cells[0, 0] = False
     pm25 = np.array([3, 10, 40, 200], dtype=np.float32)
-    found = provider(SeenBlock(dt.date(2020, 2, 1), Block(0, 0, 2, 3), cells, None, None, pm25, raw))
+    at = BlockDay(
+        dt.date(2020, 2, 1), Block(0, 0, 2, 3), cells, None, None, None, pm25[None], None, FEATURES, raw
+    )
+    found = provider(at)
     assert list(provider.bands) == list(found)
     found = {band.name: layer for band, layer in found.items()}
     assert [len(layer) for layer in found.values()] == [4] * 7

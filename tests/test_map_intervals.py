@@ -21,7 +21,7 @@ from pm25map.model.card import load_model
 from pm25map.model.intervals import bounds_of, load_intervals
 from pm25map.model.widths import basis
 from pm25map.raster.bands import LOWER, UPPER
-from pm25map.raster.intervals import intervals_on
+from pm25map.raster.intervals import INTERVALS_AND_EXCEEDANCES
 from pm25map.raster.predict import predict_day
 
 LENGTH = 26
@@ -77,7 +77,7 @@ def test_bounds_come_of_the_same_read_and_are_what_the_diagnostics_give(world, r
     land = world.grid.land
     assert (lower[land] < pm25[land]).any() and (upper[land] > pm25[land]).all()
     assert np.isnan(lower[~land]).all() and np.isnan(upper[~land]).all()
-    every = predict_day(*world.opened, DAYS[2], extra=(intervals_on(world.model, world.grid),))
+    every = predict_day(dataclasses.replace(world.inputs, bands=(INTERVALS_AND_EXCEEDANCES,)), DAYS[2])
     np.testing.assert_array_equal(every.more[LOWER], lower)
     np.testing.assert_array_equal(every.more[UPPER], upper)
 
@@ -155,7 +155,7 @@ def test_a_map_beside_its_diagnostics_has_the_bytes_of_a_map_alone(world, run, t
     from pm25map.diagnostics import trust
 
     # Applicability is not what this is about, and this world has none.
-    monkeypatch.setattr(trust, "load_applicability", lambda model: Nothing())
+    monkeypatch.setattr(trust, "TRUST_BANDS", (INTERVALS_AND_EXCEEDANCES,))
     words = ["predict", "--date", DAYS[1], *world.words(), "--intervals", "--out"]
     assert run(*words, "m.tif").exit_code == 0
     alone = (tmp_path / "m.tif").read_bytes()
@@ -164,13 +164,6 @@ def test_a_map_beside_its_diagnostics_has_the_bytes_of_a_map_alone(world, run, t
     assert (tmp_path / "m.tif").read_bytes() == alone
     with rasterio.open(tmp_path / "m.diagnostics" / "diagnostics.tif") as source:
         assert "--intervals" not in source.tags()["PM25MAP_COMMAND"]
-
-
-class Nothing:
-    bands = ()
-
-    def __call__(self, seen):
-        return {}
 
 
 def test_a_cell_has_the_same_bits_whatever_comes_with_it():

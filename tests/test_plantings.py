@@ -1,20 +1,21 @@
 """Artifacts planted in real predictions of the shipped sample, and real hot spots that are none."""
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from around_hot_spots import Around, compute, hot_spots, near
 from plantings import KINDS, clean_map, find_all, predictions, sow, table
 
-from pm25map.diagnostics.diagnose import FromWindow, find_faults
+from pm25map.diagnostics.diagnose import comparison_bands, find_faults
 from pm25map.diagnostics.encoder import encoder_artifacts
 from pm25map.grid import Block
-from pm25map.places.smooth import NEUTRAL_KM, SmoothPlaces
 from pm25map.predictors.neighbours import FIELDS
 from pm25map.predictors.variables import variable
 from pm25map.raster.bands import NEUTRAL
 from pm25map.raster.inputs import open_inputs
+from pm25map.raster.part import Part
 from pm25map.raster.predict import predict_day
 
 pytestmark = pytest.mark.slow
@@ -61,13 +62,11 @@ def around(real):
     """Maps around the hot spots of 2018, 2019 and 2021, and the cells that they have: {day: (map, asked)}."""
     inputs = open_inputs("conus-open")
     held = Around(inputs.predictors)
-    neutral = SmoothPlaces(inputs.places, inputs.grid, NEUTRAL_KM)
-    extra = (FromWindow(inputs.model.card.scaler),)
+    wanted = replace(inputs, predictors=held, bands=comparison_bands(inputs))
     found = {day: (made, inputs.grid.land) for day, made in real[0].items()}
     for day in held.held:
         cells = near(inputs.grid, hot_spots()[day])
-        given = inputs.model, inputs.grid, held, inputs.places, day
-        found[day] = predict_day(*given, region=cells, neutral=neutral, extra=extra), cells
+        found[day] = predict_day(wanted, day, Part(region=cells)), cells
     return found
 
 

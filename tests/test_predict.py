@@ -16,7 +16,10 @@ from pm25map.grid import Block, Grid, save_grid  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.places.encoder import encoder  # noqa: E402
 from pm25map.places.store import embed_grid, open_store  # noqa: E402
-from pm25map.raster.predict import open_grid_of, predict_day  # noqa: E402
+from pm25map.raster.estimator import Options  # noqa: E402
+from pm25map.raster.inputs import open_grid_of  # noqa: E402
+from pm25map.raster.part import Part  # noqa: E402
+from pm25map.raster.predict import predict_day  # noqa: E402
 from pm25map.windows.window import block_window  # noqa: E402
 
 DAY = DAYS[-1]
@@ -25,16 +28,16 @@ DAY = DAYS[-1]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A store, a place store and an untrained model on the small grid."""
-    return build_world(tmp_path_factory.mktemp("world")).opened
+    return build_world(tmp_path_factory.mktemp("world")).inputs
 
 
-def draw(world, **more):
-    return predict_day(*world, DAY, device="cpu", **more)
+def draw(world, part=None, **how):
+    return predict_day(world, DAY, part, Options(device="cpu", **how))
 
 
 def test_every_land_cell_has_a_value_and_no_other(world):
     made = draw(world)
-    land = world[1].land
+    land = world.grid.land
     assert np.isfinite(made.pm25[land]).all()
     assert np.isnan(made.pm25[~land]).all()
     assert made.cells == land.sum()
@@ -50,10 +53,10 @@ def test_blocks_and_workers_do_not_change_a_value(world, block_size, workers):
 
 def test_each_cell_gets_its_own_place_and_window(world):
     """Against a way without blocks: one cell after another."""
-    model, grid, store, places = world
+    model, store, places = world.model, world.predictors, world.places
     made = draw(world).pm25
     session = open_session(model, "cpu")
-    index = grid.land_index()
+    index = world.grid.land_index()
     for row, col in [(0, 0), (5, 3), (10, 12), (2, 11)]:
         one = Block(row, col, 1, 1)
         window = block_window(store, model.card.scaler, DAY, one, np.ones((1, 1), dtype=bool), 21)
@@ -64,13 +67,13 @@ def test_each_cell_gets_its_own_place_and_window(world):
 def test_a_part_is_cut_from_the_whole(world):
     whole = draw(world).pm25
     view = Block(2, 3, 6, 7)
-    np.testing.assert_allclose(draw(world, view=view).pm25, whole[view.slices], rtol=1e-6)
-    region = np.zeros(world[1].shape, dtype=bool)
+    np.testing.assert_allclose(draw(world, Part(view=view)).pm25, whole[view.slices], rtol=1e-6)
+    region = np.zeros(world.grid.shape, dtype=bool)
     region[4:8, 2:12] = True
-    made = draw(world, region=region)
+    made = draw(world, Part(region=region))
     expected = np.where(region, whole, np.nan)
     np.testing.assert_allclose(made.pm25, expected, rtol=1e-6)
-    assert made.cells == (region & world[1].land).sum()
+    assert made.cells == (region & world.grid.land).sum()
 
 
 def test_progress_ends_at_all_cells(world):
@@ -81,29 +84,28 @@ def test_progress_ends_at_all_cells(world):
 
 
 def test_what_does_not_fit_together_is_refused(world, tmp_path):
-    model, grid, store, places = world
+    grid = world.grid
     with pytest.raises(DayOutsideStore, match="2020-08-30"):
-        predict_day(model, grid, store, places, DAYS[10])
+        predict_day(world, DAYS[10])
     with pytest.raises(BadModel, match="pm25map grid embed"):
-        predict_day(model, grid, store, None, DAY)
+        draw(replace(world, places=None))
     other = open_store(embed_grid(grid, encoder("latlon"), tmp_path / "latlon.zarr"))
     with pytest.raises(BadModel, match="trained with encoder sincos"):
-        predict_day(model, grid, store, other, DAY)
+        draw(replace(world, places=other))
     land = grid.land.copy()
     land[0, 0] = False
     moved = Grid("moved", grid.crs, grid.transform, grid.shape, grid.block_size, land)
     with pytest.raises(BadGrid, match="another grid than moved"):
-        predict_day(model, moved, store, places, DAY)
+        draw(replace(world, grid=moved))
     with pytest.raises(BadPredictors, match="not on moved"):
-        predict_day(
-            model, moved, store, open_store(embed_grid(moved, encoder("sincos"), tmp_path / "p")), DAY
-        )
+        places = open_store(embed_grid(moved, encoder("sincos"), tmp_path / "p"))
+        draw(replace(world, grid=moved, places=places))
     with pytest.raises(BadRegion, match="no land cell"):
-        draw(world, region=np.zeros(grid.shape, dtype=bool))
+        draw(world, Part(region=np.zeros(grid.shape, dtype=bool)))
 
 
 def test_a_grid_that_only_shares_the_models_name_is_refused(world, tmp_path):
-    model, grid, *_ = world
+    model, grid = world.model, world.grid
     land = grid.land.copy()
     land[0, 0] = False
     folder = tmp_path / "small"
@@ -116,18 +118,17 @@ def test_a_grid_that_only_shares_the_models_name_is_refused(world, tmp_path):
 
 def test_a_skipped_day_does_not_change_the_next(world):
     """No state is carried from day to day: any order gives the same maps."""
-    model, grid, store, places = world
     days = [DAY, DAY - dt.timedelta(days=2), DAY - dt.timedelta(days=1), DAY]
-    maps = [predict_day(model, grid, store, places, day).pm25 for day in days]
+    maps = [predict_day(world, day).pm25 for day in days]
     np.testing.assert_array_equal(maps[0], maps[3])
     assert not np.array_equal(maps[0], maps[2], equal_nan=True)
 
 
 def test_a_damaged_network_is_refused_by_the_session(world, tmp_path):
     path = tmp_path / "model.onnx"
-    path.write_bytes(world[0].network.read_bytes()[:-500])
+    path.write_bytes(world.model.network.read_bytes()[:-500])
     with pytest.raises(BadModel, match=r"no readable network|another card"):
-        open_session(replace(world[0], network=path), "cpu")
+        open_session(replace(world.model, network=path), "cpu")
 
 
 def test_a_session_leaves_the_processor_as_it_was(world):

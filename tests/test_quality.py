@@ -13,7 +13,7 @@ from pm25map.base.errors import BadOutput
 from pm25map.diagnostics.quality import NO_CELL, QUALITY, QualityMask, write_quality
 from pm25map.grid import Block
 from pm25map.predictors.quality import Quality, flag_name, quality_mask
-from pm25map.raster.predict import SeenBlock
+from pm25map.raster.block_bands import BlockDay
 
 FEATURES = ("neighbours_idw9", "aod_055", "t2m_climatology", "elevation")
 DAY = dt.date(2020, 9, 12)
@@ -67,7 +67,8 @@ def test_the_provider_reads_the_flags_that_a_store_has(held):
 
     mask = QualityMask(FEATURES, SimpleNamespace(variables=held, read=read), 5)
     cells = np.array([[True, False], [True, True]])
-    found = mask(SeenBlock(DAY, Block(0, 0, 2, 2), cells, None, None, None, windows()))
+    at = BlockDay(DAY, Block(0, 0, 2, 2), cells, None, None, None, None, None, FEATURES, windows())
+    found = mask(at)
     observed = Quality.OBSERVED | Quality.CLIMATOLOGY
     assert list(mask.bands) == list(found) == [QUALITY]
     assert found[QUALITY].tolist() == [float(observed | (Quality.STALE if held else 0))] * 3

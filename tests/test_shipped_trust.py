@@ -7,10 +7,10 @@ import pytest
 
 from pm25map.base.shipped import shipped_folder
 from pm25map.diagnostics.applicability import DATA_FILE, load_applicability
-from pm25map.diagnostics.trust import has_calibration, trust_bands
-from pm25map.grid import load_grid
+from pm25map.diagnostics.trust import TRUST_BANDS, has_calibration
 from pm25map.model.card import load_model
 from pm25map.model.intervals import load_intervals
+from pm25map.raster.inputs import open_inputs
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "trust.md"
 
@@ -22,7 +22,8 @@ def model():
 
 def test_it_belongs_to_the_model_and_gives_all_layers(model):
     assert has_calibration(model)
-    names = [band.name for one in trust_bands(model, load_grid("conus-10km")) for band in one.bands]
+    inputs = open_inputs("conus-open", bands=TRUST_BANDS)
+    names = [band.name for one in inputs.block_bands for band in one.bands]
     assert names[:2] == ["pm25_lower", "pm25_upper"]
     assert names[2:7] == ["p_above_9", "p_above_35_4", "p_above_55_4", "p_above_125_4", "p_above_225_4"]
     assert names[7:] == ["dissimilarity", "applicable", "training_density"]

@@ -5,13 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pm25map.base.errors import BadGrid, BadModel
+from pm25map.base.errors import BadGrid
 from pm25map.base.wire import BYTES, VARINT, fields_of, written
 from pm25map.grid import Grid, load_grid
 from pm25map.grid.spectrum import low_pass, masked_mean, spectral_profile
-from pm25map.model.card import load_model
-from pm25map.model.runtime import open_session, open_twin
-from pm25map.model.twin import twin_of
 from pm25map.places.capsules import Capsules, change_per_km
 from pm25map.places.encoder import encoder
 from pm25map.places.gallery import photo_density
@@ -51,27 +48,6 @@ def test_a_message_that_breaks_off_is_refused():
     whole = written((1, BYTES, b"network"), (2, VARINT, b"\x05"))
     with pytest.raises((ValueError, IndexError)):
         list(fields_of(whole[:5]))
-
-
-@pytest.mark.parametrize("name", ["conus-open", "conus-ensemble"])
-def test_the_twin_gives_what_the_model_gives_at_both_places(name):
-    model = load_model(name)
-    rng = np.random.default_rng(0)
-    window = rng.normal(size=(300, 21, len(model.card.scaler.inputs))).astype(np.float32)
-    own, neutral = (0.02 * rng.normal(size=(300, 512)).astype(np.float32) for _ in range(2))
-    plain, twin = open_session(model, "cpu"), open_twin(model)
-    both = twin.estimate(window, np.hstack([own, neutral]))
-    assert twin.bands == (*plain.bands, "pm25_neutral_place")
-    np.testing.assert_array_equal(both[:-1], plain.estimate(window, own))
-    np.testing.assert_array_equal(both[-1], plain.run(window, neutral))
-    with pytest.raises(BadModel, match="2 x 512"):
-        twin.estimate(window, own)
-
-
-def test_a_file_that_is_no_network_has_no_twin(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(b"\x3a\x7fnot a network")
-    with pytest.raises(BadModel, match="no readable network"):
-        twin_of(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("km", [20.0, 90.0])

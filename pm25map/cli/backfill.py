@@ -36,47 +36,47 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadPredictors
     from pm25map.raster.backfill.collection import write_collection
-    from pm25map.raster.backfill.crew import hire
     from pm25map.raster.backfill.forecast import forecast
-    from pm25map.raster.backfill.job import open_workshop, remember_engine
+    from pm25map.raster.backfill.job import open_job, remember_engine
     from pm25map.raster.backfill.lock import only_one
     from pm25map.raster.backfill.prepare import prepare
     from pm25map.raster.backfill.report import Measured, write_report
     from pm25map.raster.backfill.run import Backfill
     from pm25map.raster.backfill.stage import sweep
+    from pm25map.raster.backfill.workers import open_workers
 
     days = days_asked(asked)
     job, inputs = make_job(asked)
-    shop = open_workshop(job, inputs)
-    with only_one(shop.folder):
-        remember_engine(shop)
-        prepared = prepare(shop, days, longest=asked["run_days"])
+    opened = open_job(job, inputs)
+    with only_one(opened.folder):
+        remember_engine(opened)
+        prepared = prepare(opened, days, longest=asked["run_days"])
         plan = prepared.plan
         try:
             # A trial here says nothing of the workers of a cluster.
             seconds = 0.0 if scheduler else asked["calibrate"]
-            expected = forecast(shop, plan, asked["workers"], seconds)
+            expected = forecast(opened, plan, asked["workers"], seconds)
         except BadPredictors as error:
             # Whatever can be read is made all the same; the days that cannot are named at the end.
             click.echo(str(error), err=True)
             expected = None
-        log = _log_of(shop.folder, prepared)
+        log = _log_of(opened.folder, prepared)
         if not as_json:
             print_plan(plan, expected)
         with (
             Measured() as measured,
-            hire(scheduler, asked["workers"]) as crew,
+            open_workers(scheduler, asked["workers"]) as workers,
             _Screen(plan.estimates, log) as screen,
         ):
             try:
-                outcome = Backfill(job, plan, shop.folder, prepared.staged, crew, screen).work()
+                outcome = Backfill(job, plan, opened.folder, prepared.staged, workers, screen).work()
             except KeyboardInterrupt:
                 log.flush()
                 raise click.ClickException("stopped. Type the same command again to go on") from None
         log.flush()
-        sweep(shop.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
-        number, damaged = write_collection(shop.folder)
-        told = write_report(shop.folder, plan, expected, outcome, measured)
+        sweep(opened.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
+        number, damaged = write_collection(opened.folder)
+        told = write_report(opened.folder, plan, expected, outcome, measured)
     failed = {v.day: v.reason for v in plan.days_of("impossible")} | outcome.failed
     if as_json:
         click.echo(json.dumps(told))

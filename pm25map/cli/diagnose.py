@@ -54,14 +54,16 @@ def command(
     from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
-    from pm25map.raster.inputs import part_of
+    from pm25map.raster.estimator import Options
+    from pm25map.raster.part import part_of
 
     check_output(out / "x", overwrite=True) if out.is_dir() else check_output(out, overwrite=False)
     check_files(out, overwrite=overwrite)
     inputs = open_for_maps(model_name, grid_name, predictors, [day])
     part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:
-        found = diagnose(inputs, day, part, device, workers or usable_cores(), progress)
+        options = Options(device, workers=workers or usable_cores(), progress=progress)
+        found = diagnose(inputs, day, part, options)
     told = write_files(out, found, inputs, day, part)
     if as_json:
         click.echo(json.dumps(told))

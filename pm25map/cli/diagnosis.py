@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from pm25map.diagnostics.diagnose import Diagnosis
-    from pm25map.raster.inputs import Inputs, Part
+    from pm25map.raster.estimator import Options
+    from pm25map.raster.inputs import Inputs
+    from pm25map.raster.part import Part
     from pm25map.raster.predict import DayMap
 
 FILES = {
@@ -36,31 +37,22 @@ def check_files(folder: Path, *, overwrite: bool) -> None:
         check_output(folder / name, overwrite=overwrite)
 
 
-def diagnose(
-    inputs: "Inputs",
-    day: dt.date,
-    part: "Part",
-    device: Any,
-    workers: int,
-    progress: Callable[[int, int], None],
-) -> "Diagnosis":
-    """Predict a day, and in the same pass all that the model is calibrated for."""
+def diagnose(inputs: "Inputs", day: dt.date, part: "Part", options: "Options") -> "Diagnosis":
+    """Estimate a day, and in the same pass all that the model is calibrated for."""
     from pm25map.diagnostics.diagnose import diagnose_day
-    from pm25map.diagnostics.quality import QualityMask
-    from pm25map.diagnostics.trust import has_calibration, trust_bands
+    from pm25map.diagnostics.quality import QualityBand
+    from pm25map.diagnostics.trust import TRUST_BANDS, has_calibration
 
-    trusted = trust_bands(inputs.model, inputs.grid) if has_calibration(inputs.model) else ()
-    quality = QualityMask(inputs.features, inputs.predictors, inputs.model.card.window_days)
-    return diagnose_day(
-        inputs, day, part, device=device, workers=workers, extra=(*trusted, quality), progress=progress
-    )
+    trusted = TRUST_BANDS if has_calibration(inputs.model) else ()
+    wanted = dataclasses.replace(inputs, bands=(*trusted, QualityBand()))
+    return diagnose_day(wanted, day, part, options)
 
 
 def plain_map(found: "Diagnosis", inputs: "Inputs") -> "DayMap":
     """Give the map that a plain run makes, its very bits: the other bands belong into the folder of doubts."""
     from pm25map.raster.bands import PM25_MEMBERS, PM25_SPREAD
 
-    kept = {PM25_SPREAD, PM25_MEMBERS, *(band for one in inputs.extra for band in one.bands)}
+    kept = {PM25_SPREAD, PM25_MEMBERS, *(band for one in inputs.block_bands for band in one.bands)}
     more = {band: values for band, values in found.made.more.items() if band in kept}
     return dataclasses.replace(found.made, more=more)
 

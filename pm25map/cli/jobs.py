@@ -77,12 +77,11 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     """Open the inputs and name them so that any worker finds them."""
     from pm25map.base.storage import open_folder
     from pm25map.model.calibrate import resolve_engine
-    from pm25map.raster.backfill.job import Job, engine_before, seal_of
+    from pm25map.raster.backfill.job import Job, engine_before
 
-    inputs = open_for_maps(
-        asked["model_name"], asked["grid_name"], asked["predictors"], [], intervals=asked["intervals"]
-    )
-    store = asked["predictors"]
+    bands = ("intervals",) if asked["intervals"] else ()
+    inputs = open_for_maps(asked["model_name"], asked["grid_name"], asked["predictors"], [], bands=bands)
+    assert inputs.names is not None  # noqa: S101 - opened by their names
     folder = open_folder(asked["out"])
     engine = asked.get("engine", "onnxruntime")
     if engine == "auto":
@@ -90,25 +89,17 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=asked.get("workers") or 1)
     job = Job(
-        model=str(inputs.model.network.parent.absolute()),
-        grid=_absolute(asked["grid_name"]),
-        predictors=str(store.absolute()) if isinstance(store, Path) else store and str(store),
-        places=None if inputs.places is None else str(inputs.places.path.absolute()),
+        inputs=inputs.names,
+        bands=bands,
         out=str(asked["out"].absolute()) if isinstance(asked["out"], Path) else str(asked["out"]),
         bbox=asked["bbox"] or None,
         region=asked["region_name"],
         device=asked["device"],
         engine=engine,
         block_size=asked["block_size"],
-        intervals=asked["intervals"],
-        seal=seal_of(inputs),
+        checksum=inputs.checksum,
     )
     return job, inputs
-
-
-def _absolute(name: str | None) -> str | None:
-    """Give the full path of a folder that was named, for workers that start elsewhere; a name stays a name."""
-    return str(Path(name).absolute()) if name and Path(name).is_dir() else name
 
 
 def print_plan(plan: "Plan", expected: "Forecast | None") -> None:

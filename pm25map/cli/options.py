@@ -132,18 +132,26 @@ def open_for_maps(
     predictors: "Location | None",
     days: list[dt.date],
     *,
-    intervals: bool = False,
+    bands: tuple[str, ...] = (),
+    smoothing_km: float = 0.0,
 ) -> "Inputs":
     """Open what maps are made of; the places of a grid are embedded at first use, with progress.
 
     Args:
         model_name, grid_name, predictors: as the options of the same names.
         days: that must be there, checked before places are embedded; none where a command sorts them itself.
-        intervals: as the option of the same name.
+        bands: names of further bands (raster.inputs.BANDS).
+        smoothing_km: as the option --place-smoothing.
     """
-    from pm25map.raster.inputs import open_inputs
+    from pm25map.raster.inputs import open_inputs, specs_of
 
     with progress_bar("embedding the cells of the grid, once") as progress:
         return open_inputs(
-            model_name, grid_name, predictors, days=days, intervals=intervals, progress=progress
+            model_name,
+            grid_name,
+            predictors,
+            days=days,
+            bands=specs_of(bands),
+            smoothing_km=smoothing_km,
+            progress=progress,
         )

@@ -22,14 +22,14 @@ def command(*, as_json: bool, **asked: Any) -> None:
     import dataclasses
 
     from pm25map.raster.backfill.forecast import forecast
-    from pm25map.raster.backfill.job import open_workshop
+    from pm25map.raster.backfill.job import open_job
     from pm25map.raster.backfill.prepare import prepare
 
     days = days_asked(asked)
     job, inputs = make_job(asked)
-    shop = open_workshop(job, inputs)
-    plan = prepare(shop, days, longest=asked["run_days"]).plan
-    expected = forecast(shop, plan, asked["workers"], asked["calibrate"])
+    opened = open_job(job, inputs)
+    plan = prepare(opened, days, longest=asked["run_days"]).plan
+    expected = forecast(opened, plan, asked["workers"], asked["calibrate"])
     if as_json:
         told = {"planned": plan.to_json(), "forecast": expected and dataclasses.asdict(expected)}
         click.echo(json.dumps(told))

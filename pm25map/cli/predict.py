@@ -18,9 +18,9 @@ from pm25map.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pm25map.places.smooth import SmoothPlaces
     from pm25map.raster.cog import Statistics
-    from pm25map.raster.inputs import Inputs, Part
+    from pm25map.raster.inputs import Inputs
+    from pm25map.raster.part import Part
     from pm25map.raster.predict import DayMap
     from pm25map.raster.provenance import Provenance
 
@@ -86,7 +86,8 @@ def command(
     from pm25map.base.files import check_output
     from pm25map.cli.diagnosis import check_files, diagnose, plain_map, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
-    from pm25map.raster.inputs import part_of
+    from pm25map.raster.estimator import Options
+    from pm25map.raster.part import part_of
     from pm25map.raster.predict import predict_day
     from pm25map.raster.stac import item_path
     from pm25map.view.headline import headline
@@ -97,41 +98,24 @@ def command(
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, overwrite=overwrite)
-    inputs = open_for_maps(model_name, grid_name, predictors, [day], intervals=intervals)
+    bands = ("intervals",) if intervals else ()
+    inputs = open_for_maps(model_name, grid_name, predictors, [day], bands=bands, smoothing_km=smoothing_km)
     part = part_of(inputs.grid, bbox, region_name)
     workers = workers or usable_cores()
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=workers)
-    smooth = _smooth(inputs, smoothing_km)
-    if smooth is not None:
-        part = dataclasses.replace(part, options=(*part.options, "--place-smoothing", f"{smoothing_km:g}"))
     with progress_bar(f"PM2.5 of {day}") as progress:
+        options = Options(device, engine, workers, progress=progress)
         if diagnostics:
-            found = diagnose(inputs, day, part, device, workers, progress)
+            found = diagnose(inputs, day, part, options)
             made = plain_map(found, inputs)
         else:
-            made = predict_day(
-                inputs.model,
-                inputs.grid,
-                inputs.predictors,
-                inputs.places,
-                day,
-                view=part.view,
-                region=part.region,
-                device=device,
-                engine=engine,
-                workers=workers,
-                progress=progress,
-                smooth=smooth,
-                extra=inputs.extra,
-            )
+            made = predict_day(inputs, day, part, options)
     grid = inputs.grid
     provenance = inputs.provenance(day, out.name, made.engine, part)
-    if smooth is not None:
-        provenance = dataclasses.replace(provenance, place_smoothing_km=f"{smoothing_km:g}")
     statistics = _write_map(out, made, inputs, part, provenance, preview, overwrite)
     # The folder of doubts has intervals whether they were asked for or not.
-    without = dataclasses.replace(inputs, intervals=None)
+    without = dataclasses.replace(inputs, bands=())
     told = write_files(doubts, found, without, day, part) if diagnostics else None
     news = headline(made.pm25, grid, made.view)
     if as_json:
@@ -161,18 +145,6 @@ def _check_options(engine: str, smoothing_km: float, *, intervals: bool, diagnos
         raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
     if intervals and smoothing_km > 0:
         raise click.UsageError("--intervals goes without --place-smoothing: plain places calibrated them")
-
-
-def _smooth(inputs: "Inputs", smoothing_km: float) -> "SmoothPlaces | None":
-    """Give smoothed place vectors where they were asked for."""
-    from pm25map.base.errors import BadModel
-    from pm25map.places.smooth import SmoothPlaces
-
-    if not smoothing_km:
-        return None
-    if inputs.places is None:
-        raise BadModel(f"model {inputs.model.card.name} takes no place: leave out --place-smoothing")
-    return SmoothPlaces(inputs.places, inputs.grid, smoothing_km)
 
 
 def _write_map(

@@ -32,18 +32,18 @@ def command(*, out: Any, cells: int, as_json: bool, **asked: Any) -> None:
     Try: pm25map verify maps
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadMap
-    from pm25map.raster.backfill.job import open_workshop
+    from pm25map.raster.backfill.job import open_job
     from pm25map.raster.backfill.verify import days_in, verify_days
 
     if isinstance(out, Path) and not out.is_dir():
         raise BadMap(f"there is no folder {out}: name one that pm25map backfill filled")
     job, inputs = make_job({**asked, "out": out, "block_size": None})
-    shop = open_workshop(job, inputs)
-    days = days_in(shop.folder)
+    opened = open_job(job, inputs)
+    days = days_in(opened.folder)
     if not days:
         raise BadMap(f"{out} holds no map of pm25map: name a folder that pm25map backfill filled")
     with progress_bar("checking maps") as progress:
-        problems = list(verify_days(shop, days, cells, progress))
+        problems = list(verify_days(opened, days, cells, progress))
     if as_json:
         told = [{"day": str(problem.day), "problem": problem.text} for problem in problems]
         click.echo(json.dumps({"maps": len(days), "problems": told}))

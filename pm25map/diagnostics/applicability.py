@@ -16,7 +16,8 @@ from pm25map.diagnostics.descriptors import Descriptors
 from pm25map.diagnostics.dissimilarity import TrainingPoints
 from pm25map.model.card import Model
 from pm25map.raster.bands import Band
-from pm25map.raster.predict import SeenBlock
+from pm25map.raster.block_bands import BlockDay, NoRaw
+from pm25map.raster.inputs import Inputs
 
 CARD_FILE, DATA_FILE = "applicability.json", "applicability.npz"
 
@@ -59,9 +60,26 @@ class ApplicabilityCard(BaseModel):
     method: str = "Meyer & Pebesma 2021, doi:10.1111/2041-210X.13650, as CAST 1.0 computes it"
 
 
+@dataclass(frozen=True)
+class ApplicabilityBands:
+    """Names the dissimilarity index, the area of applicability and the density of training points."""
+
+    def check(self, model: Model) -> None:
+        """Refuse a model without reference data.
+
+        Raises:
+            BadModel: as `load_applicability`.
+        """
+        load_applicability(model)
+
+    def open(self, inputs: Inputs) -> "Applicability":
+        """Read the reference data of the model."""
+        return load_applicability(inputs.model)
+
+
 @dataclass(frozen=True, eq=False)
-class Applicability:
-    """Gives the dissimilarity index, the area of applicability and the density of training points: a BlockBands."""
+class Applicability(NoRaw):
+    """Works out the dissimilarity index, the area of applicability and the density of training points: a BlockBands."""
 
     descriptors: Descriptors
     training: TrainingPoints
@@ -71,9 +89,9 @@ class Applicability:
         """Name the three layers."""
         return (DISSIMILARITY, APPLICABLE, DENSITY)
 
-    def __call__(self, seen: SeenBlock) -> dict[Band, Floats]:
-        """Give the layers of some cells, as BlockBands says."""
-        return self.of(seen.window, seen.place)
+    def __call__(self, at: BlockDay) -> dict[Band, Floats]:
+        """Return the layers of some cells."""
+        return self.of(at.window, at.place)
 
     def of(self, window: Floats, place: Floats | None) -> dict[Band, Floats]:
         """Give the layers of any cells or stations: window (cell, day, input), place (cell, d) or None."""

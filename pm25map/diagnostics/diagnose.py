@@ -1,8 +1,8 @@
 """Diagnose one day's map: predict it with what its diagnostics need in the same pass, then look for what is wrong."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,18 @@ from pm25map.diagnostics.seams import find_seams, tiles_of_blocks, tiles_of_modi
 from pm25map.diagnostics.stripes import find_flat_patches, find_holes, find_stripes
 from pm25map.diagnostics.suspects import Suspect, rank_suspects
 from pm25map.grid import Grid
-from pm25map.model.engines.session import EngineName
-from pm25map.model.runtime import Device
+from pm25map.model.card import Model
 from pm25map.places.capsules import change_map
 from pm25map.places.encoder import encoder
 from pm25map.places.gallery import photo_density
-from pm25map.places.smooth import NEUTRAL_KM, SmoothPlaces
+from pm25map.places.smooth import NEUTRAL_KM
 from pm25map.raster.bands import NEUTRAL, Band
-from pm25map.raster.inputs import Inputs, Part
-from pm25map.raster.predict import BlockBands, DayMap, Progress, SeenBlock, predict_day
+from pm25map.raster.block_bands import BandSpec, BlockDay, NoRaw
+from pm25map.raster.estimator import Options
+from pm25map.raster.inputs import Inputs
+from pm25map.raster.neutral import NeutralBand
+from pm25map.raster.part import Part
+from pm25map.raster.predict import DayMap, predict_day
 from pm25map.windows.scaler import Scaler
 
 PRIOR = Band("pm25_prior", "PM2.5 that the place makes: estimate less that at a neutral place", "ug m-3")
@@ -44,7 +47,19 @@ _ESTIMATES = ("neighbours_idw9", "neighbours_kriging", "neighbours_kriging_raw",
 
 
 @dataclass(frozen=True)
-class FromWindow:
+class WindowBands:
+    """Names what diagnostics take from the window to compare a map with."""
+
+    def check(self, model: Model) -> None:
+        """Do nothing: a model that reads no neighbours has none of these bands."""
+
+    def open(self, inputs: Inputs) -> "FromWindow":
+        """Make what takes them from the window."""
+        return FromWindow(inputs.model.card.scaler)
+
+
+@dataclass(frozen=True)
+class FromWindow(NoRaw):
     """Takes from the window what diagnostics compare a map with: a BlockBands.
 
     Attributes:
@@ -62,18 +77,18 @@ class FromWindow:
             *((MONITOR_KM,) if "neighbours_distance" in features else ()),
         )
 
-    def __call__(self, seen: SeenBlock) -> Mapping[Band, Field]:
-        """Give the day's interpolation and distance to monitors, back in their units."""
+    def __call__(self, at: BlockDay) -> Mapping[Band, Field]:
+        """Return the day's interpolation and distance to monitors, back in their units."""
         found: dict[Band, Field] = {}
         for band in self.bands:
             names = _ESTIMATES if band is INTERPOLATION else ("neighbours_distance",)
-            held = [self._value(seen, name) for name in names if name in self.scaler.features]
+            held = [self._value(at, name) for name in names if name in self.scaler.features]
             found[band] = np.asarray(np.mean(held, axis=0), dtype=np.float32)
         return found
 
-    def _value(self, seen: SeenBlock, name: str) -> Field:
+    def _value(self, at: BlockDay, name: str) -> Field:
         scale = self.scaler.scales[name]
-        value = seen.window[:, -1, self.scaler.features.index(name)] * scale.scale + scale.center
+        value = at.window[:, -1, self.scaler.features.index(name)] * scale.scale + scale.center
         plain = np.expm1(value) if scale.transform == "log1p" else value
         return np.asarray(np.maximum(plain, 0), dtype=np.float32)
 
@@ -98,50 +113,29 @@ class Diagnosis:
 
 
 def diagnose_day(
-    inputs: Inputs,
-    day: dt.date,
-    part: Part,
-    *,
-    device: Device = "auto",
-    engine: EngineName = "onnxruntime",
-    workers: int = 2,
-    block_size: int | None = None,
-    extra: Sequence[BlockBands] = (),
-    progress: Progress | None = None,
+    inputs: Inputs, day: dt.date, part: Part | None = None, options: Options | None = None
 ) -> Diagnosis:
     """Predict a day and diagnose it in the same pass.
 
     Args:
-        inputs: opened and checked.
+        inputs: opened and checked; their further bands stand in the map's `more`.
         day: to estimate.
-        part: of the grid.
-        device, engine, workers, block_size, progress: as predict_day.
-        extra: further bands of each block; they stand in the map's `more`.
+        part: of the grid; all of it where None.
+        options: how to compute.
 
     Raises:
         As predict_day.
     """
-    grid, places = inputs.grid, inputs.places
-    neutral = None if places is None else SmoothPlaces(places, grid, NEUTRAL_KM)
-    made = predict_day(
-        inputs.model,
-        grid,
-        inputs.predictors,
-        places,
-        day,
-        view=part.view,
-        region=part.region,
-        device=device,
-        engine=engine,
-        workers=workers,
-        block_size=block_size,
-        progress=progress,
-        neutral=neutral,
-        extra=(FromWindow(inputs.model.card.scaler), *extra),
-    )
-    return examine(
-        made, grid, part.asked(grid)[made.view.slices], inputs.model.card.place.encoder, block_size
-    )
+    wanted = replace(inputs, bands=(*comparison_bands(inputs), *inputs.bands))
+    made = predict_day(wanted, day, part, options)
+    asked = (part or Part()).asked(inputs.grid)[made.view.slices]
+    block_size = options.block_size if options else None
+    return examine(made, inputs.grid, asked, inputs.model.card.place.encoder, block_size)
+
+
+def comparison_bands(inputs: Inputs) -> tuple[BandSpec, ...]:
+    """Name the bands that `examine` compares the estimate with: at a neutral place, and from the window."""
+    return (*((NeutralBand(),) if inputs.places else ()), WindowBands())
 
 
 def examine(

@@ -2,18 +2,19 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.metrics import scores
-from pm25map.diagnostics.diagnose import FromWindow, examine
+from pm25map.diagnostics.diagnose import comparison_bands, examine
 from pm25map.grid import Grid
 from pm25map.model.evaluate import match
 from pm25map.model.runtime import Session
-from pm25map.places.smooth import NEUTRAL_KM, SmoothPlaces
+from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore
+from pm25map.raster.estimator import Options
 from pm25map.raster.inputs import Inputs
 from pm25map.raster.predict import predict_day
 from pm25map.windows.samples import StationSamples
@@ -63,23 +64,12 @@ def turn_dial(
     grid, places = inputs.grid, inputs.places
     if places is None:
         raise ValueError("a model without a place has no dial")
-    neutral = SmoothPlaces(places, grid, NEUTRAL_KM)
     found = []
     for km in settings_km:
-        smooth = SmoothPlaces(places, grid, km) if km > 0 else None
-        spots = at_stations(smooth or places, grid, samples.lat, samples.lon)
+        setting = replace(inputs, smoothing_km=km, bands=comparison_bands(inputs))
+        spots = at_stations(setting.vectors or places, grid, samples.lat, samples.lon)
         matches = match(session, samples, spots, judged, samples.days[0], samples.days[-1])
-        made = predict_day(
-            inputs.model,
-            grid,
-            inputs.predictors,
-            places,
-            day,
-            workers=workers,
-            smooth=smooth,
-            neutral=neutral,
-            extra=(FromWindow(inputs.model.card.scaler),),
-        )
+        made = predict_day(setting, day, options=Options(workers=workers))
         seen = examine(made, grid, grid.land, inputs.model.card.place.encoder).scores
         ours = scores(matches.truth, matches.model)
         found.append(

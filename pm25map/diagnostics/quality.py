@@ -9,11 +9,13 @@ import numpy.typing as npt
 from pm25map.base.days import window_of
 from pm25map.base.files import check_output
 from pm25map.grid import Block, Grid
+from pm25map.model.card import Model
 from pm25map.predictors.quality import Quality, flag_name, quality_mask
 from pm25map.predictors.reader import Predictors
 from pm25map.raster.bands import Band
+from pm25map.raster.block_bands import BlockDay
 from pm25map.raster.cog import COG_OPTIONS, CONVENTIONS, lay_out, write_whole
-from pm25map.raster.predict import SeenBlock
+from pm25map.raster.inputs import Inputs
 from pm25map.raster.provenance import Provenance
 
 QUALITY = Band(
@@ -31,8 +33,20 @@ _OPTIONS = {**COG_OPTIONS, "PREDICTOR": "2", "OVERVIEW_RESAMPLING": "NEAREST"}
 
 
 @dataclass(frozen=True)
+class QualityBand:
+    """Names the quality mask."""
+
+    def check(self, model: Model) -> None:
+        """Do nothing: every model has predictors."""
+
+    def open(self, inputs: Inputs) -> "QualityMask":
+        """Make what works out the mask."""
+        return QualityMask(inputs.features, inputs.predictors, inputs.model.card.window_days)
+
+
+@dataclass(frozen=True, eq=False)
 class QualityMask:
-    """Gives the quality mask: a BlockBands.
+    """Works out the quality mask: a BlockBands.
 
     Attributes:
         features: of the model, in order.
@@ -49,15 +63,31 @@ class QualityMask:
         """Name the one layer."""
         return (QUALITY,)
 
-    def __call__(self, seen: SeenBlock) -> dict[Band, npt.NDArray[np.float32]]:
-        """Give the mask of some cells, as BlockBands says; whole numbers up to 127."""
+    @property
+    def raw_features(self) -> tuple[str, ...]:
+        """Name all features of the model."""
+        return self.features
+
+    @property
+    def raw_days(self) -> int:
+        """Return the length of the window."""
+        return self.window_days
+
+    @property
+    def checksum(self) -> str:
+        """Return nothing: the predictors alone decide the mask."""
+        return ""
+
+    def __call__(self, at: BlockDay) -> dict[Band, npt.NDArray[np.float32]]:
+        """Return the mask of some cells; whole numbers up to 127."""
         flagged = tuple(name for name in self.features if flag_name(name) in self.predictors.variables)
         flags: dict[str, npt.NDArray[np.floating]] = {}
         if flagged:
             names = tuple(flag_name(name) for name in flagged)
-            read = self.predictors.read(names, window_of(seen.day, self.window_days), seen.block)
-            flags = {name: read[:, i, seen.cells].T for i, name in enumerate(flagged)}
-        return {QUALITY: quality_mask(seen.raw, self.features, flags).astype(np.float32)}
+            read = self.predictors.read(names, window_of(at.day, self.window_days), at.block)
+            flags = {name: read[:, i, at.cells].T for i, name in enumerate(flagged)}
+        raw = at.unscaled(self.features, self.window_days)
+        return {QUALITY: quality_mask(raw, self.features, flags).astype(np.float32)}
 
 
 def write_quality(

@@ -1,23 +1,19 @@
-"""The layers that say how far to trust a map, for the pass that predicts it."""
+"""The bands that say how far to trust a map, for the pass that predicts it."""
+
+from typing import Final
 
 from pm25map.diagnostics import applicability
-from pm25map.diagnostics.applicability import load_applicability
-from pm25map.grid import Grid
+from pm25map.diagnostics.applicability import ApplicabilityBands
 from pm25map.model import intervals
 from pm25map.model.card import Model
-from pm25map.raster.intervals import intervals_on
-from pm25map.raster.predict import BlockBands
+from pm25map.raster.block_bands import BandSpec
+from pm25map.raster.intervals import INTERVALS_AND_EXCEEDANCES
 
+TRUST_BANDS: Final[tuple[BandSpec, ...]] = (INTERVALS_AND_EXCEEDANCES, ApplicabilityBands())
+"""Intervals, probabilities of exceedance and applicability, of a calibrated model.
 
-def trust_bands(model: Model, grid: Grid) -> tuple[BlockBands, ...]:
-    """Give what works out intervals, probabilities of exceedance and applicability: `extra` of predict_day.
-
-    The quality mask is apart (`quality.QualityMask`): a bitmask goes to a file of its own.
-
-    Raises:
-        BadModel: the model's folder lacks its calibration, or it is damaged or of another network.
-    """
-    return (intervals_on(model, grid), load_applicability(model))
+The quality mask is apart (`quality.QualityBand`): a bitmask goes to a file of its own.
+"""
 
 
 def has_calibration(model: Model) -> bool:

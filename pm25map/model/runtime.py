@@ -7,19 +7,16 @@ from pm25map.base.onnx import import_onnxruntime
 from pm25map.model.card import Model
 from pm25map.model.engines import openvino
 from pm25map.model.engines.devices import count_cuda_devices
-from pm25map.model.engines.onnx import open_cuda, open_onnx, open_twin
+from pm25map.model.engines.onnx import open_cuda, open_onnx
 from pm25map.model.engines.session import EngineName, Session
-from pm25map.model.twin import TwinSession
 
 __all__ = [
     "ENGINES",
     "Device",
     "EngineName",
     "Session",
-    "TwinSession",
     "count_cuda_devices",
     "open_session",
-    "open_twin",
     "why_not",
 ]
 

@@ -24,8 +24,12 @@ class Band:
     cell_methods: str | None = None
 
     def tags(self) -> dict[str, str]:
-        """Give CF's attributes of the band."""
-        found = {"NAME": self.name, "long_name": self.long_name, "units": self.units}
+        """Return the tags of the band in a GeoTIFF: its name and CF's attributes."""
+        return {"NAME": self.name, **self.attributes()}
+
+    def attributes(self) -> dict[str, str]:
+        """Return CF's attributes of the band."""
+        found = {"long_name": self.long_name, "units": self.units}
         if self.standard_name is not None:
             found["standard_name"] = self.standard_name
         if self.cell_methods is not None:

@@ -1,85 +1,80 @@
 """What maps are made of, opened and checked together, and what a map says of it."""
 
 import datetime as dt
+import functools
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from pm25map.base.days import window_of
-from pm25map.base.errors import BadPredictors
-from pm25map.base.storage import Location
-from pm25map.grid import Block, Grid, cells_of_region
+from pm25map.base.errors import BadGrid, BadModel, BadPredictors, UnknownName
+from pm25map.base.files import sha256_of_bytes
+from pm25map.base.shipped import shipped_folder
+from pm25map.base.storage import Location, location
+from pm25map.grid import Grid, load_grid
 from pm25map.model.card import CARD_FILE, Model, load_model
 from pm25map.places.encoder import encoder
+from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
-from pm25map.raster.intervals import Intervals, intervals_on
-from pm25map.raster.predict import check_inputs, open_grid_of, sample_of
+from pm25map.raster.block_bands import BandSpec, BlockBands
+from pm25map.raster.intervals import EXCEEDANCES, INTERVALS, Intervals
+from pm25map.raster.neutral import NeutralBand
+from pm25map.raster.part import Part
 from pm25map.raster.provenance import MAP_LICENCE, Provenance
 
+BANDS: Final[dict[str, BandSpec]] = {
+    "intervals": INTERVALS,
+    "exceedance": EXCEEDANCES,
+    "neutral_place": NeutralBand(),
+}
+"""Further bands that a user may ask for by name: of single maps, backfills and the Python call alike."""
 
-@dataclass(frozen=True)
-class Part:
-    """The part of a grid that a map shall show.
+
+class InputNames(BaseModel):
+    """Names and paths of inputs: what travels to workers in place of open stores.
 
     Attributes:
-        view: the rectangle that the file covers; None for all of the grid.
-        region: bool (y, x) of the grid, the cells to estimate; None for all land.
-        words: what the provenance says of it.
-        options: the options of the command line that ask for it.
+        model: folder.
+        grid: name or folder; None for the model's own.
+        predictors: store; None for the sample that comes with the grid.
+        places: place store, known to be whole; None for a model without a place.
+        smoothing_km: as in Inputs.
     """
 
-    view: Block | None = None
-    region: npt.NDArray[np.bool_] | None = None
-    words: str = "all"
-    options: tuple[str, ...] = ()
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def asked(self, grid: Grid) -> npt.NDArray[np.bool_]:
-        """Give the land cells to estimate, bool (y, x) of the grid."""
-        cells = np.zeros(grid.shape, dtype=np.bool_)
-        rows, cols = (self.view or Block(0, 0, *grid.shape)).slices
-        cells[rows, cols] = grid.land[rows, cols]
-        return cells if self.region is None else cells & self.region
+    model: str
+    grid: str | None
+    predictors: str | None
+    places: str | None
+    smoothing_km: float = 0.0
 
 
-def part_of(grid: Grid, bbox: tuple[float, float, float, float] | None, region_name: str | None) -> Part:
-    """Turn a box (west, south, east, north, degrees) and the name of a state or region into a part of a grid.
-
-    Raises:
-        BadRegion: the box is upside down or outside of the grid.
-        UnknownName: there is no such region.
-    """
-    numbers = [f"{value:.15g}" for value in bbox] if bbox else []
-    words = ([region_name] if region_name else []) + ([" ".join(numbers)] if numbers else [])
-    options = (["--bbox", *numbers] if numbers else []) + (["--region", region_name] if region_name else [])
-    return Part(
-        view=grid.window_of_bounds(*bbox) if bbox else None,
-        region=cells_of_region(grid, region_name) if region_name else None,
-        words=" in ".join(words) or "all",
-        options=tuple(options),
-    )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """Everything that a map is made of.
 
     Attributes:
         model, grid, predictors, places: opened; places is None for a model without a place.
         named: whether the user named the predictors, or took the sample.
-        intervals: that maps shall have as bands; None for maps without.
+        bands: that maps shall have beside those of the model.
+        smoothing_km: standard deviation over which place vectors are averaged; 0 where they are not.
+        names: what they were opened by; None where somebody put them together from open parts.
     """
 
     model: Model
     grid: Grid
     predictors: Predictors
     places: PlaceStore | None
-    named: bool
-    intervals: Intervals | None = None
+    named: bool = True
+    bands: tuple[BandSpec, ...] = ()
+    smoothing_km: float = 0.0
+    names: InputNames | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -88,29 +83,78 @@ class Inputs:
 
     @property
     def card_path(self) -> Path:
-        """Give the file of the model's card."""
+        """Return the file of the model's card."""
         return self.model.network.parent / CARD_FILE
 
+    @functools.cached_property
+    def block_bands(self) -> tuple[BlockBands, ...]:
+        """Open what works out the further bands."""
+        return tuple(spec.open(self) for spec in self.bands)
+
+    @functools.cached_property
+    def vectors(self) -> PlaceStore | SmoothPlaces | None:
+        """Open the place vectors that the model shall read: those of the store, or averages of them."""
+        if self.places is None or not self.smoothing_km:
+            return self.places
+        return SmoothPlaces(self.places, self.grid, self.smoothing_km)
+
     @property
-    def extra(self) -> tuple[Intervals, ...]:
-        """Give what works out further bands of each block: `extra` of predict_day."""
-        return (self.intervals,) if self.intervals else ()
+    def intervals_checksum(self) -> str:
+        """Return the checksum of the calibration of the intervals; empty where maps have none."""
+        return next((one.checksum for one in self.block_bands if isinstance(one, Intervals)), "")
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """SHA-256 over all that maps are made of."""
+        parts = [
+            self.model.card.checksum,
+            self.grid.checksum,
+            self.places.checksum if self.places else "",
+            self.predictors.checksum,
+            f"{self.smoothing_km:g}",
+            *band_words(self.block_bands),
+        ]
+        return sha256_of_bytes(*(f"{part}\n".encode() for part in parts))
 
     def window(self, day: dt.date) -> list[dt.date]:
         """List the days of the window of a day, oldest first."""
         return window_of(day, self.model.card.window_days)
 
     def check(self, day: dt.date) -> None:
-        """Refuse a day that these inputs cannot give; raises as check_inputs."""
-        check_inputs(self.model, self.grid, self.predictors, self.places, day)
+        """Refuse what does not fit together and a day that these inputs cannot give, before anything is computed.
+
+        Raises:
+            BadModel: the place store is not of the card's encoder, or features have other units.
+            BadGrid: the place store is of another grid.
+            BadPredictors, DayOutsideStore, MissingDays: the store cannot give the window.
+        """
+        card, grid, places = self.model.card, self.grid, self.places
+        wanted = (card.place.encoder, card.place.checksum)
+        given = ("none", None) if places is None else (places.encoder, places.encoder_checksum)
+        if wanted[0] != given[0] or (places is not None and wanted[1] != given[1]):
+            raise BadModel(
+                f"model {card.name} was trained with encoder {wanted[0]} ({str(wanted[1])[:12]}), the place store is "
+                f"of {given[0]} ({str(given[1])[:12]}). Run: pm25map grid embed --grid {grid.name} "
+                f"--encoder {wanted[0]}"
+            )
+        if places is not None and places.grid_checksum != grid.checksum:
+            raise BadGrid(
+                f"the place store belongs to another grid than {grid.name}. "
+                f"Run: pm25map grid embed --grid {grid.name} --encoder {card.place.encoder}"
+            )
+        self.predictors.check(grid, self.features, self.window(day))
 
     def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
         """Say where the map of a day comes from, with the command that makes the very file again."""
         card, store = self.model.card, self.predictors.path.name
         words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
         words += ["--grid", self.grid.name, *(["--predictors", store] if self.named else []), *part.options]
+        smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
+        words += ["--place-smoothing", smoothing] if smoothing else []
         words += ["--engine", engine] if engine != "onnxruntime" else []
-        words += ["--intervals"] if self.intervals else []
+        for name, spec in BANDS.items():
+            if spec in self.bands:
+                words += ["--intervals"] if name == "intervals" else ["--band", name]
         return Provenance(
             day=day,
             model_name=card.name,
@@ -127,9 +171,28 @@ class Inputs:
             encoder=card.place.encoder,
             encoder_checksum=card.place.checksum or "",
             places_checksum=self.places.checksum if self.places else "",
-            intervals_checksum=self.intervals.checksum if self.intervals else "",
+            intervals_checksum=self.intervals_checksum,
+            place_smoothing_km=smoothing,
             region=part.words,
         )
+
+
+def band_words(makers: Iterable[BlockBands]) -> list[str]:
+    """Say what decides further bands, a line for each that works some out."""
+    return [" ".join([one.checksum, *(band.name for band in one.bands)]) for one in makers]
+
+
+def specs_of(names: Iterable[str]) -> tuple[BandSpec, ...]:
+    """Look further bands up by name, in the order of BANDS.
+
+    Raises:
+        UnknownName: there is no such band.
+    """
+    wanted = set(names)
+    unknown = sorted(wanted - BANDS.keys())
+    if unknown:
+        raise UnknownName(f"unknown band {unknown[0]!r}: there are {', '.join(BANDS)}")
+    return tuple(spec for name, spec in BANDS.items() if name in wanted)
 
 
 def open_inputs(
@@ -139,7 +202,8 @@ def open_inputs(
     places: Path | None = None,
     *,
     days: Iterable[dt.date] = (),
-    intervals: bool = False,
+    bands: tuple[BandSpec, ...] = (),
+    smoothing_km: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inputs:
     """Open what maps are made of.
@@ -151,7 +215,8 @@ def open_inputs(
         places: place store of the grid, known to be whole; where None the one in the cache, verified, and
             embedded first where it is absent.
         days: that must be there, checked before anything is embedded.
-        intervals: whether maps shall have the model's 90 % interval as bands.
+        bands: that maps shall have beside those of the model.
+        smoothing_km: standard deviation over which to average place vectors; 0 for not at all.
         progress: called with the cells embedded and the cells in all.
 
     Raises:
@@ -168,12 +233,74 @@ def open_inputs(
     opened = open_predictors(store)
     for day in days:
         opened.check(grid, model.card.scaler.features, window_of(day, model.card.window_days))
-    bounds = intervals_on(model, grid, levels=()) if intervals else None
+    for spec in bands:
+        spec.check(model)
     name = model.card.place.encoder
-    if name == "none":
-        return Inputs(model, grid, opened, None, predictors is not None, bounds)
-    if places is not None and places.is_dir():
-        found = open_store(places, grid)
-    else:
-        found = default_store(grid, encoder(name), progress)
-    return Inputs(model, grid, opened, found, predictors is not None, bounds)
+    if name == "none" and smoothing_km:
+        raise BadModel(f"model {model.card.name} takes no place: leave out --place-smoothing")
+    vectors = None
+    if name != "none":
+        named = places is not None and places.is_dir()
+        vectors = (
+            open_store(places, grid) if places and named else default_store(grid, encoder(name), progress)
+        )
+    names = InputNames(
+        model=str(model.network.parent.absolute()),
+        grid=_absolute(grid_name),
+        predictors=None if predictors is None else _absolute(str(predictors)),
+        places=None if vectors is None else str(vectors.path.absolute()),
+        smoothing_km=smoothing_km,
+    )
+    return Inputs(model, grid, opened, vectors, predictors is not None, bands, smoothing_km, names)
+
+
+def open_named(names: InputNames, bands: tuple[BandSpec, ...], checksum: str) -> Inputs:
+    """Open in a worker what another process opened by the same names.
+
+    Raises:
+        BadPredictors: it is not the very same (Inputs.checksum).
+        Else as open_inputs.
+    """
+    inputs = open_inputs(
+        names.model,
+        names.grid,
+        None if names.predictors is None else location(names.predictors),
+        None if names.places is None else Path(names.places),
+        bands=bands,
+        smoothing_km=names.smoothing_km,
+    )
+    if inputs.checksum != checksum:
+        raise BadPredictors(
+            f"{inputs.predictors.path}, the model or the places are not those that the work was planned "
+            "with: let all workers see the same files, and run the same command again"
+        )
+    return inputs
+
+
+def open_grid_of(model: Model, name: str | None) -> Grid:
+    """Load the grid of a map: the one that was named, else the model's own.
+
+    A model may draw on any grid; the shipped one must be the very grid that it was trained on.
+
+    Raises:
+        UnknownName: there is no such grid.
+        BadGrid: the grid has the model's grid's name and another checksum.
+    """
+    grid = load_grid(name or model.card.grid)
+    if grid.name == model.card.grid and grid.checksum != model.card.grid_checksum:
+        raise BadGrid(
+            f"grid {grid.name} has checksum {grid.checksum[:12]}, the model {model.card.name} was trained on "
+            f"{model.card.grid_checksum[:12]}. Install the grid that belongs to the model, or give yours a new name"
+        )
+    return grid
+
+
+def sample_of(grid: Grid) -> Path | None:
+    """Find the sample of predictors that is shipped with a grid; None where there is none."""
+    path = shipped_folder("grids") / grid.name / "sample.zarr.zip"
+    return path if path.is_file() else None
+
+
+def _absolute(name: str | None) -> str | None:
+    """Return the full path of what is on this disk, for workers that start elsewhere; another name stays as it is."""
+    return str(Path(name).absolute()) if name and Path(name).exists() else name

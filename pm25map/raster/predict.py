@@ -1,237 +1,213 @@
-"""Predict one day: block by block under Dask, land cells only, one ONNX Runtime session a worker."""
+"""Maps as a lazy array: estimates of some days over a part of a grid, chunk by chunk under Dask, on any scheduler."""
 
 import datetime as dt
+import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from functools import partial
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
-from dask.base import compute
-from dask.delayed import delayed
+import xarray as xr
+from dask.highlevelgraph import HighLevelGraph
 
-from pm25map.base.days import window_of
-from pm25map.base.errors import BadGrid, BadModel, BadRegion
-from pm25map.base.shipped import shipped_folder
-from pm25map.grid import Block, Grid, load_grid
-from pm25map.model.card import Model
-from pm25map.model.runtime import Device, EngineName, Session, TwinSession, open_session, open_twin
-from pm25map.places.store import PlaceStore
-from pm25map.predictors.reader import Predictors
-from pm25map.raster.bands import ESTIMATES, PM25, Band
-from pm25map.windows.window import block_predictors
+from pm25map.base.errors import BadRegion
+from pm25map.grid import Block
+from pm25map.raster.bands import PM25, Band
+from pm25map.raster.estimator import Estimator, Options, SharedEstimator
+from pm25map.raster.inputs import Inputs
+from pm25map.raster.part import Part
+from pm25map.raster.stream import estimate_days
 
-Progress = Callable[[int, int], None]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class DayMap:
-    """The map of one day.
+    """The map of one day, computed.
 
     Attributes:
         pm25: float32 (y, x) of `view`, ug m-3, NaN off land and outside of the region.
         view: the part of the grid that was asked for.
-        cells: how many cells were predicted.
+        cells: how many cells were estimated.
         engine: that ran the network.
         provider: what truly ran it.
-        more: further bands that the model gives, float32 (y, x) of `view`.
+        more: further bands, float32 (y, x) of `view`.
     """
 
-    pm25: npt.NDArray[np.float32]
+    pm25: Floats
     view: Block
     cells: int
     engine: str
     provider: str
-    more: dict[Band, npt.NDArray[np.float32]]
+    more: dict[Band, Floats]
 
 
 @dataclass(frozen=True)
-class SeenBlock:
-    """What is at hand while a block is predicted, for bands that are worked out in the same pass.
+class Chunk:
+    """What one task estimates.
 
     Attributes:
-        day: that is estimated.
-        block: of the grid.
-        cells: bool (y, x) of the block: the cells of the arrays below, row by row.
-        window: float32 (cell, day, input), scaled, oldest day first.
-        place: float32 (cell, d); None for a model without a place.
-        pm25: float32 (cell,), ug m-3: the estimate.
-        raw: float32 (cell, day, feature) in the table's units, NaN where missing: the window before scaling.
+        block: of the grid, whose predictors are read.
+        part: of the block, which the chunk covers.
+        days: oldest first.
     """
 
-    day: dt.date
     block: Block
-    cells: npt.NDArray[np.bool_]
-    window: npt.NDArray[np.float32]
-    place: npt.NDArray[np.float32] | None
-    pm25: npt.NDArray[np.float32]
-    raw: npt.NDArray[np.float32]
+    part: Block
+    days: tuple[dt.date, ...]
 
 
-class BlockBands(Protocol):
-    """Works out further bands of a block. Several threads may call it at the same time.
+def predict_days(
+    inputs: Inputs, days: Sequence[dt.date], part: Part | None = None, options: Options | None = None
+) -> xr.Dataset:
+    """Return the estimates of some days as a lazy array: nothing is read before it is computed.
 
-    Attributes:
-        bands: that it gives.
-    """
+    Each chunk is some days of a block. Its task reads the predictors and place vectors of the block and runs a session
+    of its thread, on whichever scheduler computes it; no chunking changes a value.
 
-    @property
-    def bands(self) -> tuple[Band, ...]: ...  # noqa: D102 - see the class
+    Args:
+        inputs: what maps are made of, opened and checked.
+        days: to estimate, oldest first.
+        part: of the grid; all of it where None.
+        options: how to compute.
 
-    def __call__(self, seen: SeenBlock) -> Mapping[Band, npt.NDArray[np.float32]]:
-        """Give float32 (cell,) for every band of `bands`, NaN where it cannot tell."""
-        ...
-
-
-class Places(Protocol):
-    """Gives place vectors of land cells: a place store, or one that is smoothed."""
-
-    def read(self, cells: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """Give float32 (cell, d) of cells numbered as in Grid.land_index."""
-        ...
-
-
-class _Worker(threading.local):
-    """One session a thread: it is opened by the first block that the thread gets."""
-
-    session: Session | TwinSession | None = None
-
-
-def check_inputs(
-    model: Model, grid: Grid, predictors: Predictors, places: PlaceStore | None, day: dt.date
-) -> None:
-    """Refuse what does not fit together, before anything is computed.
+    Returns:
+        A variable (day, y, x) for every band, float32, NaN off land and outside of the part; PM2.5 first, ug m-3.
 
     Raises:
-        BadModel: the place store is not of the card's encoder, or features have other units.
-        BadGrid: the place store is of another grid.
-        BadPredictors, DayOutsideStore, MissingDays: the store cannot give the window.
+        BadRegion: no land cell is asked for. Else as Inputs.check and open_session.
     """
-    card = model.card
-    wanted = (card.place.encoder, card.place.checksum)
-    given = ("none", None) if places is None else (places.encoder, places.encoder_checksum)
-    if wanted[0] != given[0] or (places is not None and wanted[1] != given[1]):
-        raise BadModel(
-            f"model {card.name} was trained with encoder {wanted[0]} ({str(wanted[1])[:12]}), the place store is "
-            f"of {given[0]} ({str(given[1])[:12]}). Run: pm25map grid embed --grid {grid.name} --encoder {wanted[0]}"
-        )
-    if places is not None and places.grid_checksum != grid.checksum:
-        raise BadGrid(
-            f"the place store belongs to another grid than {grid.name}. "
-            f"Run: pm25map grid embed --grid {grid.name} --encoder {card.place.encoder}"
-        )
-    predictors.check(grid, card.scaler.features, window_of(day, card.window_days))
+    return dataset_of(_estimator(inputs, days, part, options), tuple(days))
 
 
 def predict_day(
-    model: Model,
-    grid: Grid,
-    predictors: Predictors,
-    places: PlaceStore | None,
-    day: dt.date,
-    *,
-    view: Block | None = None,
-    region: npt.NDArray[np.bool_] | None = None,
-    device: Device = "auto",
-    engine: EngineName = "onnxruntime",
-    workers: int = 2,
-    block_size: int | None = None,
-    progress: Progress | None = None,
-    smooth: Places | None = None,
-    neutral: Places | None = None,
-    extra: Sequence[BlockBands] = (),
+    inputs: Inputs, day: dt.date, part: Part | None = None, options: Options | None = None
 ) -> DayMap:
-    """Predict PM2.5 of one day.
-
-    Args:
-        model: checked by load_model.
-        grid: of the map.
-        predictors: an open store on that grid.
-        places: per-cell store of the model's encoder; None for a model without a place.
-        day: to estimate.
-        view: part of the grid to give; None gives all of it.
-        region: bool (y, x) of the grid: only these land cells.
-        device: auto, cpu or cuda.
-        engine: that shall run the network.
-        workers: blocks at the same time, each with a session of one thread.
-        block_size: side of a block in cells; None takes the grid's. It does not change a value.
-        progress: called with the cells done and the cells in all.
-        smooth: vectors to take instead of those of `places`, made from them.
-        neutral: vectors of a neutral place, whose estimate becomes the band NEUTRAL; for a model with a place.
-        extra: what to work out beside the estimate, block by block.
-
-    Raises:
-        BadRegion: no land cell is asked for. Else as check_inputs and open_session.
-    """
-    check_inputs(model, grid, predictors, places, day)
-    view = view or Block(0, 0, *grid.shape)
-    asked = np.zeros(grid.shape, dtype=np.bool_)
-    asked[view.slices] = grid.land[view.slices]
-    if region is not None:
-        asked &= region
-    total = int(asked.sum())
-    if total == 0:
-        raise BadRegion(f"no land cell of grid {grid.name} lies in the box and region that were asked for")
-    land_index = grid.land_index()
-    # Opened here first: what is wrong with device or file is said once, before any block.
-    worker, lock, done = _Worker(), threading.Lock(), [0]
-
-    def open_worker() -> Session | TwinSession:
-        return open_session(model, device, engine=engine) if neutral is None else open_twin(model)
-
-    first = open_worker()
-    bands = [ESTIMATES[name] for name in first.bands] + [band for one in extra for band in one.bands]
-    out = {band: np.full(grid.shape, np.nan, dtype=np.float32) for band in bands}
-    vectors = places if smooth is None else smooth
-
-    def run_block(block: Block) -> None:
-        cells = asked[block.slices]
-        if worker.session is None:
-            worker.session = open_worker()
-        scaler = model.card.scaler
-        raw = block_predictors(predictors, scaler.features, day, block, cells, model.card.window_days)
-        window = scaler.apply(raw)
-        number = land_index[block.slices][cells]
-        place = None if vectors is None else vectors.read(number)
-        told = place if place is None or neutral is None else np.hstack([place, neutral.read(number)])
-        found = dict(zip(bands, worker.session.estimate(window, told), strict=False))
-        for one in extra:
-            found |= one(SeenBlock(day, block, cells, window, place, found[PM25], raw))
-        for band, values in found.items():
-            out[band][block.slices][cells] = values
-        with lock:
-            done[0] += int(cells.sum())
-            if progress is not None:
-                progress(done[0], total)
-
-    blocks = [block for block in grid.blocks(block_size) if asked[block.slices].any()]
-    tasks = [delayed(run_block)(block) for block in blocks]
-    compute(*tasks, scheduler="threads", num_workers=workers)  # type: ignore[no-untyped-call]
-    shown = {band: values[view.slices] for band, values in out.items()}
-    return DayMap(shown.pop(PM25), view, total, first.engine, first.provider, shown)
+    """Compute the map of one day with threads of this process; arguments and errors as `predict_days`."""
+    estimator = _estimator(inputs, [day], part, options)
+    workers = estimator.options.workers
+    maps = dataset_of(estimator, (day,)).compute(scheduler="threads", num_workers=workers)
+    layers = {band: maps[band.name].values[0] for band in estimator.bands}
+    session = estimator.session()
+    pm25 = layers.pop(PM25)
+    return DayMap(pm25, estimator.view, estimator.cell_count, session.engine, session.provider, layers)
 
 
-def open_grid_of(model: Model, name: str | None) -> Grid:
-    """Load the grid of a map: the one that was named, else the model's own.
-
-    A model may draw on any grid; the shipped one must be the very grid that it was trained on.
-
-    Raises:
-        UnknownName: there is no such grid.
-        BadGrid: the grid has the model's grid's name and another checksum.
-    """
-    grid = load_grid(name or model.card.grid)
-    if grid.name == model.card.grid and grid.checksum != model.card.grid_checksum:
-        raise BadGrid(
-            f"grid {grid.name} has checksum {grid.checksum[:12]}, the model {model.card.name} was trained on "
-            f"{model.card.grid_checksum[:12]}. Install the grid that belongs to the model, or give yours a new name"
+def _estimator(
+    inputs: Inputs, days: Sequence[dt.date], part: Part | None, options: Options | None
+) -> Estimator:
+    """Open an Estimator, and say what is wrong with inputs, part, device and engine before any block."""
+    for day in days:
+        inputs.check(day)
+    estimator = Estimator(inputs, part, options)
+    if not estimator.cell_count:
+        raise BadRegion(
+            f"no land cell of grid {inputs.grid.name} lies in the box and region that were asked for"
         )
-    return grid
+    estimator.session()
+    return estimator
 
 
-def sample_of(grid: Grid) -> Path | None:
-    """Find the sample of predictors that is shipped with a grid; None where there is none."""
-    path = shipped_folder("grids") / grid.name / "sample.zarr.zip"
-    return path if path.is_file() else None
+def dataset_of(estimator: Estimator, days: tuple[dt.date, ...]) -> xr.Dataset:
+    """Lay the estimates of some days out as a lazy array; else as `predict_days`."""
+    view, bands, size = estimator.view, estimator.bands, estimator.block_size
+    rows = _cuts(view.row, view.height, size)
+    cols = _cuts(view.col, view.width, size)
+    runs = [
+        days[i : i + estimator.options.chunk_days] for i in range(0, len(days), estimator.options.chunk_days)
+    ]
+    estimate = partial(estimate_chunk, SharedEstimator(estimator), _Count(estimator, len(days)))
+    # A name of its own for each call: two stores with the same names never share what a cluster keeps.
+    name = f"pm25-{uuid.uuid4().hex}"
+    graph: dict[Any, Any] = {}
+    for i, (row, height) in enumerate(rows):
+        for j, (col, width) in enumerate(cols):
+            part = Block(row, col, height, width)
+            block = _block_around(part, size, estimator.inputs.grid.shape)
+            known = estimator.cells_of(block) > 0
+            for t, run in enumerate(runs):
+                key = (name, 0, t, i, j)
+                graph[key] = (
+                    (estimate, Chunk(block, part, run))
+                    if known
+                    else (_no_cells, (len(bands), len(run), height, width))
+                )
+    chunks = (
+        (len(bands),),
+        tuple(len(run) for run in runs),
+        tuple(height for _, height in rows),
+        tuple(width for _, width in cols),
+    )
+    layers = HighLevelGraph.from_collections(name, graph)
+    every = da.Array(layers, name, chunks, meta=np.empty((0,) * 4, np.float32))  # type: ignore[no-untyped-call]
+    x, y = estimator.inputs.grid.xy()
+    return xr.Dataset(
+        {band.name: (("day", "y", "x"), every[i], band.attributes()) for i, band in enumerate(bands)},
+        {
+            "day": np.array(days, dtype="datetime64[ns]"),
+            "y": y[view.slices[0]],
+            "x": x[view.slices[1]],
+        },
+    )
+
+
+def estimate_chunk(shared: SharedEstimator, count: "_Count", chunk: Chunk) -> Floats:
+    """Estimate a chunk: float32 (band, day, y, x), NaN where no cell is asked for."""
+    estimator = shared.get()
+    block, part = chunk.block, chunk.part
+    cells = estimator.asked[block.slices]
+    out = np.full(
+        (len(estimator.bands), len(chunk.days), block.height, block.width), np.nan, dtype=np.float32
+    )
+    for number, (_, layers) in enumerate(estimate_days(estimator, block, chunk.days)):
+        out[:, number, cells] = layers
+        count.add(layers.shape[1])
+    rows, cols = part.row - block.row, part.col - block.col
+    return out[:, :, rows : rows + part.height, cols : cols + part.width]
+
+
+class _Count:
+    """Counts the cells that tasks of this process have estimated, and reports them; elsewhere it does nothing."""
+
+    def __init__(self, estimator: Estimator, days: int) -> None:
+        self._progress = estimator.options.progress
+        self._all, self._done = estimator.cell_count * days, 0
+        self._lock = threading.Lock()
+
+    def add(self, cells: int) -> None:
+        """Count some more."""
+        if self._progress is not None:
+            with self._lock:
+                self._done += cells
+                self._progress(self._done, self._all)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Silent, ()
+
+
+class _Silent(_Count):
+    """Counts for nobody."""
+
+    def __init__(self) -> None:
+        self._progress = None
+
+
+def _no_cells(shape: tuple[int, ...]) -> Floats:
+    return np.full(shape, np.nan, dtype=np.float32)
+
+
+def _cuts(start: int, length: int, size: int) -> list[tuple[int, int]]:
+    """Cut a stretch of rows or columns where blocks of the grid end: start and length of each part."""
+    edges = [start, *range((start // size + 1) * size, start + length, size), start + length]
+    return [(first, last - first) for first, last in itertools.pairwise(edges)]
+
+
+def _block_around(part: Block, size: int, shape: tuple[int, int]) -> Block:
+    """Return the block of the grid that holds a part of it."""
+    row, col = part.row // size * size, part.col // size * size
+    return Block(row, col, min(size, shape[0] - row), min(size, shape[1] - col))

@@ -11,7 +11,6 @@ from pm25map.base.onnx import CPU, import_onnxruntime, open_network
 from pm25map.model.card import Model, ModelCard
 from pm25map.model.engines.devices import count_cuda_devices, free_memory
 from pm25map.model.engines.session import BatchedSession, EngineName, FloatArray
-from pm25map.model.twin import TwinSession, twin_of
 
 SMALLEST_BATCH, LARGEST_BATCH = 256, 16_384
 """Of a CUDA device. Powers of two between them: a little less free memory then mostly gives the same batch."""
@@ -73,15 +72,6 @@ def open_onnx(model: Model, engine: EngineName, threads: int) -> BatchedSession:
     return OnnxSession(model.card, engine, _open(model, path, threads))
 
 
-def open_twin(model: Model, threads: int = 1) -> TwinSession:
-    """Open a model that estimates at a neutral place too, on the CPU.
-
-    Raises:
-        BadModel: it takes no place, or its file is damaged.
-    """
-    return TwinSession(model.card, _open(model, twin_of(model.network), threads))
-
-
 def open_cuda(model: Model, threads: int, device_id: int = 0) -> BatchedSession:
     """Open a model on a CUDA device, its batch sized from the device's free memory.
 
@@ -129,14 +119,13 @@ def cells_that_fit(free_bytes: int, card: ModelCard) -> int:
     return min(LARGEST_BATCH, 1 << (int(fit).bit_length() - 1))
 
 
-def _open(model: Model, network: Path | bytes, threads: int, providers: Sequence[Any] = CPU) -> Any:
+def _open(model: Model, path: Path, threads: int, providers: Sequence[Any] = CPU) -> Any:
     """Open a network's file, and compare the card inside of it."""
-    path = network if isinstance(network, Path) else model.network
 
     def refuse(reason: str) -> BadModel:
         return BadModel(f"{path} is no readable network: {reason}. Export or fetch the model again")
 
-    inference = open_network(network, threads, refuse, providers=providers)
+    inference = open_network(path, threads, refuse, providers=providers)
     identity = inference.get_modelmeta().custom_metadata_map.get("card", "")
     if identity != model.card.identity():
         raise BadModel(f"{path} carries another card than {model.card.name}: export the model again")

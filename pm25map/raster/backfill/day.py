@@ -14,7 +14,7 @@ import numpy as np
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Folder, Remote
-from pm25map.raster.backfill.job import Job, Workshop, open_workshop
+from pm25map.raster.backfill.job import Job, OpenJob, open_job
 from pm25map.raster.backfill.stage import read_header
 from pm25map.raster.cog import cog_content, write_whole
 from pm25map.raster.provenance import created_time
@@ -42,30 +42,34 @@ class Identity:
     predictors: str
     region: str
     intervals: str = ""
+    bands: tuple[str, ...] = ()
 
     def differs(self, other: "Identity") -> str:
         """Name what differs, in words."""
         names = [name for name in vars(self) if getattr(self, name) != getattr(other, name)]
+        if len(names) > 1 and "bands" in names:
+            names.remove("bands")  # they follow from the model or the intervals
         words = {"card": "model", "network": "model"}
         return ", ".join(dict.fromkeys(words.get(name, name) for name in names))
 
 
-def identity_of(shop: Workshop, day: dt.date) -> Identity:
-    """Tell what the map of a day shall be made of."""
-    inputs = shop.inputs
+def identity_of(opened: OpenJob, day: dt.date) -> Identity:
+    """Say what the map of a day shall be made of."""
+    inputs = opened.inputs
     return Identity(
         card=inputs.model.card.checksum,
         network=inputs.model.card.network_checksum,
         places=inputs.places.checksum if inputs.places else "",
         grid=inputs.grid.checksum,
         predictors=inputs.predictors.window_checksum(inputs.features, inputs.window(day)),
-        region=shop.part.words,
-        intervals=inputs.intervals.checksum if inputs.intervals else "",
+        region=opened.estimator.part.words,
+        intervals=inputs.intervals_checksum,
+        bands=tuple(band.name for band in opened.estimator.bands),
     )
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredMap:
     """A map that is there.
 
     Attributes:
@@ -81,17 +85,17 @@ class Found:
     whole: bool
 
 
-def find_map(folder: Folder, day: dt.date) -> Found | None:
+def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
     """Look at the map of a day: read as a whole and compared with its item; None where there is none."""
     content = folder.read(item_name(day))
     pixels = folder.read(map_name(day))
     if content is None or pixels is None:
         return None
-    told = read_item(content)
-    if told is None:
-        return Found(None, "", "", whole=False)
+    item = read_item(content)
+    if item is None:
+        return StoredMap(None, "", "", whole=False)
     try:
-        properties, asset = told["properties"], told["assets"]["map"]
+        properties, asset = item["properties"], item["assets"]["map"]
         model = properties["pm25map:model"]
         identity = Identity(
             card=model["card_sha256"],
@@ -102,26 +106,27 @@ def find_map(folder: Folder, day: dt.date) -> Found | None:
             region=properties["pm25map:region"],
             # Maps of before there were intervals say nothing of them.
             intervals=model.get("intervals_sha256") or "",
+            bands=tuple(band["name"] for band in asset["bands"]),
         )
         stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
         engine = str(model["engine"])
     except (KeyError, TypeError, AttributeError):
-        return Found(None, "", "", whole=False)
-    return Found(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
+        return StoredMap(None, "", "", whole=False)
+    return StoredMap(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
 
 
 def read_item(content: bytes) -> dict[str, Any] | None:
     """Read the item of a map; None where it lacks what a collection says of all of them."""
     try:
-        told: dict[str, Any] = json.loads(content)
-        properties = told["properties"]
+        item: dict[str, Any] = json.loads(content)
+        properties = item["properties"]
         for name in ("start_datetime", "end_datetime"):
             dt.datetime.fromisoformat(properties[name])
-        west, south, east, north = map(float, told["bbox"])
-        properties["pm25map:grid"]["name"], properties["pm25map:model"]["name"], told["id"]
+        west, south, east, north = map(float, item["bbox"])
+        properties["pm25map:grid"]["name"], properties["pm25map:model"]["name"], item["id"]
     except (ValueError, KeyError, TypeError):
         return None
-    return told if west < east and south < north else None
+    return item if west < east and south < north else None
 
 
 @dataclass(frozen=True)
@@ -156,22 +161,22 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
     Raises:
         BadOutput: a staged row is damaged or absent, or the folder cannot be written.
     """
-    shop = open_workshop(job)
+    opened = open_job(job)
     began = time.monotonic()
-    layers = _gather(shop, day, names)
-    inputs, view = shop.inputs, shop.view
+    layers = _gather(opened, day, names)
+    inputs, estimator, view = opened.inputs, opened.estimator, opened.view
     name = map_name(day)
     content, statistics = cog_content(
         name,
         layers[0],
         inputs.grid,
-        inputs.provenance(day, Path(name).name, shop.session().engine, shop.part),
-        more={band: layers[i] for i, band in enumerate(shop.bands) if i},
+        inputs.provenance(day, Path(name).name, estimator.session().engine, estimator.part),
+        more={band: layers[i] for i, band in enumerate(estimator.bands) if i},
         block=view,
-        asked=shop.asked[view.slices],
+        asked=estimator.asked[view.slices],
     )
-    folder = shop.folder
-    item = item_of(shop, day, content)
+    folder = opened.folder
+    item = item_of(opened, day, content)
     folder.write(name, content)
     folder.write(item_name(day), item)
     return DayReport(
@@ -185,27 +190,27 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
     )
 
 
-def _gather(shop: Workshop, day: dt.date, names: Iterable[str]) -> Any:
+def _gather(opened: OpenJob, day: dt.date, names: Iterable[str]) -> Any:
     """Put the staged rows of a day together: float32 (band, y, x) of the view."""
-    grid = shop.inputs.grid
-    out = np.full((len(shop.bands), *grid.shape), np.nan, dtype=np.float32)
-    blocks = {block.id: block for block in shop.blocks()}
+    estimator = opened.estimator
+    out = np.full((len(estimator.bands), *opened.inputs.grid.shape), np.nan, dtype=np.float32)
+    blocks = {block.id: block for block in estimator.blocks()}
     for name in names:
-        header = read_header(shop.folder, name)
+        header = read_header(opened.folder, name)
         if header is None or day not in header.days:
             raise BadOutput(f"the stage has lost {day} of {name}: run the same command again")
         block = blocks.pop(header.block)
-        out[:, *block.slices][:, shop.asked[block.slices]] = header.read_row(shop.folder, day)
+        out[:, *block.slices][:, estimator.asked[block.slices]] = header.read_row(opened.folder, day)
     if blocks:
         raise BadOutput(
             f"the stage lacks {len(blocks)} blocks of {day} (first: {next(iter(blocks))}): run the same command again"
         )
-    return out[:, *shop.view.slices]
+    return out[:, *opened.view.slices]
 
 
-def item_of(shop: Workshop, day: dt.date, content: bytes) -> bytes:
+def item_of(opened: OpenJob, day: dt.date, content: bytes) -> bytes:
     """Write the item of a map as it will read once both stand in their folder."""
-    inputs, where = shop.inputs, shop.folder.where
+    inputs, where = opened.inputs, opened.folder.where
     year = f"{day.year:04d}"
     home = Remote(f"{where.url}/{year}") if isinstance(where, Remote) else where / year
     with tempfile.TemporaryDirectory(prefix="pm25map-") as scratch:

@@ -21,11 +21,13 @@ import numpy.typing as npt
 from pm25map.base.errors import BadModel, BadPredictors, Pm25mapError
 from pm25map.base.files import peak_memory
 from pm25map.grid import Block
-from pm25map.raster.backfill.block import BlockReport, estimates
+from pm25map.predictors.cache import ReadCount
+from pm25map.raster.backfill.block import BlockReport
 from pm25map.raster.backfill.day import item_of
-from pm25map.raster.backfill.job import Job, Workshop, open_workshop
+from pm25map.raster.backfill.job import Job, OpenJob, open_job
 from pm25map.raster.backfill.plan import Plan
 from pm25map.raster.cog import cog_content
+from pm25map.raster.stream import estimate_days
 
 _TASKS = 64
 """Blocks that the trial may go through; it hardly ever gets that far."""
@@ -33,7 +35,7 @@ _TASKS = 64
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the trial foretells.
+    """What the trial predicts.
 
     Attributes:
         seconds: of the whole backfill.
@@ -54,11 +56,11 @@ class Forecast:
     workers: int
 
 
-def forecast(shop: Workshop, plan: Plan, workers: int, seconds: float) -> Forecast | None:
+def forecast(opened: OpenJob, plan: Plan, workers: int, seconds: float) -> Forecast | None:
     """Foretell a plan.
 
     Args:
-        shop: of the plan.
+        opened: the job of the plan.
         plan: what is to be done.
         workers: threads that will work.
         seconds: that the trial may work; with 0 nothing is foretold.
@@ -72,9 +74,9 @@ def forecast(shop: Workshop, plan: Plan, workers: int, seconds: float) -> Foreca
     if not seconds or not tasks:
         return None
     # The largest first: they decide how much memory it takes, and hold most of the cells.
-    chosen = sorted(tasks, key=lambda task: -shop.cells_of(task.block))[:_TASKS]
+    chosen = sorted(tasks, key=lambda task: -opened.estimator.cells_of(task.block))[:_TASKS]
     order = {
-        "job": shop.job.model_dump(mode="json"),
+        "job": opened.job.model_dump(mode="json"),
         "workers": workers,
         "seconds": seconds,
         "tasks": [
@@ -108,8 +110,8 @@ def forecast(shop: Workshop, plan: Plan, workers: int, seconds: float) -> Foreca
 class _Trial:
     """Counts what the threads of a trial estimate, and tells them when to stop."""
 
-    def __init__(self, shop: Workshop, seconds: float) -> None:
-        self.shop, self.seconds = shop, seconds
+    def __init__(self, opened: OpenJob, seconds: float) -> None:
+        self.opened, self.seconds = opened, seconds
         self.cells = 0
         self.began: float | None = None
         self.lost = ""
@@ -122,7 +124,10 @@ class _Trial:
         while True:
             for block, days in tasks:
                 report = BlockReport(block.id)
-                for _, estimate in estimates(self.shop, block, days, report):
+                found = estimate_days(
+                    self.opened.estimator, block, days, count=ReadCount(), failed=report.fail
+                )
+                for _, estimate in found:
                     if self._enough(estimate):
                         return
                 self.lost = next(iter(report.failed.values()), self.lost)
@@ -132,7 +137,7 @@ class _Trial:
     def _enough(self, estimate: npt.NDArray[np.float32]) -> bool:
         with self._lock:
             now = time.monotonic()
-            if sum(sample.shape[1] for sample in self.samples) < np.count_nonzero(self.shop.asked):
+            if sum(sample.shape[1] for sample in self.samples) < self.opened.estimator.cell_count:
                 self.samples.append(estimate)
             if self.began is None:
                 # The first estimates pay for the opening of sessions, which is told apart.
@@ -144,32 +149,32 @@ class _Trial:
 
     def lay_out(self, day: dt.date) -> int:
         """Lay out a map whose land holds what was estimated, again and again; give the bytes of its file."""
-        shop, grid = self.shop, self.shop.inputs.grid
+        estimator, grid = self.opened.estimator, self.opened.inputs.grid
         sample = np.concatenate(self.samples, axis=1)
         out = np.full((len(sample), *grid.shape), np.nan, dtype=np.float32)
-        repeat = -(-np.count_nonzero(shop.asked) // sample.shape[1])
-        out[:, shop.asked] = np.tile(sample, repeat)[:, : np.count_nonzero(shop.asked)]
-        layers = out[:, *shop.view.slices]
+        repeat = -(-estimator.cell_count // sample.shape[1])
+        out[:, estimator.asked] = np.tile(sample, repeat)[:, : estimator.cell_count]
+        layers = out[:, *estimator.view.slices]
         content, _ = cog_content(
             "trial",
             layers[0],
             grid,
-            shop.inputs.provenance(day, "trial.tif", shop.session().engine, shop.part),
-            more={band: layers[i] for i, band in enumerate(shop.bands) if i},
-            block=shop.view,
+            estimator.inputs.provenance(day, "trial.tif", estimator.session().engine, estimator.part),
+            more={band: layers[i] for i, band in enumerate(estimator.bands) if i},
+            block=estimator.view,
         )
-        item_of(shop, day, content)
+        item_of(self.opened, day, content)
         return len(content)
 
 
 def _run_trial(order: dict[str, Any], started: float) -> dict[str, Any]:
-    shop = open_workshop(Job.model_validate(order["job"]))
+    opened = open_job(Job.model_validate(order["job"]))
     workers = int(order["workers"])
     tasks = [
         (Block(*told["block"]), tuple(dt.date.fromisoformat(day) for day in told["days"]))
         for told in order["tasks"]
     ]
-    trial = _Trial(shop, float(order["seconds"]))
+    trial = _Trial(opened, float(order["seconds"]))
     with ThreadPoolExecutor(workers) as pool:
         for future in [pool.submit(trial.work, tasks[i % len(tasks) :] + tasks) for i in range(workers)]:
             future.result()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pm25map.grid import Block
-from pm25map.raster.backfill.day import Found, Identity
+from pm25map.raster.backfill.day import Identity, StoredMap
 from pm25map.raster.backfill.stage import by_segment, staged_size
 
 State = Literal["todo", "done", "impossible"]
@@ -98,7 +98,7 @@ class Plan:
 def judge_days(
     days: Iterable[dt.date],
     wanted: Mapping[dt.date, Identity],
-    found: Mapping[dt.date, Found],
+    found: Mapping[dt.date, StoredMap],
     impossible: Mapping[dt.date, str],
 ) -> tuple[Verdict, ...]:
     """Judge every day.

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pm25map.base.errors import DayOutsideStore, MissingDays
-from pm25map.raster.backfill.day import Found, find_map, identity_of
-from pm25map.raster.backfill.job import Workshop
+from pm25map.raster.backfill.day import StoredMap, find_map, identity_of
+from pm25map.raster.backfill.job import OpenJob
 from pm25map.raster.backfill.plan import RUN_DAYS, Costs, Plan, judge_days, make_plan
 from pm25map.raster.backfill.stage import covered, read_stage
 
@@ -26,12 +26,12 @@ class Prepared:
     """
 
     plan: Plan
-    found: dict[dt.date, Found]
+    found: dict[dt.date, StoredMap]
     staged: dict[str, dict[dt.date, str]]
 
 
 def prepare(
-    shop: Workshop,
+    opened: OpenJob,
     days: list[dt.date],
     *,
     longest: int = RUN_DAYS,
@@ -40,7 +40,7 @@ def prepare(
     """Look at what is there and plan the rest.
 
     Args:
-        shop: opened for the job.
+        opened: the job.
         days: that were asked for, oldest first.
         longest: days of a run.
         progress: called with the days looked at and the days in all.
@@ -48,7 +48,7 @@ def prepare(
     Raises:
         BadPredictors, BadModel, BadGrid: the inputs do not fit together at all.
     """
-    inputs = shop.inputs
+    inputs, estimator = opened.inputs, opened.estimator
     impossible: dict[dt.date, str] = {}
     for day in days:
         try:
@@ -56,26 +56,26 @@ def prepare(
         except (DayOutsideStore, MissingDays) as error:
             impossible[day] = " ".join(str(error).split())
     possible = [day for day in days if day not in impossible]
-    wanted = {day: identity_of(shop, day) for day in possible}
-    found: dict[dt.date, Found] = {}
+    wanted = {day: identity_of(opened, day) for day in possible}
+    found: dict[dt.date, StoredMap] = {}
     with ThreadPoolExecutor(_READERS) as readers:
-        looks = readers.map(lambda day: find_map(shop.folder, day), possible)
+        looks = readers.map(lambda day: find_map(opened.folder, day), possible)
         for number, (day, there) in enumerate(zip(possible, looks, strict=True), start=1):
             if there is not None:
                 found[day] = there
             if progress is not None:
                 progress(number, len(possible))
     windows = {day: identity.predictors for day, identity in wanted.items()}
-    staged = covered(read_stage(shop.folder, shop.key), windows)
-    view, blocks = shop.view, shop.blocks()
+    staged = covered(read_stage(opened.folder, opened.key), windows)
+    view, blocks = opened.view, estimator.blocks()
     costs = Costs(
         window=inputs.window,
         chunks_of=inputs.predictors.chunks_of,
         bytes_to_read=lambda days, block: inputs.predictors.bytes_to_read(inputs.features, days, block),
         variables=sum(name in inputs.predictors.daily for name in inputs.features),
-        bands=len(shop.bands),
+        bands=len(estimator.bands),
         map_cells=view.height * view.width,
-        cells_of={block.id: shop.cells_of(block) for block in blocks},
+        cells_of={block.id: estimator.cells_of(block) for block in blocks},
     )
     verdicts = judge_days(days, wanted, found, impossible)
     return Prepared(make_plan(verdicts, blocks, staged, costs, longest), found, staged)

@@ -31,7 +31,7 @@ class _Stopped(Exception):
 
 
 class Listener(Protocol):
-    """Hears what happens, as it happens."""
+    """Is informed of what happens, as it happens."""
 
     def estimated(self, cells: int) -> None:
         """So many cells of one day each were just estimated."""
@@ -69,18 +69,18 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """Who does the work.
 
     Attributes:
         executor: runs functions with values that travel: threads here, or the workers of a cluster.
-        workers: tells how many pieces of work run at a time; the workers of a cluster come and go.
-        local: whether workers share this process, and can tell how far they are.
+        count: says how many pieces of work run at a time; the workers of a cluster come and go.
+        local: whether workers share this process, and can report how far they are.
         lost: what a future raises when its worker died; the work is then given out again.
     """
 
     executor: Executor
-    workers: Callable[[], int]
+    count: Callable[[], int]
     local: bool
     lost: tuple[type[BaseException], ...] = ()
 
@@ -114,8 +114,8 @@ class Backfill:
         plan: what is to be done.
         folder: of the maps.
         staged: what is in the stage already (stage.covered).
-        crew: who works.
-        listener: who hears of it.
+        workers: who works.
+        listener: who is informed.
     """
 
     def __init__(
@@ -124,11 +124,11 @@ class Backfill:
         plan: Plan,
         folder: Folder,
         staged: Mapping[str, Mapping[dt.date, str]],
-        crew: Crew,
+        workers: Workers,
         listener: Listener,
     ) -> None:
         self._job, self._plan, self._folder = job, plan, folder
-        self._crew, self._listener = crew, listener
+        self._workers, self._listener = workers, listener
         self._staged: dict[dt.date, list[str]] = {}
         self._users: dict[str, set[dt.date]] = {}
         todo = {day for run in plan.runs for day in run.days}
@@ -150,7 +150,7 @@ class Backfill:
         try:
             while True:
                 # Maps come first: they are what the user waits for, and they empty the stage.
-                enough = 2 * self._crew.workers()
+                enough = 2 * self._workers.count()
                 while len(out) < enough:
                     piece = self._urgent.popleft() if self._urgent else next(pieces, None)
                     if piece is None:
@@ -167,7 +167,7 @@ class Backfill:
 
     def _give(self, piece: _Piece) -> Future[Any]:
         piece.attempts += 1
-        return self._crew.executor.submit(piece.function, *piece.arguments)
+        return self._workers.executor.submit(piece.function, *piece.arguments)
 
     def _take(self, future: Future[Any], piece: _Piece) -> None:
         try:
@@ -176,7 +176,7 @@ class Backfill:
             raise
         except Pm25mapError as error:
             piece.broken(" ".join(str(error).split()))
-        except self._crew.lost as error:
+        except self._workers.lost as error:
             if piece.attempts < ATTEMPTS:
                 self._urgent.append(piece)
             else:
@@ -189,7 +189,7 @@ class Backfill:
         else:
             piece.finished(result)
 
-    def _heard(self, cells: int) -> None:
+    def _on_cells(self, cells: int) -> None:
         """Pass on how far a thread is; a thread that goes on after the end of the work ends here."""
         if self._stopped.is_set():
             raise _Stopped
@@ -202,10 +202,10 @@ class Backfill:
             if not run.tasks:
                 self._assemble(state)
             for task in run.tasks:
-                hear = (self._heard,) if self._crew.local else ()
+                on_cells = (self._on_cells,) if self._workers.local else ()
                 yield _Piece(
                     compute_block,
-                    (self._job, task.block, task.days, *hear),
+                    (self._job, task.block, task.days, *on_cells),
                     partial(self._block_done, state),
                     partial(self._block_broken, state, task),
                 )
@@ -214,7 +214,7 @@ class Backfill:
 
     def _block_done(self, state: _RunState, report: BlockReport) -> None:
         self.outcome.count(report)
-        if not self._crew.local:
+        if not self._workers.local:
             self._listener.estimated(report.estimated)
         for name, days in report.staged.items():
             self._users.setdefault(name, set()).update(days)

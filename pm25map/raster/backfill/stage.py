@@ -85,7 +85,7 @@ def stage_rows(
 
     Args:
         folder: of the maps.
-        key: Workshop.key.
+        key: OpenJob.key.
         block: that was computed.
         rows: by day, the checksum of its window and its estimates float32 (band, cell).
 

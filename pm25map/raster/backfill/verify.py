@@ -1,7 +1,6 @@
 """Check a folder of maps: files against checksums, inputs against the store, some cells against the model."""
 
 import contextlib
-import dataclasses
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator
@@ -11,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.io import MemoryFile
 
-from pm25map.base.errors import DayOutsideStore, MissingDays
+from pm25map.base.errors import BadPredictors, DayOutsideStore, MissingDays
 from pm25map.base.storage import Folder
 from pm25map.grid import Block
-from pm25map.raster.backfill.block import BlockReport, estimates
+from pm25map.predictors.cache import ReadCount
 from pm25map.raster.backfill.day import find_map, identity_of, item_name, map_name
-from pm25map.raster.backfill.job import Workshop
+from pm25map.raster.backfill.job import OpenJob
 from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.raster.stream import estimate_days
 
 OTHER_ENGINE_UGM3 = 0.1
 """How far another engine than the map's may be from it, ug m-3; the same engine must give the same bits."""
@@ -44,63 +44,63 @@ def days_in(folder: Folder) -> list[dt.date]:
 
 
 def verify_days(
-    shop: Workshop, days: list[dt.date], cells: int, progress: Callable[[int, int], None] | None = None
+    opened: OpenJob, days: list[dt.date], cells: int, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Problem]:
     """Check maps.
 
     Args:
-        shop: opened for the folder, with the model and store that the maps should be made of.
+        opened: a job for the folder, with the model and store that the maps should be made of.
         days: to check.
         cells: to compute again in each map, in a block drawn by the day; 0 for none.
         progress: called with the days checked and the days in all.
     """
     for number, day in enumerate(days, start=1):
-        text = _verify(shop, day, cells)
+        text = _verify(opened, day, cells)
         if text:
             yield Problem(day, text)
         if progress is not None:
             progress(number, len(days))
 
 
-def _verify(shop: Workshop, day: dt.date, cells: int) -> str:
-    """Tell what is wrong with a map; nothing where all is well."""
-    found = find_map(shop.folder, day)
+def _verify(opened: OpenJob, day: dt.date, cells: int) -> str:
+    """Say what is wrong with a map; nothing where all is well."""
+    found = find_map(opened.folder, day)
     if found is None:
         return f"{map_name(day)} or {item_name(day)} is missing: run the same backfill again"
     if not found.whole or found.identity is None:
         return f"{map_name(day)} does not have the checksum of its item: run the same backfill again"
     try:
-        shop.inputs.check(day)
+        opened.inputs.check(day)
     except (DayOutsideStore, MissingDays) as error:
         return f"its predictors are not there to compare with: {error}"
-    if found.identity != (wanted := identity_of(shop, day)):
+    if found.identity != (wanted := identity_of(opened, day)):
         return f"it was made of other {found.identity.differs(wanted)}: run the same backfill again, or name those"
-    return _compare_cells(shop, day, cells, found.engine) if cells else ""
+    return _compare_cells(opened, day, cells, found.engine) if cells else ""
 
 
-def _compare_cells(shop: Workshop, day: dt.date, cells: int, engine: str) -> str:
+def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> str:
     draw = np.random.default_rng(day.toordinal())
-    blocks = shop.blocks()
+    estimator = opened.estimator
+    blocks = estimator.blocks()
     block = blocks[int(draw.integers(len(blocks)))]
-    inside = np.argwhere(shop.asked[block.slices])
+    inside = np.argwhere(estimator.asked[block.slices])
     chosen = inside[draw.permutation(len(inside))[:cells]]
-    some = np.zeros(shop.asked.shape, dtype=np.bool_)
+    some = np.zeros(estimator.asked.shape, dtype=np.bool_)
     some[block.slices][tuple(chosen.T)] = True
-    sample = dataclasses.replace(shop, asked=some)
-    made = [estimate for _, estimate in estimates(sample, block, (day,), BlockReport(block.id))]
-    if not made:
+    try:
+        ((_, again),) = estimate_days(estimator.of_cells(some), block, (day,), count=ReadCount())
+    except BadPredictors:
         return f"its predictors cannot be read in block {block.id}"
-    again = made[0]
-    held = _read(shop.folder, day, shop.view)
+    held = _read(opened.folder, day, opened.view)
     if isinstance(held, str):
         return held
-    whole = np.full((len(again), *shop.asked.shape), np.nan, dtype=np.float32)
-    whole[:, *shop.view.slices] = held
+    whole = np.full((len(again), *estimator.asked.shape), np.nan, dtype=np.float32)
+    whole[:, *opened.view.slices] = held
     stored = whole[:, some]
     # A cell without a value where there should be one is as far off as can be.
     apart = np.where(np.isnan(stored) & np.isnan(again), 0, np.abs(stored - again))
     apart = np.nan_to_num(apart, nan=np.inf)
-    if engine != (mine := shop.session()).engine:
+    if engine != (mine := estimator.session()).engine:
         # Bounds may lie further apart than the estimates that they follow from.
         apart = apart[: len(mine.bands)]
     worst = float(apart.max())

@@ -1,4 +1,4 @@
-"""Who does the work of a backfill: threads of this process, or the workers of a Dask cluster."""
+"""Who works on a backfill: threads of this process, or the workers of a Dask cluster."""
 
 import contextlib
 import importlib
@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from pm25map.base.errors import DeviceUnavailable
-from pm25map.raster.backfill.run import Crew
+from pm25map.raster.backfill.run import Workers
 
 _CONNECT_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def hire(scheduler: str | None, workers: int) -> Iterator[Crew]:
-    """Give a crew: threads, or where a scheduler is named, its workers.
+def open_workers(scheduler: str | None, workers: int) -> Iterator[Workers]:
+    """Return workers: threads, or those of the scheduler where one is named.
 
     Args:
         scheduler: address, such as tcp://host:8786; None for threads.
@@ -27,7 +27,7 @@ def hire(scheduler: str | None, workers: int) -> Iterator[Crew]:
     if scheduler is None:
         pool = ThreadPoolExecutor(workers)
         try:
-            yield Crew(pool, lambda: workers, local=True)
+            yield Workers(pool, lambda: workers, local=True)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return
@@ -44,7 +44,7 @@ def hire(scheduler: str | None, workers: int) -> Iterator[Crew]:
         ) from error
     try:
         executor = client.get_executor(pure=False)
-        yield Crew(executor, partial(_threads, client), local=False, lost=(killed, CancelledError))
+        yield Workers(executor, partial(_threads, client), local=False, lost=(killed, CancelledError))
     finally:
         client.close()
 
