@@ -215,7 +215,7 @@ def test_maps_that_cannot_be_one_event_are_refused(folder, tmp_path):
 
 def test_a_store_without_smoke_says_so(folder):
     from pm25map.predictors.reader import open_predictors
-    from pm25map.raster.inputs import sample_of
+    from pm25map.raster.day_source import sample_of
 
     with pytest.raises(BadPredictors, match="wildfire_smoke"):
         events_of(read_maps([folder])[0], predictors=open_predictors(sample_of(conus())))

@@ -2,28 +2,65 @@
 
 import calendar
 import datetime as dt
+import re
 
 from pm25map.base.errors import BadDate
+
+FIRST_DAY = dt.date(1999, 1, 1)
+"""EPA's network of PM2.5 began in this year: no map can be made of a day before it."""
+
+_PACIFIC = dt.timezone(dt.timedelta(hours=-8))
+"""Pacific standard time, in which the days of CONUS end last."""
+
+_RELATIVE = {"today": 0, "yesterday": -1}
 
 WINDOW_DAYS = 21
 """Length of a window, the estimated day last (Karimzadeh et al. 2025, section 3)."""
 
 
-def parse_day(text: str) -> dt.date:
-    """Read a day written as YYYY-MM-DD.
+def parse_day(text: str, today: dt.date | None = None) -> dt.date:
+    """Read a day written as YYYY-MM-DD, or, where today is given, as today, yesterday or days before today (-10d).
 
     Raises:
         BadDate: the text is not such a day.
 
     >>> parse_day("2020-09-12")
     datetime.date(2020, 9, 12)
+    >>> parse_day("-10d", today=dt.date(2024, 4, 22))
+    datetime.date(2024, 4, 12)
     """
+    relative = re.fullmatch(r"-(\d{1,4})d", text)
+    if today is not None and (relative or text in _RELATIVE):
+        return today + dt.timedelta(days=-int(relative[1]) if relative else _RELATIVE[text])
     try:
         return dt.date.fromisoformat(text)
     except ValueError as error:
+        more = "" if today is None else ", or as today, yesterday or -10d"
         raise BadDate(
-            f"cannot read {text!r} as a day: write it as YYYY-MM-DD, for example 2020-09-12"
+            f"cannot read {text!r} as a day: write it as YYYY-MM-DD, for example 2020-09-12{more}"
         ) from error
+
+
+def today_of_maps() -> dt.date:
+    """Return the day that it is in Pacific standard time, where the local standard days of CONUS end last.
+
+    For commands only: it reads the clock.
+    """
+    return dt.datetime.now(_PACIFIC).date()
+
+
+def check_day(day: dt.date, today: dt.date) -> None:
+    """Refuse a day of which no map can be made.
+
+    Raises:
+        BadDate: it lies in the future, or before EPA's network.
+    """
+    if day > today:
+        raise BadDate(
+            f"{day} has not been yet: today is {today}. Maps are of days that were measured, no forecasts"
+        )
+    if day < FIRST_DAY:
+        raise BadDate(f"{day} is too early: EPA measures PM2.5 since {FIRST_DAY}. Choose a later day")
 
 
 def day_of_year(year: int, number: int) -> dt.date:

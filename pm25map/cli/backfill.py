@@ -46,7 +46,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.workers import open_workers
 
     days = days_asked(asked)
-    job, inputs = make_job(asked)
+    job, inputs, _ = make_job(asked, days)
     opened = open_job(job, inputs)
     with only_one(opened.folder):
         remember_engine(opened)

@@ -7,12 +7,19 @@ from typing import Any
 
 import click
 
-from pm25map.cli.options import DAY, map_options, open_for_maps, progress_bar, workers_option
+from pm25map.cli.options import (
+    MAP_DAY,
+    day_source,
+    map_options,
+    open_day,
+    progress_bar,
+    workers_option,
+)
 
 
 @click.command()
 @click.option(
-    "--date", "day", type=DAY, required=True, help="Day to estimate (AQS day, local standard time)."
+    "--date", "day", type=MAP_DAY, required=True, help="Day to estimate (AQS day, local standard time)."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder to write to; made if absent."
@@ -31,6 +38,9 @@ def command(
     model_name: str,
     grid_name: str | None,
     predictors: Any,
+    monitors: tuple[str, ...],
+    base_url: str | None,
+    strict_window: bool,
     bbox: tuple[float, float, float, float] | None,
     region_name: str | None,
     device: Any,
@@ -59,7 +69,8 @@ def command(
 
     check_output(out / "x", overwrite=True) if out.is_dir() else check_output(out, overwrite=False)
     check_files(out, overwrite=overwrite)
-    inputs = open_for_maps(model_name, grid_name, predictors, [day])
+    source = day_source(predictors, monitors, base_url, strict_window=strict_window)
+    inputs = open_day(model_name, grid_name, source, day)
     part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:
         options = Options(device, workers=workers or usable_cores(), progress=progress)

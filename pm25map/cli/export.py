@@ -81,7 +81,7 @@ def _unroll(folder: Path) -> "Model":
     from pm25map.places.encoder import encoder
     from pm25map.places.store import default_store
     from pm25map.predictors.reader import open_predictors
-    from pm25map.raster.inputs import sample_of
+    from pm25map.raster.day_source import sample_of
 
     model = load_model(str(folder))
     card = model.card

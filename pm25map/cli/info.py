@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from pm25map.raster.info import MapDescription
+    from pm25map.raster.provenance import Provenance
 
 
 @click.command()
@@ -56,6 +57,9 @@ def _lines(found: "MapDescription") -> list[tuple[str, str]]:
         ),
         ("places", place if p.encoder_checksum else p.encoder),
         ("predictors", f"{p.predictors_name} (checksum {p.predictors_checksum[:12]})"),
+        ("monitors", _monitors(p)),
+        ("window", f"{p.window} days" if p.window else ""),
+        ("beware", p.warnings),
         ("software", f"pm25map {p.software_version}, product version {p.product_version}"),
         ("index", p.aqi_edition),
         ("licence", p.licence),
@@ -64,4 +68,10 @@ def _lines(found: "MapDescription") -> list[tuple[str, str]]:
     if p.predictor_coverage_percent is not None:
         share = f"{p.predictor_coverage_percent:.2f} % of the values in the windows were there"
         lines.insert(10, ("", share))
-    return lines
+    return [line for line in lines if line[1]]
+
+
+def _monitors(p: "Provenance") -> str:
+    """Say which monitors the map stands on, and how far away they are; empty where the map does not say."""
+    away = f"{p.monitor_distance_km} km from a cell (median)" if p.monitor_distance_km else ""
+    return ", ".join(part for part in (p.monitors, away) if part)

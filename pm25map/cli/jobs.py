@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm25map.cli.options import (
-    DAY,
     LOCATION,
+    MAP_DAY,
     Decorator,
+    day_source,
     engine_option,
     intervals_option,
     map_options,
     open_for_maps,
     progress_bar,
+    ready_days,
     with_options,
     workers_option,
 )
@@ -23,7 +25,7 @@ from pm25map.cli.options import (
 if TYPE_CHECKING:
     from pm25map.raster.backfill.forecast import Forecast
     from pm25map.raster.backfill.job import Job
-    from pm25map.raster.backfill.plan import Plan
+    from pm25map.raster.backfill.plan import Plan, Verdict
     from pm25map.raster.inputs import Inputs
 
 
@@ -33,8 +35,8 @@ def part_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 _JOB_OPTIONS: tuple[Decorator, ...] = (
-    click.option("--start", type=DAY, required=True, help="First day."),
-    click.option("--end", type=DAY, required=True, help="Last day, included."),
+    click.option("--start", type=MAP_DAY, required=True, help="First day: YYYY-MM-DD, yesterday or -10d."),
+    click.option("--end", type=MAP_DAY, required=True, help="Last day, included."),
     click.option("--out", type=LOCATION, required=True, help="Folder of the maps: a path or s3://..."),
     part_options,
     engine_option,
@@ -73,14 +75,30 @@ def days_asked(asked: dict[str, Any]) -> list[dt.date]:
     return days_between(asked["start"], asked["end"])
 
 
-def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
-    """Open the inputs and name them so that any worker finds them."""
+def make_job(
+    asked: dict[str, Any], days: list[dt.date], *, only_plan: bool = False
+) -> "tuple[Job, Inputs, frozenset[dt.date]]":
+    """Make the days ready, open the inputs and name them so that any worker finds them.
+
+    Args:
+        asked: the options of the command.
+        days: to make.
+        only_plan: compute no fields.
+
+    Returns:
+        the job, its inputs, and the days whose fields are still to be computed: none unless only a plan is wanted.
+    """
     from pm25map.base.storage import open_folder
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.backfill.job import Job, engine_before
 
     bands = ("intervals",) if asked["intervals"] else ()
-    inputs = open_for_maps(asked["model_name"], asked["grid_name"], asked["predictors"], [], bands=bands)
+    names = asked["model_name"], asked["grid_name"]
+    chosen = day_source(
+        asked["predictors"], asked["monitors"], asked["base_url"], strict_window=asked["strict_window"]
+    )
+    ready = ready_days(*names, chosen, days, only_plan=only_plan)
+    inputs = open_for_maps(*names, ready.source, [], bands=bands)
     assert inputs.names is not None  # noqa: S101 - opened by their names
     folder = open_folder(asked["out"])
     engine = asked.get("engine", "onnxruntime")
@@ -99,22 +117,24 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
         block_size=asked["block_size"],
         checksum=inputs.checksum,
     )
-    return job, inputs
+    return job, inputs, frozenset(ready.pending)
 
 
-def print_plan(plan: "Plan", expected: "Forecast | None") -> None:
-    """Print what will be done, in words."""
+def print_plan(plan: "Plan", expected: "Forecast | None", pending: int = 0) -> None:
+    """Print what will be done, in words; `pending` days have fields to be computed first."""
+    if pending:
+        click.echo(
+            f"fields       {pending} days to compute from their monitors first, then kept in the cache"
+        )
     counts = {state: len(plan.days_of(state)) for state in ("todo", "done", "impossible")}
     click.echo(
         f"days         {counts['todo']} to do, {counts['done']} done, {counts['impossible']} impossible"
     )
-    for verdict in plan.days_of("impossible")[:3]:
-        click.echo(f"             {verdict.day}: {verdict.reason}")
+    for reason, days in _by_reason(plan.days_of("impossible")).items():
+        click.echo(f"             {days}: {reason}")
     changed = [v for v in plan.days_of("todo") if v.reason]
-    for verdict in changed[:3]:
-        click.echo(f"             {verdict.day} again: {verdict.reason}")
-    if len(changed) > 3:
-        click.echo(f"             and {len(changed) - 3} more again")
+    for reason, days in _by_reason(changed).items():
+        click.echo(f"             {days} again: {reason}")
     if not counts["todo"]:
         return
     lengths = ", ".join(str(len(run.days)) for run in plan.runs[:6]) + (" ..." if len(plan.runs) > 6 else "")
@@ -132,6 +152,17 @@ def print_plan(plan: "Plan", expected: "Forecast | None") -> None:
             f"forecast     {expected.seconds:,.0f} s at {expected.cells_per_second:,.0f} cells/s, at most "
             f"{_bytes(expected.peak_bytes)} of memory, about {_bytes(expected.file_bytes)} of files"
         )
+
+
+def _by_reason(verdicts: "list[Verdict]") -> dict[str, str]:
+    """Join the days of every reason: one day, or the first and the number of the others."""
+    days: dict[str, list[dt.date]] = {}
+    for verdict in verdicts:
+        days.setdefault(verdict.reason.replace(str(verdict.day), "the day"), []).append(verdict.day)
+    return {
+        reason: str(held[0]) if len(held) == 1 else f"{held[0]} and {len(held) - 1} more to {held[-1]}"
+        for reason, held in days.items()
+    }
 
 
 def print_forecast(told: dict[str, Any]) -> None:

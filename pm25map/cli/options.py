@@ -11,21 +11,33 @@ from pm25map.base.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from pm25map.base.storage import Location
+    from pm25map.raster.day_source import DaySource, ReadyDays
     from pm25map.raster.inputs import Inputs
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 class DayType(click.ParamType):  # type: ignore[type-arg]  # newer click only
-    """A day written YYYY-MM-DD."""
+    """A day written YYYY-MM-DD, or today, yesterday, or -10d: ten days before today (Pacific standard time).
 
-    name = "YYYY-MM-DD"
+    Attributes:
+        mapped: whether it is a day to make a map of: neither in the future nor before EPA's network.
+    """
+
+    name = "DAY"
+
+    def __init__(self, *, mapped: bool = False) -> None:
+        self.mapped = mapped
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
         """Read the day; a text that is none is an error with exit code 1, as any other bad date."""
-        from pm25map.base.days import parse_day
+        from pm25map.base.days import check_day, parse_day, today_of_maps
 
-        return value if isinstance(value, dt.date) else parse_day(str(value))
+        today = today_of_maps()
+        day = value if isinstance(value, dt.date) else parse_day(str(value), today)
+        if self.mapped:
+            check_day(day, today)
+        return day
 
 
 class LocationType(click.ParamType):  # type: ignore[type-arg]  # as above
@@ -55,6 +67,7 @@ class EngineType(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 DAY = DayType()
+MAP_DAY = DayType(mapped=True)
 LOCATION = LocationType()
 
 
@@ -88,7 +101,27 @@ _MAP_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--predictors",
         type=LOCATION,
-        help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample that comes with the grid.",
+        help="Store of predictors: *.zarr, *.zarr.zip or s3://... Default: the sample where it has the days, else "
+        "monitors.",
+    ),
+    click.option(
+        "--monitors",
+        multiple=True,
+        metavar="FILE|DIR|aqs|airnow|auto",
+        help="Monitors in place of a store, PM2.5 in ug/m3; repeat. EPA's daily files or a folder of them, AirNow's "
+        "hourly files, a table (site_id, latitude, longitude, date, pm25), or a network, whose files are fetched. "
+        "Default where the sample lacks the days: auto, which is AQS as far as it reaches and AirNow after.",
+    ),
+    click.option(
+        "--base-url",
+        envvar="PM25MAP_FETCH_URL",
+        show_envvar=True,
+        help="Fetch monitors from a mirror with the providers' layout. Default: the providers.",
+    ),
+    click.option(
+        "--strict-window",
+        is_flag=True,
+        help="Refuse a day whose window of 21 days lacks one. Default: the next day that is there stands in.",
     ),
     click.option(
         "--bbox",
@@ -126,10 +159,68 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int,
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
+def day_source(
+    predictors: "Location | None", monitors: tuple[str, ...], base_url: str | None, *, strict_window: bool
+) -> "DaySource":
+    """Say where days come from, by the options of these names."""
+    from pm25map.raster.day_source import DaySource
+
+    if predictors is not None and monitors:
+        raise click.UsageError(
+            "--predictors and --monitors both name the days: leave one out, or bring the monitors into the store with "
+            "pm25map data ingest --source neighbours"
+        )
+    return DaySource(predictors, monitors, base_url, strict_window)
+
+
+def ready_days(
+    model_name: str,
+    grid_name: str | None,
+    source: "DaySource",
+    days: list[dt.date],
+    *,
+    only_plan: bool = False,
+) -> "ReadyDays":
+    """Make the days of maps ready: fetch monitors and compute their fields where that is needed, with progress.
+
+    Args:
+        model_name, grid_name: as the options of the same names.
+        source: of the days.
+        days: to estimate.
+        only_plan: compute nothing, and say which days are pending.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from pm25map.base.days import today_of_maps
+    from pm25map.model.card import load_model
+    from pm25map.raster.day_source import Steps, make_days_ready, windows_of
+    from pm25map.raster.inputs import open_grid_of
+
+    model = load_model(model_name)
+    grid = open_grid_of(model, grid_name)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def step(what: str) -> Callable[[int, int], None]:
+            task = bar.add_task(what, total=None)
+            return lambda done, of: bar.update(task, completed=done, total=of)
+
+        return make_days_ready(
+            source,
+            grid,
+            model.card.scaler.features,
+            windows_of(days, model.card.window_days),
+            today_of_maps(),
+            steps=Steps(lambda line: click.echo(line, err=True), step),
+            only_plan=only_plan,
+        )
+
+
 def open_for_maps(
     model_name: str,
     grid_name: str | None,
-    predictors: "Location | None",
+    source: "DaySource",
     days: list[dt.date],
     *,
     bands: tuple[str, ...] = (),
@@ -138,7 +229,8 @@ def open_for_maps(
     """Open what maps are made of; the places of a grid are embedded at first use, with progress.
 
     Args:
-        model_name, grid_name, predictors: as the options of the same names.
+        model_name, grid_name: as the options of the same names.
+        source: of the days, made ready.
         days: that must be there, checked before places are embedded; none where a command sorts them itself.
         bands: names of further bands (raster.inputs.BANDS).
         smoothing_km: as the option --place-smoothing.
@@ -149,9 +241,23 @@ def open_for_maps(
         return open_inputs(
             model_name,
             grid_name,
-            predictors,
+            source,
             days=days,
             bands=specs_of(bands),
             smoothing_km=smoothing_km,
             progress=progress,
         )
+
+
+def open_day(
+    model_name: str,
+    grid_name: str | None,
+    source: "DaySource",
+    day: dt.date,
+    *,
+    bands: tuple[str, ...] = (),
+    smoothing_km: float = 0.0,
+) -> "Inputs":
+    """Make one day ready and open what its map is made of; arguments as `ready_days` and `open_for_maps`."""
+    ready = ready_days(model_name, grid_name, source, [day]).source
+    return open_for_maps(model_name, grid_name, ready, [day], bands=bands, smoothing_km=smoothing_km)

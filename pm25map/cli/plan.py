@@ -14,7 +14,8 @@ from pm25map.cli.jobs import days_asked, job_options, make_job, print_plan
 def command(*, as_json: bool, **asked: Any) -> None:
     """Say what `pm25map backfill` with the same options would do: days to do, done and impossible, and the cost.
 
-    Bytes are exact; time and memory come from some seconds of real work on this machine. Nothing is written.
+    Bytes are exact; time and memory come from some seconds of real work on this machine. No map is written. Monitors
+    are read, and fetched into the cache where none are named; their fields are left for the backfill to compute.
 
     \b
     Try: pm25map plan --start 2020-09-05 --end 2020-09-20 --out maps
@@ -26,12 +27,13 @@ def command(*, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.prepare import prepare
 
     days = days_asked(asked)
-    job, inputs = make_job(asked)
+    job, inputs, pending = make_job(asked, days, only_plan=True)
     opened = open_job(job, inputs)
-    plan = prepare(opened, days, longest=asked["run_days"]).plan
-    expected = forecast(opened, plan, asked["workers"], asked["calibrate"])
+    plan = prepare(opened, days, longest=asked["run_days"], pending=pending).plan
+    # What is not computed yet cannot be tried out.
+    expected = None if pending else forecast(opened, plan, asked["workers"], asked["calibrate"])
     if as_json:
-        told = {"planned": plan.to_json(), "forecast": expected and dataclasses.asdict(expected)}
-        click.echo(json.dumps(told))
+        planned = plan.to_json() | {"fields_to_compute": [str(day) for day in sorted(pending)]}
+        click.echo(json.dumps({"planned": planned, "forecast": expected and dataclasses.asdict(expected)}))
     else:
-        print_plan(plan, expected)
+        print_plan(plan, expected, len(pending))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm25map.cli.options import (
-    DAY,
+    MAP_DAY,
+    day_source,
     engine_option,
     intervals_option,
     map_options,
-    open_for_maps,
+    open_day,
     progress_bar,
     workers_option,
 )
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--date", "day", type=DAY, required=True, help="Day to estimate (AQS day, local standard time)."
+    "--date",
+    "day",
+    type=MAP_DAY,
+    required=True,
+    help="Day to estimate (AQS day, local standard time): YYYY-MM-DD, yesterday, today or -10d.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Map to write: COG, PM2.5 in ug/m3."
@@ -60,6 +65,9 @@ def command(
     model_name: str,
     grid_name: str | None,
     predictors: Any,
+    monitors: tuple[str, ...],
+    base_url: str | None,
+    strict_window: bool,
     bbox: tuple[float, float, float, float] | None,
     region_name: str | None,
     smoothing_km: float,
@@ -74,11 +82,13 @@ def command(
 ) -> None:
     """Draw the PM2.5 map of one day as a Cloud-Optimized GeoTIFF, with a STAC item beside it.
 
-    Values are 24-hour means in ug/m3; NaN off land. The embedded model and sample reach from 2020-09-05 to
-    2020-09-20. Place vectors of a grid are computed once and kept.
+    Values are 24-hour means in ug/m3; NaN off land. Any day since 1999: the sample of the package has 2020-09-05 to
+    2020-09-20; other days come from monitors, which are fetched where none are named. What was fetched and computed is
+    kept in the cache.
 
     \b
     Try: pm25map predict --date 2020-09-12 --out cog.tif --preview cog.png
+         pm25map predict --date 2018-11-16 --monitors daily_88101_2018.zip --out camp-fire.tif
     """  # noqa: D301 - click reads \b
     import dataclasses
 
@@ -99,7 +109,8 @@ def command(
     if diagnostics:
         check_files(doubts, overwrite=overwrite)
     bands = ("intervals",) if intervals else ()
-    inputs = open_for_maps(model_name, grid_name, predictors, [day], bands=bands, smoothing_km=smoothing_km)
+    source = day_source(predictors, monitors, base_url, strict_window=strict_window)
+    inputs = open_day(model_name, grid_name, source, day, bands=bands, smoothing_km=smoothing_km)
     part = part_of(inputs.grid, bbox, region_name)
     workers = workers or usable_cores()
     with progress_bar(f"checking engine {engine}"):
@@ -126,6 +137,11 @@ def command(
         }
         files |= {"diagnostics": told} if told else {}
         numbers = {"cells": made.cells, "maximum_ugm3": round(statistics.maximum, 1), "headline": news.text}
+        numbers |= {
+            "window": provenance.window,
+            "monitors": provenance.monitors,
+            "warnings": provenance.warnings,
+        }
         who = {"engine": made.engine, "provider": made.provider}
         click.echo(json.dumps(files | {"day": str(day)} | who | numbers))
         return
@@ -133,10 +149,23 @@ def command(
         f"{out}: PM2.5 of {day}, {made.cells:,} land cells of {grid.name}, {made.engine} on {made.provider}"
     )
     click.echo(f"{news.maximum_text}\n{news.text}")
+    for line in support_lines(provenance):
+        click.echo(line)
     if told:
         print_findings(found, inputs, day, told, top=3)
     if preview:
         click.echo(f"Picture: {preview}")
+
+
+def support_lines(provenance: "Provenance") -> list[str]:
+    """Say what monitors the map stands on, and what to know before it is believed."""
+    lines = []
+    if provenance.monitors:
+        away = f"; a cell is {provenance.monitor_distance_km} km from the nearest (median)"
+        lines.append(f"Monitors: {provenance.monitors}{away if provenance.monitor_distance_km else ''}")
+    if provenance.warnings:
+        lines.append(f"Beware: {provenance.warnings}")
+    return lines
 
 
 def _check_options(engine: str, smoothing_km: float, *, intervals: bool, diagnostics: bool) -> None:
@@ -178,7 +207,7 @@ def _write_map(
         out,
         created=created_time(),
         model_card=inputs.card_path,
-        predictors=inputs.predictors.path,
+        predictors=inputs.derived_from,
         preview=preview,
         overwrite=overwrite,
     )

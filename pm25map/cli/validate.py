@@ -139,7 +139,8 @@ def _left_out(
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
     from pm25map.predictors.reader import open_predictors
-    from pm25map.raster.inputs import open_grid_of, sample_of
+    from pm25map.raster.day_source import sample_of
+    from pm25map.raster.inputs import open_grid_of
 
     model = load_model(model_name)
     trust = trust_of(model, required=False)

@@ -32,16 +32,17 @@ def command(*, out: Any, cells: int, as_json: bool, **asked: Any) -> None:
     Try: pm25map verify maps
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadMap
+    from pm25map.base.storage import open_folder
     from pm25map.raster.backfill.job import open_job
     from pm25map.raster.backfill.verify import days_in, verify_days
 
     if isinstance(out, Path) and not out.is_dir():
         raise BadMap(f"there is no folder {out}: name one that pm25map backfill filled")
-    job, inputs = make_job({**asked, "out": out, "block_size": None})
-    opened = open_job(job, inputs)
-    days = days_in(opened.folder)
+    days = days_in(open_folder(out))
     if not days:
         raise BadMap(f"{out} holds no map of pm25map: name a folder that pm25map backfill filled")
+    job, inputs, _ = make_job({**asked, "out": out, "block_size": None}, days)
+    opened = open_job(job, inputs)
     with progress_bar("checking maps") as progress:
         problems = list(verify_days(opened, days, cells, progress))
     if as_json:

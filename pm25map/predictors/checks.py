@@ -183,6 +183,34 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
     raise MissingDays(f"cannot use {days[-1]}: {count} missing from {path} (first: {lacking[0]}). Run: {run}")
 
 
+def check_monitored(label: str, whole: Mapping[str, Collection[dt.date]], days: list[dt.date]) -> None:
+    """Refuse a day that the monitors of a map do not have, in words of days and monitors.
+
+    Args:
+        label: names the monitors.
+        whole: for every daily feature, the days on which it is whole.
+        days: that are needed, the estimated day last.
+
+    Raises:
+        DayOutsideStore: nothing measured on the estimated day.
+        MissingDays: nothing measured on another of the days.
+    """
+    held = frozenset.intersection(*map(frozenset, whole.values())) if whole else frozenset(days)
+    lacking = [day for day in days if day not in held]
+    if not lacking:
+        return
+    if days[-1] in lacking:
+        reach = f"they have the days {min(held)} to {max(held)}" if held else "they have no day"
+        raise DayOutsideStore(
+            f"no monitor measured on {days[-1]} ({label}): {reach}. Choose one of them, or name other monitors with "
+            "--monitors"
+        )
+    raise MissingDays(
+        f"cannot use {days[-1]}: no monitor measured on {len(lacking)} days of its window (first: {lacking[0]}; "
+        f"{label}). Name monitors of these days too, or leave out --strict-window"
+    )
+
+
 def _command(source: str) -> str:
     """Say what fills the variables of a source: gaps are imputed by a model, all else is ingested."""
     return (

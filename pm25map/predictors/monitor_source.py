@@ -51,7 +51,29 @@ class MonitorSource:
     @property
     def label(self) -> str:
         """Name the source for people and for the command that makes a map again: without folders of this machine."""
-        return ", ".join(name if name in NETWORKS else Path(name).name for name in self.names)
+        return ", ".join(self.words)
+
+    @property
+    def words(self) -> list[str]:
+        """List the names without folders of this machine; a folder called as a network is told apart from it."""
+        last = {name: Path(name).name for name in self.names}
+        return [
+            name if name in NETWORKS else f"./{last[name]}" if last[name] in NETWORKS else last[name]
+            for name in self.names
+        ]
+
+    def check(self) -> None:
+        """Refuse a name that means a network and a folder at once.
+
+        Raises:
+            BadMonitors: a file or folder here is called as a network that was named.
+        """
+        for name in self.names:
+            if name in NETWORKS and Path(name).exists():
+                raise BadMonitors(
+                    f"--monitors {name} is a network's name, and {name} is here as well: write ./{name} for what is "
+                    "here, or leave for another folder"
+                )
 
 
 def read_source(
@@ -73,6 +95,7 @@ def read_source(
         BadMonitors: a file cannot be read, or nothing measured on any of the days.
         BadFetch: a file cannot be had; says which, where it is, and the option that takes it from elsewhere.
     """
+    source.check()
     fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
     paths = [Path(name) for name in source.names if name not in NETWORKS]
     parts = [read_monitors(paths)] if paths else []

@@ -20,6 +20,7 @@ from pm25map.predictors.cache import ReadCount
 from pm25map.predictors.checks import (
     check_days,
     check_features,
+    check_monitored,
     open_checked,
     read_grid,
     read_rows,
@@ -46,9 +47,11 @@ class Predictors:
         history: what made the store.
         present: None for a store that refuses a window with a missing day; else the days, oldest first, that stand
             in for the missing days before them (see `filling_gaps`).
+        label: names the monitors that the days were computed from, where nobody named the store; empty otherwise.
     """
 
     present: list[dt.date] | None = None
+    label: str = ""
 
     def __init__(self, path: Location, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
@@ -238,7 +241,10 @@ class Predictors:
             )
         check_features(self.path, self.variables, features)
         whole = {name: self._whole[name] for name in features if name in self._whole}
-        check_days(self.path, whole, days if self.present is None else days[-1:])
+        needed = days if self.present is None else days[-1:]
+        if self.label:
+            check_monitored(self.label, whole, needed)
+        check_days(self.path, whole, needed)
 
     def read(
         self,

@@ -17,7 +17,7 @@ from pm25map.model.card import load_model
 from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, why_not
 from pm25map.places.encoder import encoder
 from pm25map.predictors.reader import open_predictors
-from pm25map.raster.inputs import sample_of
+from pm25map.raster.day_source import sample_of
 
 State = Literal["ok", "warning", "problem"]
 

@@ -4,7 +4,7 @@ import datetime as dt
 import functools
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 from pm25map.base.days import window_of
 from pm25map.base.errors import BadGrid, BadModel, BadPredictors, UnknownName
 from pm25map.base.files import sha256_of_bytes
-from pm25map.base.shipped import shipped_folder
 from pm25map.base.storage import Location, location
 from pm25map.grid import Grid, load_grid
 from pm25map.model.card import CARD_FILE, Model, load_model
@@ -22,10 +21,12 @@ from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.raster.block_bands import BandSpec, BlockBands
+from pm25map.raster.day_source import DaySource, sample_of
 from pm25map.raster.intervals import EXCEEDANCES, INTERVALS, Intervals
 from pm25map.raster.neutral import NeutralBand
 from pm25map.raster.part import Part
 from pm25map.raster.provenance import MAP_LICENCE, Provenance
+from pm25map.raster.support import Support, support_of
 
 BANDS: Final[dict[str, BandSpec]] = {
     "intervals": INTERVALS,
@@ -44,6 +45,7 @@ class InputNames(BaseModel):
         predictors: store; None for the sample that comes with the grid.
         places: place store, known to be whole; None for a model without a place.
         smoothing_km: as in Inputs.
+        strict_window, words, label: as in DaySource.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,6 +55,15 @@ class InputNames(BaseModel):
     predictors: str | None
     places: str | None
     smoothing_km: float = 0.0
+    strict_window: bool = False
+    words: tuple[str, ...] = ()
+    label: str = ""
+
+    @property
+    def source(self) -> DaySource:
+        """Return where the days come from."""
+        store = None if self.predictors is None else location(self.predictors)
+        return DaySource(store, strict_window=self.strict_window, words=self.words, label=self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +72,7 @@ class Inputs:
 
     Attributes:
         model, grid, predictors, places: opened; places is None for a model without a place.
-        named: whether the user named the predictors, or took the sample.
+        source: where the days come from.
         bands: that maps shall have beside those of the model.
         smoothing_km: standard deviation over which place vectors are averaged; 0 where they are not.
         names: what they were opened by; None where somebody put them together from open parts.
@@ -71,7 +82,7 @@ class Inputs:
     grid: Grid
     predictors: Predictors
     places: PlaceStore | None
-    named: bool = True
+    source: DaySource = field(default_factory=DaySource)
     bands: tuple[BandSpec, ...] = ()
     smoothing_km: float = 0.0
     names: InputNames | None = None
@@ -144,11 +155,21 @@ class Inputs:
             )
         self.predictors.check(grid, self.features, self.window(day))
 
+    @property
+    def derived_from(self) -> Location | None:
+        """Return the store that a map's item may link to; None where it lies in the cache, which no reader has."""
+        return None if self.source.label else self.predictors.path
+
+    def support(self, day: dt.date, part: Part) -> Support:
+        """Say which monitors the map of a day stands on, and how many days of its window there were."""
+        return support_of(self.predictors, day, self.window(day), part.asked(self.grid))
+
     def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
         """Say where the map of a day comes from, with the command that makes the very file again."""
-        card, store = self.model.card, self.predictors.path.name
+        card, support = self.model.card, self.support(day, part)
         words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
-        words += ["--grid", self.grid.name, *(["--predictors", store] if self.named else []), *part.options]
+        words += ["--grid", self.grid.name, *self.source.words, *part.options]
+        words += ["--strict-window"] if self.source.strict_window else []
         smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
         words += ["--place-smoothing", smoothing] if smoothing else []
         words += ["--engine", engine] if engine != "onnxruntime" else []
@@ -164,7 +185,7 @@ class Inputs:
             engine=engine,
             grid_name=self.grid.name,
             grid_checksum=self.grid.checksum,
-            predictors_name=store,
+            predictors_name=self.source.label or self.predictors.path.name,
             predictors_checksum=self.predictors.window_checksum(self.features, self.window(day)),
             command=shlex.join(words),
             licence=MAP_LICENCE,
@@ -174,6 +195,10 @@ class Inputs:
             intervals_checksum=self.intervals_checksum,
             place_smoothing_km=smoothing,
             region=part.words,
+            monitors=support.monitors_text,
+            monitor_distance_km="" if support.median_km is None else f"{support.median_km:.1f}",
+            window=support.window_text,
+            warnings="; ".join(support.warnings()),
         )
 
 
@@ -198,7 +223,7 @@ def specs_of(names: Iterable[str]) -> tuple[BandSpec, ...]:
 def open_inputs(
     model_name: str,
     grid_name: str | None = None,
-    predictors: Location | None = None,
+    predictors: Location | DaySource | None = None,
     places: Path | None = None,
     *,
     days: Iterable[dt.date] = (),
@@ -211,7 +236,8 @@ def open_inputs(
     Args:
         model_name: shipped name or folder of a model.
         grid_name: shipped name or folder of a grid; the model's where None.
-        predictors: store; the sample that comes with the grid where None.
+        predictors: store, or where the days come from, made ready (day_source.make_days_ready); the sample that comes
+            with the grid where None.
         places: place store of the grid, known to be whole; where None the one in the cache, verified, and
             embedded first where it is absent.
         days: that must be there, checked before anything is embedded.
@@ -224,13 +250,10 @@ def open_inputs(
     """
     model = load_model(model_name)
     grid = open_grid_of(model, grid_name)
-    store = predictors or sample_of(grid)
-    if store is None:
-        raise BadPredictors(
-            f"no sample of predictors comes with grid {grid.name}: name a store with --predictors, "
-            f"or make one with pm25map data ingest --grid {grid.name} --store predictors.zarr"
-        )
-    opened = open_predictors(store)
+    source = predictors if isinstance(predictors, DaySource) else DaySource(predictors)
+    if source.predictors is not None and not source.words and source.predictors != sample_of(grid):
+        source = replace(source, words=("--predictors", source.predictors.name))
+    opened = _open_days(source, grid, model.card.scaler.features)
     for day in days:
         opened.check(grid, model.card.scaler.features, window_of(day, model.card.window_days))
     for spec in bands:
@@ -247,11 +270,27 @@ def open_inputs(
     names = InputNames(
         model=str(model.network.parent.absolute()),
         grid=_absolute(grid_name),
-        predictors=None if predictors is None else _absolute(str(predictors)),
+        predictors=None if source.predictors is None else _absolute(str(source.predictors)),
         places=None if vectors is None else str(vectors.path.absolute()),
         smoothing_km=smoothing_km,
+        strict_window=source.strict_window,
+        words=source.words,
+        label=source.label,
     )
-    return Inputs(model, grid, opened, vectors, predictors is not None, bands, smoothing_km, names)
+    return Inputs(model, grid, opened, vectors, source, bands, smoothing_km, names)
+
+
+def _open_days(source: DaySource, grid: Grid, features: tuple[str, ...]) -> Predictors:
+    """Open the store of the days; a missing day of a window is filled there unless windows are strict."""
+    store = source.predictors or sample_of(grid)
+    if store is None:
+        raise BadPredictors(
+            f"no sample of predictors comes with grid {grid.name}: name a store with --predictors, or monitors with "
+            "--monitors"
+        )
+    opened = open_predictors(store)
+    opened.label = source.label
+    return opened if source.strict_window else opened.filling_gaps(features)
 
 
 def open_named(names: InputNames, bands: tuple[BandSpec, ...], checksum: str) -> Inputs:
@@ -264,7 +303,7 @@ def open_named(names: InputNames, bands: tuple[BandSpec, ...], checksum: str) ->
     inputs = open_inputs(
         names.model,
         names.grid,
-        None if names.predictors is None else location(names.predictors),
+        names.source,
         None if names.places is None else Path(names.places),
         bands=bands,
         smoothing_km=names.smoothing_km,
@@ -293,12 +332,6 @@ def open_grid_of(model: Model, name: str | None) -> Grid:
             f"{model.card.grid_checksum[:12]}. Install the grid that belongs to the model, or give yours a new name"
         )
     return grid
-
-
-def sample_of(grid: Grid) -> Path | None:
-    """Find the sample of predictors that is shipped with a grid; None where there is none."""
-    path = shipped_folder("grids") / grid.name / "sample.zarr.zip"
-    return path if path.is_file() else None
 
 
 def _absolute(name: str | None) -> str | None:

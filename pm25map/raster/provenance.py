@@ -32,6 +32,10 @@ _MAY_BE_EMPTY = {
     "intervals_checksum",
     "place_smoothing_km",
     "predictor_coverage_percent",
+    "monitors",
+    "monitor_distance_km",
+    "window",
+    "warnings",
 }
 """GDAL keeps no empty tag: where one of these is absent, it was empty."""
 
@@ -60,6 +64,11 @@ class Provenance:
         predictor_coverage_percent: share of the values in the windows that were there and did not have to be
             filled; None where nobody counted.
         region: the named region or box that was asked for; "all" for the whole grid.
+        monitors: how many monitors of which network measured on the day, final or preliminary; empty where the store
+            does not say.
+        monitor_distance_km: median distance of an estimated cell to the nearest monitor; empty likewise.
+        window: days of the window that were there, such as 15 of 21; empty in maps of before.
+        warnings: what a reader must know before the map is believed; empty where there is nothing.
         software_version, product_version, day_definition, aqi_edition: what the map was made with and means.
     """
 
@@ -81,6 +90,10 @@ class Provenance:
     place_smoothing_km: str = ""
     predictor_coverage_percent: float | None = None
     region: str = "all"
+    monitors: str = ""
+    monitor_distance_km: str = ""
+    window: str = ""
+    warnings: str = ""
     engine: str = "onnxruntime"
     software_version: str = __version__
     product_version: str = PRODUCT_VERSION

@@ -60,7 +60,7 @@ def write_stac_item(
     *,
     created: dt.datetime,
     model_card: Path,
-    predictors: Location,
+    predictors: Location | None,
     preview: Path | None = None,
     home: Location | None = None,
     collection: str | None = None,
@@ -72,7 +72,7 @@ def write_stac_item(
         cog_path: the map.
         created: when the map was made (see provenance.created_time).
         model_card: what the map derives from; the link to it is relative where both are on a disk.
-        predictors: the store that the map derives from; linked likewise.
+        predictors: the store that the map derives from; linked likewise. None where no reader has it.
         preview: the PNG of the map, None where there is none.
         home: the folder where map and item will stand in the end, where that is not the map's own.
         collection: relative address of the collection that the map will be part of, None where it stands alone.
@@ -100,6 +100,8 @@ def write_stac_item(
         (model_card, f"Card of the model {p.model_name} {p.model_version}"),
         (predictors, f"Predictors {p.predictors_name}"),
     ):
+        if path is None:
+            continue
         # A store in a folder has no checksum of a file; its own is in the properties.
         extra = {}
         if isinstance(path, Path) and path.is_file():
@@ -164,6 +166,10 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
         "pm25map:coverage_percent": found.statistics.coverage_percent,
         "pm25map:predictor_coverage_percent": p.predictor_coverage_percent,
         "pm25map:region": p.region,
+        "pm25map:monitors": p.monitors or None,
+        "pm25map:monitor_distance_km": float(p.monitor_distance_km) if p.monitor_distance_km else None,
+        "pm25map:window": p.window or None,
+        "pm25map:warnings": p.warnings or None,
         "pm25map:model": {
             "name": p.model_name,
             "version": p.model_version,

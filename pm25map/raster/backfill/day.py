@@ -220,7 +220,7 @@ def item_of(opened: OpenJob, day: dt.date, content: bytes) -> bytes:
             draft,
             created=created_time(),
             model_card=inputs.card_path,
-            predictors=inputs.predictors.path,
+            predictors=inputs.derived_from,
             home=home,
             collection=f"../{COLLECTION_FILE}",
         )

@@ -1,7 +1,7 @@
 """From a job and its days to a plan: what is there is looked at, and nothing is touched."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -35,6 +35,7 @@ def prepare(
     days: list[dt.date],
     *,
     longest: int = RUN_DAYS,
+    pending: Collection[dt.date] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Look at what is there and plan the rest.
@@ -43,6 +44,7 @@ def prepare(
         opened: the job.
         days: that were asked for, oldest first.
         longest: days of a run.
+        pending: days whose fields will be computed before the backfill begins: they count as there.
         progress: called with the days looked at and the days in all.
 
     Raises:
@@ -51,6 +53,8 @@ def prepare(
     inputs, estimator = opened.inputs, opened.estimator
     impossible: dict[dt.date, str] = {}
     for day in days:
+        if day in pending:
+            continue
         try:
             inputs.check(day)
         except (DayOutsideStore, MissingDays) as error:
