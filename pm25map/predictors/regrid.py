@@ -52,8 +52,42 @@ class Field:
     crs: str
 
 
-def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str) -> Array:
-    """Bring one raster (y, x), NaN where missing, to a grid: float32 (y, x), NaN where it does not reach.
+METRES_PER_DEGREE = (4_620_000 / 60.5, 2_920_000 / 27.0)
+"""East and north: what GDAL takes a degree to be when rasters of 60.5 x 27 degrees are warped to conus-10km."""
+
+
+def kernel_of_conus(transform: Affine, crs: str, grid: Grid) -> dict[str, float]:
+    """Return warper options that fix the width of the bilinear kernel where a grid is coarser than a raster.
+
+    By itself GDAL takes the width from the sizes of the grid and of the part of the raster below it: one cell gets
+    another value in a grid of a state than in one of the country, and on a raster that reaches farther. These
+    options hold it at the width it has on conus-10km, for every grid.
+
+    Args:
+        transform: of the raster.
+        crs: of the raster; none are returned where it is not in degrees.
+        grid: to bring it to.
+    """
+    if not CRS.from_user_input(crs).is_geographic:
+        return {}
+    east, north = METRES_PER_DEGREE
+    return {
+        "xscale": abs(transform.a) * east / grid.step[0],
+        "yscale": abs(transform.e) * north / grid.step[1],
+    }
+
+
+def regrid(
+    band: Array,
+    transform: Affine,
+    crs: str,
+    grid: Grid,
+    resampling: str,
+    kernel: dict[str, float] | None = None,
+) -> Array:
+    """Bring a raster (y, x) or (band, y, x), NaN where missing, to a grid: float32 of the same axes.
+
+    NaN where the raster does not reach. Bands are brought each for itself.
 
     Args:
         band: values at cells.
@@ -63,6 +97,7 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
         resampling: as in the variable table. An average over cells smaller than the raster's would draw the
             raster's own cells as squares: it is bilinear then. Bilinear onto larger cells widens its kernel to
             the cell, as GDAL does. A direction is averaged as a unit vector.
+        kernel: options of the warper from `kernel_of_conus`, for bilinear interpolation; GDAL's own where None.
     """
     if resampling == "vector":
         return _regrid_direction(band, transform, crs, grid)
@@ -72,7 +107,7 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
         resampling = "nearest"
     if resampling == "average" and _is_coarser(band, transform, crs, grid):
         resampling = "bilinear"
-    values = np.full(grid.shape, np.nan, dtype=np.float32)
+    values = np.full((*band.shape[:-2], *grid.shape), np.nan, dtype=np.float32)
     reproject(
         band,
         values,
@@ -86,6 +121,9 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
         # The exact transform of every cell centre: the usual approximation is off by an eighth of a cell.
         tolerance=0,
         num_threads=1,
+        # A gap in one band is none in the others.
+        unified_src_nodata="NO",
+        **(kernel if kernel and resampling == "bilinear" else {}),
     )
     return values
 
@@ -163,7 +201,7 @@ def _is_aligned(transform: Affine, crs: str, grid: Grid) -> bool:
 
 
 def _is_coarser(band: Array, transform: Affine, crs: str, grid: Grid) -> bool:
-    rows, cols = band.shape
+    rows, cols = band.shape[-2:]
     edges = rasterio.transform.array_bounds(rows, cols, transform)
     native, _, _ = calculate_default_transform(crs, grid.crs, cols, rows, *edges)
     return bool(native.a > 1.5 * grid.step[0])
