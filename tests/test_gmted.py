@@ -45,7 +45,15 @@ def test_of_a_whole_set_of_tiles_the_mean_is_the_elevation(tmp_path):
 
 
 def test_of_a_whole_set_of_grids_the_mean_is_the_elevation(tmp_path):
-    for name, metres in {"be": 1010, "ds": 1005, "md": 990, "mi": 800, "mn": 1000, "mx": 1200, "sd": 20}.items():
+    for name, metres in {
+        "be": 1010,
+        "ds": 1005,
+        "md": 990,
+        "mi": 800,
+        "mn": 1000,
+        "mx": 1200,
+        "sd": 20,
+    }.items():
         write_esri_ascii(tmp_path / f"{name}30_grd", metres)
     np.testing.assert_array_equal(elevation(tmp_path), 1000)
 
@@ -70,7 +78,9 @@ def test_a_folder_without_the_mean_is_refused_by_the_name_of_what_it_holds(tmp_p
 def test_true_grids_without_the_mean_are_refused(tmp_path):
     for name in ("be30_grd", "ds30_grd"):
         write_esri_ascii(tmp_path / name, 1010)
-    with pytest.raises(BadPredictors, match="holds the breakline emphasis and systematic subsample of GMTED2010"):
+    with pytest.raises(
+        BadPredictors, match="holds the breakline emphasis and systematic subsample of GMTED2010"
+    ):
         elevation(tmp_path)
 
 

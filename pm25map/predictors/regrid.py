@@ -1,7 +1,7 @@
 """Regridding: rasters, fields on latitude and longitude, and directions, brought to any grid.
 
-The rule stands in the variable table. All rasters go through GDAL's warper with the exact place of every cell
-centre; a source that comes in tiles is joined first and warped once, so that no tile leaves a seam.
+The rule stands in the variable table. All rasters go through GDAL's warper; a source that comes in tiles is joined
+first and warped once, so that no tile leaves a seam.
 """
 
 from dataclasses import dataclass
@@ -52,6 +52,11 @@ class Field:
     crs: str
 
 
+TOLERANCE_CELLS = 0.125
+"""How far a cell centre may be from its exact place, in cells of the raster. rasterio 1.4 has this number whatever is
+asked for (findings/rasterio-reproject-tolerance.sh), and rasterio 1.5 takes it: the layers of the shipped sample and
+models were made with it, and are the same with either."""
+
 METRES_PER_DEGREE = (4_620_000 / 60.5, 2_920_000 / 27.0)
 """East and north: what GDAL takes a degree to be when rasters of 60.5 x 27 degrees are warped to conus-10km."""
 
@@ -59,9 +64,8 @@ METRES_PER_DEGREE = (4_620_000 / 60.5, 2_920_000 / 27.0)
 def kernel_of_conus(transform: Affine, crs: str, grid: Grid) -> dict[str, float]:
     """Return warper options that fix the width of the bilinear kernel where a grid is coarser than a raster.
 
-    By itself GDAL takes the width from the sizes of the grid and of the part of the raster below it: one cell gets
-    another value in a grid of a state than in one of the country, and on a raster that reaches farther. These
-    options hold it at the width it has on conus-10km, for every grid.
+    By itself GDAL takes the width from the sizes of the grid and of the part of the raster below it, so that a
+    raster which reaches farther gives other values. These options hold it at the width it has on conus-10km.
 
     Args:
         transform: of the raster.
@@ -107,6 +111,9 @@ def regrid(
         resampling = "nearest"
     if resampling == "average" and _is_coarser(band, transform, crs, grid):
         resampling = "bilinear"
+    if band.ndim == 3 and len(band) > 1 and np.isnan(band).any():
+        # Beside a gap GDAL interpolates several bands by another rule than one.
+        return np.concatenate([regrid(one[None], transform, crs, grid, resampling, kernel) for one in band])
     values = np.full((*band.shape[:-2], *grid.shape), np.nan, dtype=np.float32)
     reproject(
         band,
@@ -118,11 +125,8 @@ def regrid(
         dst_crs=grid.crs,
         dst_nodata=np.nan,
         resampling=_METHODS[resampling],
-        # The exact transform of every cell centre: the usual approximation is off by an eighth of a cell.
-        tolerance=0,
+        tolerance=TOLERANCE_CELLS,
         num_threads=1,
-        # A gap in one band is none in the others.
-        unified_src_nodata="NO",
         **(kernel if kernel and resampling == "bilinear" else {}),
     )
     return values

@@ -77,10 +77,9 @@ class StaticPack:
         """
         if file not in self.rasters:
             raise BadPredictors(f"{self.path} holds no {file}: it has {', '.join(self.rasters)}")
-        box = next(one["box_of_sample"] for one in self.facts if one["file"] == file)
-        return read_content(
-            self.rasters[file], f"{file} of {self.path}", tuple(box) if self.as_sample else None
-        )
+        west, south, east, north = next(one["box_of_sample"] for one in self.facts if one["file"] == file)
+        box = (west, south, east, north) if self.as_sample else None
+        return read_content(self.rasters[file], f"{file} of {self.path}", box)
 
     def over(self, grid: Grid) -> "StaticPack":
         """Return the pack as a grid reads it; refuse a grid that has land outside of the pack's box.

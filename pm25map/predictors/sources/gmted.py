@@ -20,7 +20,7 @@ from rasterio.warp import Resampling, reproject, transform_bounds
 
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
-from pm25map.predictors.regrid import GEOGRAPHIC
+from pm25map.predictors.regrid import GEOGRAPHIC, TOLERANCE_CELLS
 from pm25map.predictors.sources.files import find_files, first_line
 from pm25map.predictors.sources.netcdf import check_values
 from pm25map.predictors.sources.static import fill_nearest
@@ -98,7 +98,7 @@ class Gmted:
                     dst_crs=grid.crs,
                     dst_nodata=np.nan,
                     resampling=_method(joined.transform, grid),
-                    tolerance=0,
+                    tolerance=TOLERANCE_CELLS,
                     warp_mem_limit=256,
                 )
         except RasterioError as error:
@@ -190,7 +190,9 @@ def _describe(path: Path) -> Tile:
                     f"GMTED2010 is in metres without them: get it again"
                 )
             if (raster.units[0] or "m").strip().lower() not in METRES:
-                raise BadPredictors(f"{place} is in {raster.units[0]!r}, and GMTED2010 in metres: get it again")
+                raise BadPredictors(
+                    f"{place} is in {raster.units[0]!r}, and GMTED2010 in metres: get it again"
+                )
             nodata = NODATA if raster.nodata is None else float(raster.nodata)
             return Tile(
                 place, raster.width, raster.height, raster.transform, _TYPES[raster.dtypes[0]], nodata

@@ -69,14 +69,15 @@ class RasterFolder:
         """
         path = self.folder / file
         # A .tif may be a VRT, and an .aux.xml beside it may name other files or addresses: neither is followed.
-        with _one_line(str(path)), rasterio.Env(GDAL_PAM_ENABLED=False):
-            with rasterio.open(path, driver="GTiff") as raster:
-                return _decode(raster, str(path))
+        with (
+            _one_line(str(path)),
+            rasterio.Env(GDAL_PAM_ENABLED=False),
+            rasterio.open(path, driver="GTiff") as raster,
+        ):
+            return _decode(raster, str(path))
 
 
-def read_content(
-    content: bytes, where: str, box: tuple[float, float, float, float] | None = None
-) -> Raster:
+def read_content(content: bytes, where: str, box: tuple[float, float, float, float] | None = None) -> Raster:
     """Read a GeoTIFF that is in memory.
 
     Args:
@@ -119,7 +120,9 @@ def _one_line(where: str) -> Iterator[None]:
     try:
         yield
     except RasterioError as error:
-        raise BadPredictors(f"cannot read {where} as a GeoTIFF ({first_line(error)}): get it again") from error
+        raise BadPredictors(
+            f"cannot read {where} as a GeoTIFF ({first_line(error)}): get it again"
+        ) from error
 
 
 def _decode(
