@@ -12,7 +12,15 @@ from rasterio.warp import Resampling, reproject
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.predictors.burn import area_share
-from pm25map.predictors.regrid import GEOGRAPHIC, Field, regrid, regrid_field, window_of_axes
+from pm25map.predictors.regrid import (
+    GEOGRAPHIC,
+    TOLERANCE_CELLS,
+    Field,
+    kernel_of_conus,
+    regrid,
+    regrid_field,
+    window_of_axes,
+)
 from pm25map.predictors.variables import VARIABLES
 
 
@@ -55,7 +63,7 @@ def test_the_rule_is_that_of_rasterio(rule):
         dst_crs=grid.crs,
         dst_nodata=np.nan,
         resampling=Resampling[rule],
-        tolerance=0,
+        tolerance=TOLERANCE_CELLS,
     )
     assert np.isnan(expected).any()
     assert np.isfinite(expected).any()
@@ -152,3 +160,38 @@ def test_rows_read_around_a_grid_are_enough(split, step, seed):
     whole = regrid_field(Field(values, lat, lon, GEOGRAPHIC), grid, "bilinear")
     cut = regrid_field(Field(values[rows, cols], lat[rows], lon[cols], GEOGRAPHIC), grid, "bilinear")
     np.testing.assert_allclose(cut, whole, atol=1e-5)
+
+
+def test_with_a_fixed_kernel_a_raster_that_ends_over_the_grid_gives_the_same_values():
+    grid = grid_of(step=40_000.0)
+    wide = np.random.default_rng(3).normal(size=(360, 480)).astype(np.float32)
+    lon, lat = lonlat(grid)
+    degrees = 1 / 12
+    # The second raster is the middle of the first, and ends on all sides over the grid.
+    rows, cols = slice(130, 200), slice(150, 250)
+    rasters = [(wide, -130.0, 50.0), (wide[rows, cols], -130 + 150 * degrees, 50 - 130 * degrees)]
+    deep_inside = (lon > -113.5) & (lon < -111) & (lat > 35) & (lat < 38)
+    apart = {}
+    for fixed in (True, False):
+        got = []
+        for values, west, north in rasters:
+            transform = from_origin(west, north, degrees, degrees)
+            kernel = kernel_of_conus(transform, GEOGRAPHIC, grid) if fixed else None
+            got.append(regrid(values, transform, GEOGRAPHIC, grid, "bilinear", kernel)[deep_inside])
+        assert np.isfinite(got).all()
+        apart[fixed] = np.abs(got[0] - got[1]).max()
+    assert apart[True] < 1e-5
+    assert apart[False] > 1e-2
+
+
+def test_bands_are_brought_each_for_itself():
+    grid = grid_of()
+    rng = np.random.default_rng(4)
+    bands = rng.normal(size=(3, 160, 160)).astype(np.float32)
+    bands[1, 70:90, 50:80] = np.nan
+    transform = from_origin(-120, 40.5, 0.03, 0.03)
+    for rule in ("average", "bilinear", "nearest"):
+        together = regrid(bands, transform, GEOGRAPHIC, grid, rule)
+        apart = [regrid(band, transform, GEOGRAPHIC, grid, rule) for band in bands]
+        np.testing.assert_array_equal(together, np.stack(apart))
+        assert np.isnan(together[1]).any() and np.isfinite(together[[0, 2]]).all()

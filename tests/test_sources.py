@@ -14,7 +14,7 @@ from rasterio.warp import Resampling, reproject
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.grid import Grid, load_grid
 from pm25map.monitors import Monitors, read_monitors
-from pm25map.predictors.regrid import regrid
+from pm25map.predictors.regrid import TOLERANCE_CELLS, regrid
 from pm25map.predictors.sources import calendar, static, sun
 from pm25map.predictors.sources.neighbours import Neighbours, stations_on
 from pm25map.predictors.variables import VARIABLES, check_range, variables_of
@@ -84,7 +84,7 @@ def test_averages_equal_those_of_rasterio(rasters, name):
             dst_transform=Affine(*grid.transform),
             dst_crs=grid.crs,
             resampling=Resampling.average,
-            tolerance=0,
+            tolerance=TOLERANCE_CELLS,
         )
     got = dict(static.static_layers(rasters, grid))[name]
     np.testing.assert_allclose(got[grid.land], expected[grid.land], rtol=1e-5, atol=1e-5)

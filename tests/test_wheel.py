@@ -30,6 +30,7 @@ def test_it_carries_grid_model_encoder_and_sample(wheel):
         "grids/conus-10km/grid.json",
         "grids/conus-10km/land.tif",
         "grids/conus-10km/sample.zarr.zip",
+        "grids/static-conus-1.zip",
         "models/conus-open/model.onnx",
         "models/conus-open/card.json",
         "models/conus-ensemble/model.onnx",
@@ -40,6 +41,7 @@ def test_it_carries_grid_model_encoder_and_sample(wheel):
     ):
         assert sizes[f"pm25map/shipped/{name}"] > 0
     assert sizes["pm25map/shipped/grids/conus-10km/sample.zarr.zip"] <= 15e6
+    assert sizes["pm25map/shipped/grids/static-conus-1.zip"] <= 8e6
     assert sizes["pm25map/shipped/models/geoclip/geoclip-location.onnx"] <= 20e6
     assert not any("test" in name for name in sizes)
     for name in ("page.html", "app.js", "vendor/maplibre-gl.js", "vendor/LICENSE.txt"):

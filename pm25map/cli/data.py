@@ -56,7 +56,13 @@ command.add_command(impute)
 @click.option(
     "--monitors", type=STORE, help="EPA's daily files (.zip, .csv), a folder of them, or of the parquet."
 )
-@click.option("--static", "static", type=STORE, help="Folder of the static rasters.")
+@click.option(
+    "--static",
+    "static",
+    type=STORE,
+    help="Folder of your own static rasters (docs/static.md). Default: those that come with the package, over the "
+    "contiguous United States and 200 km around.",
+)
 @click.option("--files", type=STORE, help="Folder of the provider's files, searched with the folders in it.")
 @click.option(
     "--partial-tiles",
@@ -80,14 +86,15 @@ def ingest(
     """Bring predictors to a grid and into a store; days that are whole are skipped.
 
     neighbours: PM2.5 around every cell (ug/m3, km) from --monitors; knnidw: the same as the reference study has
-    it. static: elevation (m), land cover shares, vegetation, turbidity and climatologies from --static. The other
-    sources read the provider's own files from --files, offline. Calendar and sun are computed when read.
+    it. static: elevation (m), land cover shares, vegetation, turbidity and climatologies, of the package or of your
+    own rasters by --static. The other sources read the provider's own files from --files, offline. Calendar and
+    sun are computed when read.
 
     Days of which a file is absent are left out, listed, and end the command with exit code 3. A damaged file is
     an error; what was written before it stays.
 
     \b
-    Try: pm25map data ingest --source all --start 2020-08-16 --end 2020-09-20 --monitors aqs --static static
+    Try: pm25map data ingest --source all --start 2020-08-16 --end 2020-09-20 --monitors aqs
            --store predictors.zarr
          pm25map data ingest --source hms --files hms --start 2020-08-16 --end 2020-09-20 --store predictors.zarr
     """  # noqa: D301 - click reads \b
@@ -123,7 +130,7 @@ def ingest(
 def _ingest_own(
     source: str, monitors: Path | None, static: Path | None, store: Path, grid: "Grid", days: list[dt.date]
 ) -> "tuple[int, Ingested | None]":
-    """Fill what comes from monitors and from the static rasters: layers written, and days."""
+    """Fill what comes from monitors and from static rasters; return layers written, and days."""
     from pm25map.monitors import read_monitors
     from pm25map.predictors.checks import check_features
     from pm25map.predictors.ingest import ingest_daily, ingest_layers, store_to_fill
@@ -135,13 +142,11 @@ def _ingest_own(
 
     if source in ("neighbours", "knnidw", "all") and monitors is None:
         raise click.UsageError(f"--source {source if source != 'all' else 'neighbours'} needs --monitors")
-    if source in ("static", "all") and static is None:
-        raise click.UsageError("--source static needs --static")
     # Read what is asked for before the store is made: a bad file leaves nothing behind.
     measured = read_monitors(monitors) if monitors is not None and source != "static" else None
     with store_to_fill(store, grid, days[0], days[-1]):
         layers = 0
-        if static is not None and source in ("static", "all"):
+        if source in ("static", "all"):
             total = len(variables_of("static"))
             with progress_bar("static layers", total) as progress:
                 layers = ingest_layers(store, static_layers(static, grid), total, progress)

@@ -1,7 +1,7 @@
 """Regridding: rasters, fields on latitude and longitude, and directions, brought to any grid.
 
-The rule stands in the variable table. All rasters go through GDAL's warper with the exact place of every cell
-centre; a source that comes in tiles is joined first and warped once, so that no tile leaves a seam.
+The rule stands in the variable table. All rasters go through GDAL's warper; a source that comes in tiles is joined
+first and warped once, so that no tile leaves a seam.
 """
 
 from dataclasses import dataclass
@@ -52,8 +52,46 @@ class Field:
     crs: str
 
 
-def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str) -> Array:
-    """Bring one raster (y, x), NaN where missing, to a grid: float32 (y, x), NaN where it does not reach.
+TOLERANCE_CELLS = 0.125
+"""How far a cell centre may be from its exact place, in cells of the raster. rasterio 1.4 has this number whatever is
+asked for (findings/rasterio-reproject-tolerance.sh), and rasterio 1.5 takes it: the layers of the shipped sample and
+models were made with it, and are the same with either."""
+
+METRES_PER_DEGREE = (4_620_000 / 60.5, 2_920_000 / 27.0)
+"""East and north: what GDAL takes a degree to be when rasters of 60.5 x 27 degrees are warped to conus-10km."""
+
+
+def kernel_of_conus(transform: Affine, crs: str, grid: Grid) -> dict[str, float]:
+    """Return warper options that fix the width of the bilinear kernel where a grid is coarser than a raster.
+
+    By itself GDAL takes the width from the sizes of the grid and of the part of the raster below it, so that a
+    raster which reaches farther gives other values. These options hold it at the width it has on conus-10km.
+
+    Args:
+        transform: of the raster.
+        crs: of the raster; none are returned where it is not in degrees.
+        grid: to bring it to.
+    """
+    if not CRS.from_user_input(crs).is_geographic:
+        return {}
+    east, north = METRES_PER_DEGREE
+    return {
+        "xscale": abs(transform.a) * east / grid.step[0],
+        "yscale": abs(transform.e) * north / grid.step[1],
+    }
+
+
+def regrid(
+    band: Array,
+    transform: Affine,
+    crs: str,
+    grid: Grid,
+    resampling: str,
+    kernel: dict[str, float] | None = None,
+) -> Array:
+    """Bring a raster (y, x) or (band, y, x), NaN where missing, to a grid: float32 of the same axes.
+
+    NaN where the raster does not reach. Bands are brought each for itself.
 
     Args:
         band: values at cells.
@@ -63,6 +101,7 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
         resampling: as in the variable table. An average over cells smaller than the raster's would draw the
             raster's own cells as squares: it is bilinear then. Bilinear onto larger cells widens its kernel to
             the cell, as GDAL does. A direction is averaged as a unit vector.
+        kernel: options of the warper from `kernel_of_conus`, for bilinear interpolation; GDAL's own where None.
     """
     if resampling == "vector":
         return _regrid_direction(band, transform, crs, grid)
@@ -72,7 +111,10 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
         resampling = "nearest"
     if resampling == "average" and _is_coarser(band, transform, crs, grid):
         resampling = "bilinear"
-    values = np.full(grid.shape, np.nan, dtype=np.float32)
+    if band.ndim == 3 and len(band) > 1 and np.isnan(band).any():
+        # Beside a gap GDAL interpolates several bands by another rule than one.
+        return np.concatenate([regrid(one[None], transform, crs, grid, resampling, kernel) for one in band])
+    values = np.full((*band.shape[:-2], *grid.shape), np.nan, dtype=np.float32)
     reproject(
         band,
         values,
@@ -83,9 +125,9 @@ def regrid(band: Array, transform: Affine, crs: str, grid: Grid, resampling: str
         dst_crs=grid.crs,
         dst_nodata=np.nan,
         resampling=_METHODS[resampling],
-        # The exact transform of every cell centre: the usual approximation is off by an eighth of a cell.
-        tolerance=0,
+        tolerance=TOLERANCE_CELLS,
         num_threads=1,
+        **(kernel if kernel and resampling == "bilinear" else {}),
     )
     return values
 
@@ -163,7 +205,7 @@ def _is_aligned(transform: Affine, crs: str, grid: Grid) -> bool:
 
 
 def _is_coarser(band: Array, transform: Affine, crs: str, grid: Grid) -> bool:
-    rows, cols = band.shape
+    rows, cols = band.shape[-2:]
     edges = rasterio.transform.array_bounds(rows, cols, transform)
     native, _, _ = calculate_default_transform(crs, grid.crs, cols, rows, *edges)
     return bool(native.a > 1.5 * grid.step[0])

@@ -1,10 +1,12 @@
 """GMTED2010 elevation, m (USGS and NGA): one raster or several, as GeoTIFF or ESRI grid, in degrees.
 
-The mean products (mea) and the breakline emphasis (be) are read alike. Several rasters, such as the tiles of 20 by
-30 degrees, are joined without a copy and warped once: no tile leaves a seam, and little of them is in memory.
+USGS gives seven statistics of every tile in files that differ by a part of their names; only the mean is an elevation
+here, and the others beside it are left alone. Several rasters, such as the tiles of 20 by 30 degrees, are joined
+without a copy and warped once: no tile leaves a seam, and little of them is in memory.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -18,16 +20,31 @@ from rasterio.warp import Resampling, reproject, transform_bounds
 
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
-from pm25map.predictors.regrid import GEOGRAPHIC
+from pm25map.predictors.regrid import GEOGRAPHIC, TOLERANCE_CELLS
 from pm25map.predictors.sources.files import find_files, first_line
 from pm25map.predictors.sources.netcdf import check_values
 from pm25map.predictors.sources.static import fill_nearest
 from pm25map.predictors.variables import variable
 
-FILES = r".*gmted.*\.tiff?|(?:be|mea|mn|mi|mx|md|ds|sd)\d\d_grd|hdr\.adf"
-"""10S060W_20101117_gmted_mea300.tif; be30_grd, an ESRI grid as one ASCII file or as a folder with hdr.adf."""
+FILES = r".*gmted.*\.tiff?|(?:be|mea|mn|mi|mx|md|ds|sd)\d\d_grd(?:\.tiff?)?|hdr\.adf"
+"""10S060W_20101117_gmted_mea300.tif; mn30_grd, an ESRI grid as one ASCII file or as a folder with hdr.adf."""
+
+MEAN = "mean"
+STATISTICS = {
+    **dict.fromkeys(("mea", "mn"), MEAN),
+    **dict.fromkeys(("be", "bln"), "breakline emphasis"),
+    **dict.fromkeys(("dsc", "ds"), "systematic subsample"),
+    **dict.fromkeys(("med", "md"), "median"),
+    **dict.fromkeys(("min", "mi"), "minimum"),
+    **dict.fromkeys(("max", "mx"), "maximum"),
+    **dict.fromkeys(("std", "sd"), "standard deviation"),
+}
+"""What USGS calls them in the names of GeoTIFF tiles and of ESRI grids (Danielson and Gesch 2011)."""
+
+_IN_NAME = re.compile(rf"(?:.*gmted_?|^)({'|'.join(STATISTICS)})_?\d{{2,3}}(?:_|\.|$)", re.IGNORECASE)
 
 NODATA = -32768
+METRES = ("m", "metre", "meter", "metres", "meters")
 _TYPES = {"int16": "Int16", "int32": "Int32", "float32": "Float32", "float64": "Float64", "uint8": "Byte"}
 
 
@@ -64,17 +81,13 @@ class Gmted:
         return ("dem",)
 
     def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Give the mean elevation of every land cell: (y, x).
+        """Yield the mean elevation of every land cell: (y, x).
 
         Raises:
-            BadPredictors: there is no raster, or one is damaged, of another resolution, or too small for the grid.
+            BadPredictors: there is no raster of the mean, or one is damaged, of another resolution, or too small for
+                the grid.
         """
-        tiles = [_describe(path) for path in find_files(self.folder, FILES)]
-        if not tiles:
-            raise BadPredictors(
-                f"{self.folder} holds no raster of GMTED2010 (such as ..._gmted_mea300.tif or be30_grd): name its "
-                f"folder with --files"
-            )
+        tiles = [_describe(path) for path in mean_only(self.folder, find_files(self.folder, FILES))]
         values = np.full(grid.shape, np.nan, dtype=np.float32)
         try:
             with rasterio.open(join_tiles(tiles)) as joined:
@@ -85,7 +98,7 @@ class Gmted:
                     dst_crs=grid.crs,
                     dst_nodata=np.nan,
                     resampling=_method(joined.transform, grid),
-                    tolerance=0,
+                    tolerance=TOLERANCE_CELLS,
                     warp_mem_limit=256,
                 )
         except RasterioError as error:
@@ -94,6 +107,39 @@ class Gmted:
             ) from error
         check_values(values, variable("dem"), f"{self.folder}")
         yield "dem", fill_nearest(values, grid, f"dem of {self.folder.name}")
+
+
+def mean_only(folder: Path, paths: Iterable[Path]) -> list[Path]:
+    """Keep the rasters of the mean.
+
+    Args:
+        folder: that they were found in, for messages.
+        paths: of rasters, as FILES finds them.
+
+    Raises:
+        BadPredictors: there is none of the mean, or one does not say in its name which statistic it holds.
+    """
+    statistics: dict[Path, str] = {}
+    for path in paths:
+        named = path.parent if path.name.lower() == "hdr.adf" else path
+        found = _IN_NAME.match(named.name)
+        if found is None:
+            raise BadPredictors(
+                f"{named} does not say in its name which statistic of GMTED2010 it holds: name it as USGS does, "
+                f"..._gmted_mea300.tif or mn30_grd for the mean, or take it out of the folder"
+            )
+        statistics[path] = STATISTICS[found[1].lower()]
+    means = [path for path, statistic in statistics.items() if statistic == MEAN]
+    if means:
+        return means
+    example = "such as ..._gmted_mea300.tif or mn30_grd"
+    if not statistics:
+        raise BadPredictors(f"{folder} holds no raster of GMTED2010, {example}: name its folder with --files")
+    others = " and ".join(sorted(set(statistics.values())))
+    raise BadPredictors(
+        f"{folder} holds the {others} of GMTED2010, and not the mean, which alone counts as elevation: get the mean, "
+        f"{example}"
+    )
 
 
 def join_tiles(tiles: list[Tile]) -> str:
@@ -137,6 +183,15 @@ def _describe(path: Path) -> Tile:
             if raster.crs is None or not raster.crs.is_geographic or raster.dtypes[0] not in _TYPES:
                 raise BadPredictors(
                     f"{place} is {raster.dtypes[0]} on {raster.crs}: GMTED2010 is in degrees. Get it again"
+                )
+            if raster.scales[0] != 1 or raster.offsets[0] != 0:
+                raise BadPredictors(
+                    f"{place} declares a scale of {raster.scales[0]:g} and an offset of {raster.offsets[0]:g}, and "
+                    f"GMTED2010 is in metres without them: get it again"
+                )
+            if (raster.units[0] or "m").strip().lower() not in METRES:
+                raise BadPredictors(
+                    f"{place} is in {raster.units[0]!r}, and GMTED2010 in metres: get it again"
                 )
             nodata = NODATA if raster.nodata is None else float(raster.nodata)
             return Tile(

@@ -1,30 +1,27 @@
 """Layers that stay from day to day: elevation, land cover, vegetation, turbidity and climatologies."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from rasterio.errors import RasterioError
-from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 
-from pm25map.base.errors import BadPredictors
+from pm25map.base.errors import BadPredictors, UnknownName
 from pm25map.grid import Grid
-from pm25map.predictors.regrid import regrid
-from pm25map.predictors.sources.static_pack import REACH, pack_folder
-from pm25map.predictors.variables import Variable, variable, variables_of
-
-Bands = npt.NDArray[np.float32]
-"""(band, y, x), NaN where missing."""
+from pm25map.predictors.regrid import kernel_of_conus, regrid
+from pm25map.predictors.sources.static_rasters import Bands, Raster, RasterFolder, Rasters, in_units_of
+from pm25map.predictors.static_pack import open_pack
+from pm25map.predictors.variables import Variable, check_range, variable, variables_of
 
 ELEVATION = "elevation_5arcmin.tif"
 LAND_COVER = "landcover_igbp_2019_0p05.tif"
 TURBIDITY = "linke_turbidity_x20_monthly_5arcmin.tif"
 TURBIDITY_SCALE = 20
-"""Linke turbidity is kept as bytes, times 20 (SoDa, as pvlib ships it)."""
+"""Linke turbidity is kept as bytes, times 20 (SoDa, as pvlib ships it), where the raster declares no scale."""
 
 IGBP_CLASSES = {
     "landcover_urban": (13,),
@@ -43,46 +40,36 @@ MAXIMUM_FILL_KM = 100.0
 """A gap on land farther than this from a valid cell is no coast: the raster does not cover the grid."""
 
 
-def static_layers(folder: Path | None, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    """Bring every layer of the static source to a grid, one after another.
+def static_layers(
+    folder: Path | None, grid: Grid, names: Collection[str] | None = None
+) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    """Bring the layers of the static source to a grid, one after another.
+
+    Rasters are read, and their layers regridded, only when their turn comes: of a grid of 1 km, hold no more than
+    one layer at a time.
 
     Args:
-        folder: that holds the rasters, named as in FILES; None takes those that come with the package.
+        folder: that holds the rasters, named as in FILES; None for those that come with the package.
         grid: to bring them to.
+        names: of the layers; None for all of the static source.
 
     Yields:
-        name, and (y, x) of a static variable or (month, y, x) of a climatology: finite on land, NaN off it.
+        name, and (y, x) of a static variable or (month, y, x) of a climatology, in the units of the variable table:
+        finite on land, NaN off it. In the order of the table.
 
     Raises:
-        BadPredictors: a raster is absent, damaged, has the wrong bands, or does not cover the grid.
-        BadInstall: the package has lost its rasters.
+        BadPredictors: a raster is absent, damaged, has the wrong bands, unit or values, or does not cover the grid.
+        UnknownName: a name is not of the static source.
+        BadInstall: what comes with the package is absent or damaged.
     """
-    if folder is None:
-        try:
-            yield from static_layers(pack_folder(), grid)
-        except BadPredictors as error:
-            raise BadPredictors(
-                f"grid {grid.name} has land outside of the static layers that come with the package, which reach "
-                f"from {REACH}: name a folder of your own rasters with --static ({error})"
-            ) from error
-        return
-    lacking = sorted({file for file, _ in FILES.values() if not (folder / file).is_file()})
-    if lacking:
-        raise BadPredictors(
-            f"{folder} lacks the rasters {', '.join(lacking)}: name their folder with --static"
-        )
-    for row in map(variable, variables_of("static")):
-        file, prepare = FILES[row.name]
-        bands, transform, crs = _read(folder / file)
-        if len(bands) != (12 if row.kind == "climatology" else 1):
-            raise BadPredictors(f"{folder / file} has {len(bands)} bands, and {row.name} is {row.kind}")
-        if file == ELEVATION:
-            bands = _without_seabed(bands, transform, crs, folder / LAND_COVER)
-        layers = [regrid(band, transform, crs, grid, row.resampling) for band in prepare(bands)]
-        filled = np.stack([fill_nearest(layer, grid, f"{row.name} of {file}") for layer in layers])
-        # Averages of weights may leave a share at 1.0000001.
-        inside = filled if row.resampling != "average" else _held(filled, row)
-        yield row.name, inside if row.kind == "climatology" else inside[0]
+    known = variables_of("static")
+    unknown = sorted(set(names or ()) - set(known))
+    if unknown:
+        raise UnknownName(f"no static layer is called {unknown[0]!r}: choose of {', '.join(known)}")
+    rows = [variable(name) for name in known if names is None or name in names]
+    rasters = _open_rasters(folder, grid, {FILES[row.name][0] for row in rows})
+    for file, of_file in itertools.groupby(rows, lambda row: FILES[row.name][0]):
+        yield from _layers_of_raster(rasters, file, list(of_file), grid)
 
 
 def fill_nearest(values: npt.NDArray[np.float32], grid: Grid, what: str) -> npt.NDArray[np.float32]:
@@ -111,36 +98,90 @@ def fill_nearest(values: npt.NDArray[np.float32], grid: Grid, what: str) -> npt.
     return filled
 
 
-def _read(path: Path) -> tuple[Bands, Affine, str]:
-    """Read all bands of a raster as float32 in physical values, NaN where it says nodata."""
-    try:
-        with rasterio.open(path) as raster:
-            if raster.crs is None:
-                raise BadPredictors(f"{path} has no CRS: set it with gdal_edit or rio edit-info")
-            stored = raster.read(masked=True).astype(np.float64).filled(np.nan)
-            scales, offsets = np.array(raster.scales), np.array(raster.offsets)
-            bands = (stored * scales[:, None, None] + offsets[:, None, None]).astype(np.float32)
-            return bands, raster.transform, raster.crs.to_wkt()
-    except RasterioError as error:
-        raise BadPredictors(f"cannot read {path} ({str(error).splitlines()[0]}): get it again") from error
+def _open_rasters(folder: Path | None, grid: Grid, files: Collection[str]) -> Rasters:
+    if folder is None:
+        return open_pack().over(grid)
+    lacking = sorted(file for file in files if not (folder / file).is_file())
+    if lacking:
+        raise BadPredictors(
+            f"{folder} lacks the rasters {', '.join(lacking)}: name their folder with --static, or leave it out for "
+            f"the layers that come with the package (docs/static.md)"
+        )
+    return RasterFolder(folder)
 
 
-def _without_seabed(heights: Bands, transform: Affine, crs: str, land_cover: Path) -> Bands:
+def _layers_of_raster(
+    rasters: Rasters, file: str, rows: list[Variable], grid: Grid
+) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    """Bring the layers that come of one raster to a grid."""
+    raster = _physical(rasters, file, rows[0])
+    for row in rows:
+        if len(raster.bands) != (12 if row.kind == "climatology" else 1):
+            raise BadPredictors(f"{raster.where} has {len(raster.bands)} bands, and {row.name} is {row.kind}")
+    kernel = kernel_of_conus(raster.transform, raster.crs, grid)
+    for resampling, alike in itertools.groupby(rows, lambda row: row.resampling):
+        together = list(alike)
+        parts = [FILES[row.name][1](raster.bands) for row in together]
+        # One pass of the warper for all of them: what takes its time is to find where every cell is.
+        brought = regrid(np.concatenate(parts), raster.transform, raster.crs, grid, resampling, kernel)
+        for row, bands in zip(together, np.split(brought, len(together)), strict=True):
+            for band in bands:  # (y, x)
+                band[:] = fill_nearest(band, grid, f"{row.name} of {file}")
+                if resampling == "average":
+                    # Averages of weights may leave a share at 1.0000001.
+                    band[:] = _held(band, row)
+            yield row.name, bands if row.kind == "climatology" else bands[0]
+
+
+def _physical(rasters: Rasters, file: str, row: Variable) -> Raster:
+    """Read a raster in the unit of its layers, and refuse values that they cannot have.
+
+    Args:
+        rasters: to read from.
+        file: name of the raster.
+        row: the first of its layers; of elevation and of what has one layer it gives unit and range.
+    """
+    if file == LAND_COVER:
+        return _land_cover(rasters)
+    raster = in_units_of(rasters.read(file), row)
+    if file == TURBIDITY and not raster.scaled:
+        raster = replace(raster, bands=raster.bands / np.float32(TURBIDITY_SCALE))
+    if file == ELEVATION:
+        raster = _without_seabed(raster, _land_cover(rasters))
+    # Before they are averaged: a -9999 that is not declared as nodata may hide in a mean that is in range.
+    check_range(variable("elevation") if file == ELEVATION else row, raster.bands, raster.where)
+    return raster
+
+
+def _land_cover(rasters: Rasters) -> Raster:
+    """Read the classes of land cover; of an unknown one every share would be 0."""
+    raster = rasters.read(LAND_COVER)
+    known = sum(IGBP_CLASSES.values(), ())
+    wrong = raster.bands[np.isfinite(raster.bands) & ~np.isin(raster.bands, known)]
+    if wrong.size:
+        raise BadPredictors(
+            f"{raster.where} holds class {wrong[0]:g} in {wrong.size} cells, and IGBP has 0 to 16: declare it as "
+            f"nodata, or reclassify it"
+        )
+    return raster
+
+
+def _without_seabed(heights: Raster, cover: Raster) -> Raster:
     """Set cells below sea level that are mostly water to 0: terrain tiles go on under the sea, to -450 m."""
-    cover, cover_transform, cover_crs = _read(land_cover)
-    water = np.full(heights.shape[1:], np.nan, dtype=np.float32)
+    water = np.full(heights.bands.shape[1:], np.nan, dtype=np.float32)
     reproject(
-        _share(IGBP_CLASSES["landcover_water"])(cover)[0],
+        _share(IGBP_CLASSES["landcover_water"])(cover.bands)[0],
         water,
-        src_transform=cover_transform,
-        src_crs=cover_crs,
+        src_transform=cover.transform,
+        src_crs=cover.crs,
         src_nodata=np.nan,
-        dst_transform=transform,
-        dst_crs=crs,
+        dst_transform=heights.transform,
+        dst_crs=heights.crs,
         dst_nodata=np.nan,
         resampling=Resampling.average,
     )
-    return np.where((heights < 0) & (water > 0.5), 0, heights).astype(np.float32)
+    bands = np.where((heights.bands < 0) & (water > 0.5), 0, heights.bands).astype(np.float32)
+    return replace(heights, bands=bands)
 
 
 def _held(values: npt.NDArray[np.float32], row: Variable) -> npt.NDArray[np.float32]:
@@ -154,13 +195,8 @@ def _as_it_is(bands: Bands) -> Bands:
     return bands
 
 
-def _turbidity(bands: Bands) -> Bands:
-    scaled: Bands = bands / np.float32(TURBIDITY_SCALE)
-    return scaled
-
-
 def _relief(bands: Bands) -> Bands:
-    """Give the standard deviation of elevation over the window around every raster cell."""
+    """Return the standard deviation of elevation over the window around every raster cell."""
     heights = bands[0].astype(np.float64)
     mean = ndimage.uniform_filter(heights, RELIEF_RASTER_CELLS, mode="nearest")
     square = ndimage.uniform_filter(heights**2, RELIEF_RASTER_CELLS, mode="nearest")
@@ -169,7 +205,7 @@ def _relief(bands: Bands) -> Bands:
 
 
 def _share(classes: tuple[int, ...]) -> Callable[[Bands], Bands]:
-    """Give a function that turns class numbers into 1 where a cell is of these classes, 0 elsewhere."""
+    """Return a function that turns class numbers into 1 where a cell is of these classes, 0 elsewhere."""
 
     def is_of_classes(bands: Bands) -> Bands:
         return np.where(np.isnan(bands), np.nan, np.isin(bands, classes)).astype(np.float32)
@@ -183,7 +219,7 @@ FILES: dict[str, tuple[str, Callable[[Bands], Bands]]] = {
     **{name: (LAND_COVER, _share(classes)) for name, classes in IGBP_CLASSES.items()},
     "ndvi_maximum": ("ndvi_maximum_0p05.tif", _as_it_is),
     "ndvi_minimum": ("ndvi_minimum_0p05.tif", _as_it_is),
-    "linke_turbidity": (TURBIDITY, _turbidity),
+    "linke_turbidity": (TURBIDITY, _as_it_is),
     "t2m_climatology": ("t2m_monthly_climatology_0p25.tif", _as_it_is),
     "precipitation_climatology": ("precipitation_monthly_climatology_0p25.tif", _as_it_is),
 }
