@@ -18,10 +18,11 @@ from test_preview import conus
 
 from pm25map.base.errors import BadMap, BadPredictors
 from pm25map.cli.hotspots import command
-from pm25map.diagnostics.background import background_of, cell_areas
+from pm25map.diagnostics.background import background_of
 from pm25map.diagnostics.hotspot_kind import kind_of
 from pm25map.diagnostics.hotspots import find_hotspots
 from pm25map.grid import Grid
+from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import nearest_city
 from pm25map.view.layers import read_maps
 from pm25map.view.spots import events_of, read_population
@@ -144,12 +145,12 @@ def test_background_follows_the_air_and_not_a_spot(base, quarter):
     np.testing.assert_allclose(known, base, rtol=1e-5)
 
 
-def test_areas_of_cells_in_degrees_are_those_of_the_sphere():
+def test_areas_of_cells_in_degrees_are_those_of_the_ellipsoid():
     grid = Grid(
         "degrees", "OGC:CRS84", (1.0, 0, -180.0, 0, -1.0, 90.0), (180, 360), 64, np.ones((180, 360), bool)
     )
-    assert cell_areas(grid).sum() == pytest.approx(4 * np.pi * 6371.0088**2, rel=1e-9)
-    assert cell_areas(conus())[0, 0] == pytest.approx(100)
+    assert cell_areas(grid).sum() == pytest.approx(510_065_621.724, rel=1e-9)
+    assert cell_areas(conus())[0, 0] == pytest.approx(100, rel=1e-6)
 
 
 def test_the_nearest_place_is_the_nearest():

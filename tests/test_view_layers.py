@@ -142,7 +142,7 @@ def test_maps_of_different_grids_keep_their_own_cells_and_it_is_said(tmp_path):
     ("make", "words"),
     [
         (lambda p: None, "there is no map"),
-        (lambda p: p.write_bytes(b"GIF89a"), "it is no raster"),
+        (lambda p: p.write_bytes(b"GIF89a"), "it is no GeoTIFF"),
         (lambda p: p.mkdir(), "holds no map"),
         (lambda p: write_bands(p, {"a": (LAND, "")}, crs=None, transform=GRID.affine), "no CRS"),
         (lambda p: write_bands(p, {"a": (LAND, "")}, transform=Affine(1, 1, 0, 1, -1, 0)), "north up"),

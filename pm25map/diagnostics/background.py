@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import CRS
 from scipy.ndimage import zoom
 
 from pm25map.base.aqi import CATEGORIES
 from pm25map.grid import Grid
-from pm25map.grid.cities import EARTH_KM
+from pm25map.grid.areas import cell_areas
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -53,7 +52,7 @@ def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
         pm25: (y, x), ug m-3, NaN where there is no estimate.
         grid: of the map.
     """
-    step_km = math.sqrt(float(np.median(cell_areas(grid))))
+    step_km = step_of(grid)
     size = max(1, round(_COARSE_KM / step_km))
     coarse = _medians(pm25, size)
     reach = max(1, round(BACKGROUND_KM / (size * step_km)))
@@ -67,16 +66,9 @@ def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
     return np.where(np.isfinite(pm25), np.minimum(fine, BACKGROUND_CAP), np.nan).astype(np.float32)
 
 
-def cell_areas(grid: Grid) -> FloatArray:
-    """Give the area of every cell: float64 (y, x), km2; on the sphere where the CRS is in degrees."""
-    crs = CRS.from_user_input(grid.crs)
-    width, height = grid.step
-    if crs.is_projected:
-        metres = crs.axis_info[0].unit_conversion_factor
-        return np.full(grid.shape, width * height * metres**2 / 1e6)
-    _, y = grid.xy()
-    top, bottom = np.sin(np.radians(y + height / 2)), np.sin(np.radians(y - height / 2))
-    return np.repeat((EARTH_KM**2 * np.radians(width) * (top - bottom))[:, None], grid.shape[1], axis=1)
+def step_of(grid: Grid) -> float:
+    """Return the side of a square as large as the middle one of the cells on land, km."""
+    return math.sqrt(float(np.median(cell_areas(grid)[grid.land])))
 
 
 def _medians(pm25: FloatArray, size: int) -> FloatArray:

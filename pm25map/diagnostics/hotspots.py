@@ -18,12 +18,13 @@ from pm25map.diagnostics.background import (
     PEAK_UGM3,
     FloatArray,
     background_of,
-    cell_areas,
     hot_cells,
     stands_out,
+    step_of,
 )
 from pm25map.diagnostics.hotspot_kind import Kind, kind_of
 from pm25map.grid import Grid, state_of_cells, states
+from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import cities, nearest_city
 from pm25map.grid.grid import LONLAT
 
@@ -53,7 +54,7 @@ class HotSpot:
         daily_maxima: ug m-3, on each of its days.
         days_above: for every class but Good, the days on which some cell of it is in that class or a worse one.
         people: who live in its cells; None without a population layer.
-        smoke_percent: share of its cells and days under smoke that NOAA HMS drew; None without that record.
+        smoke_percent: share of its area and days under smoke that NOAA HMS drew; None without that record.
         outline: its cells, degrees (WGS84).
     """
 
@@ -194,7 +195,9 @@ def _describe(
     daily = inside[on].max(axis=(1, 2))
     smoky = None
     if smoke is not None and np.isfinite(smoke[cells]).any():
-        smoky = 100 * float(np.mean(smoke[cells][np.isfinite(smoke[cells])] > 0))
+        known_smoke = cells & np.isfinite(smoke)
+        weights = np.broadcast_to(areas, cells.shape)[known_smoke]
+        smoky = 100 * float(np.average(smoke[known_smoke] > 0, weights=weights))
     area, maximum = float(areas[ever].sum()), float(pm25[day, row, col])
     kind, reason = kind_of(area, maximum, _largest_inside(ever, grid), smoky)
     return HotSpot(
@@ -245,8 +248,7 @@ def _without_small_holes(rings: list[list[tuple[float, float]]], grid: Grid) -> 
 
 def _widened(hot: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
     """Add the cells within half of the joining distance: what then touches is one region."""
-    step_km = float(np.sqrt(np.median(cell_areas(grid))))
-    reach = round(JOIN_KM / 2 / step_km)
+    reach = round(JOIN_KM / 2 / step_of(grid))
     if not reach:
         return hot
     up, across = np.ogrid[-reach : reach + 1, -reach : reach + 1]

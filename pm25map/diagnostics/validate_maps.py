@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import rasterio
 from pyproj import Transformer
 from scipy.spatial import cKDTree
 
 from pm25map.base.errors import BadMap, BadMonitors
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY
 from pm25map.diagnostics.validate import NOT_USED, USED, check_measured, complete, same_places
+from pm25map.grid.geotiff import Raster, open_raster
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import EARTH_RADIUS_KM
-from pm25map.raster.bands import LOWER, UPPER
-from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
 
 BANDS = {
@@ -120,32 +119,48 @@ def _is_map(path: Path) -> bool:
     Raises:
         BadMap: the file cannot be opened.
     """
-    try:
-        with rasterio.open(path) as source:
-            return "PM25MAP_DAY" in source.tags() and source.dtypes[0] == "float32"
-    except GDAL_ERRORS as error:
-        raise BadMap(
-            f"cannot read {path}: it is damaged or no GeoTIFF. Take it out, or make it again"
-        ) from error
+    with open_raster(path) as raster:
+        return "PM25MAP_DAY" in raster.source.tags() and _band_of(raster, PM25.name) is not None
+
+
+def _band_of(raster: Raster, name: str) -> int | None:
+    """Find the band of a name; the estimate also by what CF calls it, where the band has no name of its own."""
+    for number in raster.numbers:
+        if raster.name(number) == name:
+            return number
+    if name == PM25.name:
+        known = [
+            n for n in raster.numbers if raster.source.tags(n).get("standard_name") == PM25.standard_name
+        ]
+        unnamed = [n for n in known if "NAME" not in raster.source.tags(n)]
+        return unnamed[0] if unnamed else None
+    return None
 
 
 def _cells(
     path: Path, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Read the layers of a map at places, (place,) by column; NaN outside."""
-    with rasterio.open(path) as source:
-        x, y = Transformer.from_crs(LONLAT, source.crs, always_xy=True).transform(lon, lat)
-        col, row = ~source.transform * (np.asarray(x), np.asarray(y))
-        inside = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
+    with open_raster(path) as raster:
+        place = raster.place
+        x, y = Transformer.from_crs(LONLAT, place.crs, always_xy=True).transform(lon, lat)
+        col, row = ~place.affine * (np.asarray(x), np.asarray(y))
+        rows, cols = place.shape
+        inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
         at = np.floor(row[inside]).astype(np.int64), np.floor(col[inside]).astype(np.int64)
-        names = [source.tags(i).get("NAME", "pm25" if i == 1 else "") for i in source.indexes]
         layers = {}
-        for index, name in zip(source.indexes, names, strict=True):
-            column = "pm25_ugm3" if name == "pm25" else BANDS.get(name)
-            if column is not None:
-                values = np.full(len(lon), np.nan, dtype=np.float32)
-                values[inside] = source.read(index)[at]
-                layers[column] = values
+        for name, column in {PM25.name: "pm25_ugm3", **BANDS}.items():
+            number = _band_of(raster, name)
+            if number is None:
+                continue
+            if column.endswith("_ugm3") and raster.unit(number) != PM25.units:
+                raise BadMap(
+                    f"band {number} of {path} ({name}) has the unit {raster.unit(number)!r} and not {PM25.units!r}: "
+                    "compare maps as pm25map wrote them"
+                )
+            values = np.full(len(lon), np.nan, dtype=np.float32)
+            values[inside] = raster.values(number)[at]
+            layers[column] = values
     return layers
 
 
