@@ -166,20 +166,22 @@ class Raster:
 
 
 @contextlib.contextmanager
-def open_raster(path: Path, refusal: Refusal = BadMap) -> Iterator[Raster]:
+def open_raster(path: Path, refusal: Refusal = BadMap, *, what: str = "") -> Iterator[Raster]:
     """Open a GeoTIFF; errors of reads within the block are refusals as well.
 
     Args:
         path: of the file.
         refusal: class of the errors.
+        what: a word for the file in errors, such as "the patch".
 
     Raises:
         BadMap or BadRaster: there is no such file, it is no TIFF whatever its name says, it was cut short or
             damaged, or a file beside it says what its values mean.
     """
+    file = f"{what} {path}".lstrip()
     reason = _not_alone(path)
     if reason:
-        raise refusal(f"cannot read {path}: {reason}")
+        raise refusal(f"cannot read {file}: {reason}")
     try:
         # The settings hold until the file is closed: GDAL looks for masks and overviews when they are asked for.
         with warnings.catch_warnings(), rasterio.Env(**ALONE):
@@ -189,7 +191,7 @@ def open_raster(path: Path, refusal: Refusal = BadMap) -> Iterator[Raster]:
     except GDAL_ERRORS as error:
         words = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise refusal(
-            f"cannot read {path}: it is no GeoTIFF, or it was cut short or damaged ({words}). Copy it again, or "
+            f"cannot read {file}: it is no GeoTIFF, or it was cut short or damaged ({words}). Copy it again, or "
             "make it again"
         ) from error
 
