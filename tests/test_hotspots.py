@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from looked_at import write_bands, write_map
+from matplotlib.text import Text
 from rasterio.transform import Affine
 from test_preview import conus
 
@@ -25,6 +26,7 @@ from pm25map.grid import Grid
 from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import nearest_city
 from pm25map.view.layers import read_maps
+from pm25map.view.preview import picture_of
 from pm25map.view.spots import events_of, read_population
 
 DAY = dt.date(2020, 9, 12)
@@ -56,6 +58,28 @@ def test_a_plume_is_found_named_and_measured():
     assert spot.area_km2 == pytest.approx(np.pi * 120**2, rel=0.03)
     assert spot.outline.contains(shapely.Point(-121.3, 44.6))
     assert (spot.first_day, spot.days) == (DAY, 1)
+
+
+def test_the_air_around_is_told_as_it_is_and_not_as_the_most_that_counts_as_clean():
+    spot, *_ = find(
+        np.where(field() > 0, np.where(field((-121.3, 44.6, 90, 900.0)) == 900, 900, 484), np.nan)
+    )
+    assert spot.background == pytest.approx(484)
+    assert "900" in spot.summary and "484 around it" in spot.summary
+    assert spot.properties()["background_ugm3"] == pytest.approx(484)
+
+
+def test_one_picture_says_one_maximum(tmp_path):
+    from pm25map.view import drawing
+    from pm25map.view.headline import headline
+
+    pm25 = field((-121.3, 44.6, 90, 396.58))
+    path = write_map(tmp_path / "m.tif", conus(), pm25)
+    figure = drawing.figure_of(picture_of(path), 50)
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "397" in words and "396" not in words
+    assert "397" in find(pm25)[0].summary
+    assert "397" in headline(pm25, conus()).maximum_text
 
 
 def test_a_city_is_urban_and_named():

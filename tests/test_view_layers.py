@@ -230,3 +230,9 @@ def test_the_net_finds_the_cell_of_a_place(tmp_path, crs, transform, shape):
     off = np.hypot(middle[..., 0] - col, middle[..., 1] - row)[inside]
     assert inside.sum() > 1000
     assert off.max() < 0.04
+
+
+def test_a_count_is_told_in_whole_numbers():
+    packed = pack(layer_of([[5, 5, np.nan, 3]], kind="number", unit=""))
+    assert packed.step == 1
+    np.testing.assert_array_equal(inflate(packed, (1, 4)), np.array([[5, 5, np.nan, 3]], np.float32))

@@ -18,7 +18,7 @@ BACKGROUND_KM = 300.0
 BACKGROUND_PERCENTILE = 25.0
 
 BACKGROUND_CAP = CATEGORIES[1].high
-"""ug m-3: where the air is unhealthy over hundreds of km, that is no background but the event itself."""
+"""ug m-3: cells are hot above at most this; where the air is unhealthy over hundreds of km, that is the event."""
 
 _COARSE_KM = 50.0
 """Cells are first joined to medians of squares of this side: the background has no finer structure."""
@@ -45,7 +45,7 @@ def stands_out(pm25: FloatArray, background: FloatArray, ugm3: float, share: flo
 def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
     """Tell the air around each cell: float32 (y, x), ug m-3; NaN where no cell within reach has an estimate.
 
-    It is the 25th percentile within 300 km, and at most the end of the class Moderate. A percentile does not
+    It is the 25th percentile within 300 km. A percentile does not
     follow a plume or a city that covers less than three quarters of the circle.
 
     Args:
@@ -63,7 +63,7 @@ def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
     level = _percentile(around)
     level = np.where(np.isnan(level), np.nanmedian(level) if np.isfinite(level).any() else np.nan, level)
     fine = zoom(level, size, order=1, mode="nearest", grid_mode=True)[: pm25.shape[0], : pm25.shape[1]]
-    return np.where(np.isfinite(pm25), np.minimum(fine, BACKGROUND_CAP), np.nan).astype(np.float32)
+    return np.where(np.isfinite(pm25), fine, np.nan).astype(np.float32)
 
 
 def step_of(grid: Grid) -> float:

@@ -12,8 +12,9 @@ from rasterio.features import shapes
 from scipy.ndimage import binary_dilation, find_objects, label
 from shapely.geometry.base import BaseGeometry
 
-from pm25map.base.aqi import CATEGORIES, category_of
+from pm25map.base.aqi import CATEGORIES, category_of, concentration_text
 from pm25map.diagnostics.background import (
+    BACKGROUND_CAP,
     PEAK_SHARE,
     PEAK_UGM3,
     FloatArray,
@@ -89,8 +90,8 @@ class HotSpot:
     def summary(self) -> str:
         """Say its figures in one line."""
         words = [
-            f"up to {self.maximum:.0f} µg/m³ ({category_of(self.maximum).name})",
-            f"{self.background:.0f} around it",
+            f"up to {concentration_text(self.maximum)} µg/m³ ({category_of(self.maximum).name})",
+            f"{concentration_text(self.background)} around it",
             f"{self.area_km2:,.0f} km²",
         ]
         if self.days > 1:
@@ -154,11 +155,13 @@ def find_hotspots(
         the regions, by their maximum, highest first.
     """
     background = np.stack([background_of(field, grid) for field in pm25])
-    hot = hot_cells(pm25, background)
+    # What counts as hot stands out from clean air: where smoke reaches over hundreds of km, it is the event itself.
+    clean = np.minimum(background, BACKGROUND_CAP)
+    hot = hot_cells(pm25, clean)
     near = _widened(hot, grid)
     numbers, count = label(_with_gaps(near, days), structure=_neighbours())
     numbers = np.where(hot, numbers[_slots(days)], 0)
-    peaks = stands_out(pm25, background, PEAK_UGM3, PEAK_SHARE)
+    peaks = stands_out(pm25, clean, PEAK_UGM3, PEAK_SHARE)
     areas, owner = cell_areas(grid), _owner(grid)
     found = []
     for number, where in enumerate(find_objects(numbers, count), start=1):

@@ -7,15 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pyproj import Transformer
-from scipy.spatial import cKDTree
 
+from pm25map.base.days import days_between
 from pm25map.base.errors import BadMap, BadMonitors
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY
-from pm25map.diagnostics.validate import NOT_USED, USED, check_measured, complete, same_places
-from pm25map.grid.geotiff import Raster, open_raster
+from pm25map.diagnostics.validate import BASELINES, NOT_USED, USED, check_measured, complete, same_places
+from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import EARTH_RADIUS_KM
+from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.neighbours import Stations, fields_at
 from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
 
@@ -34,7 +35,7 @@ def match_maps(
     """Compare monitors with the maps of a folder.
 
     Args:
-        folder: of maps that pm25map wrote; other files are passed over.
+        folder: of maps that pm25map wrote, or of folders of them, such as those of years; other files are passed over.
         monitors: to compare with.
         neighbours: that fed the maps; None says that any of the monitors may have.
         start, end: days of the match-ups.
@@ -65,7 +66,7 @@ def match_maps(
                 "observed_ugm3": seen[number],
                 "station_is": np.where(used, USED, NOT_USED),
                 "trained_on": "unknown",
-                "distance_km": _nearest(monitors, neighbours, day),
+                **_from_neighbours(monitors, neighbours, day),
                 **layers,
             }
         )
@@ -87,7 +88,7 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
     """
     found: dict[dt.date, Path] = {}
     grids: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.tif")) if folder.is_dir() else []:
+    for path in rasters_in(folder) if folder.is_dir() else []:
         if not _is_map(path):
             continue
         about = describe(path)
@@ -164,21 +165,26 @@ def _cells(
     return layers
 
 
-def _nearest(monitors: Monitors, neighbours: Monitors | None, day: dt.date) -> npt.NDArray[np.float64]:
-    """Give the distance (site,) to the nearest monitor that fed the maps and measured on a day, km."""
+def _from_neighbours(
+    monitors: Monitors, neighbours: Monitors | None, day: dt.date
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Estimate what the monitors that fed the maps alone say of a day at some others: (site,) by column.
+
+    That is interpolation and kriging, ug m-3, and the distance to the nearest that measured, km; NaN where none did.
+    Kriging takes no height here: maps hold none.
+    """
     sites = monitors.sites
+    names = {**BASELINES, "distance_km": "neighbours_distance"}
     if neighbours is None:
-        return np.full(len(sites), np.nan)
-    spoke = np.isfinite(neighbours.matrix([day])[0])
-    if not spoke.any():
-        return np.full(len(sites), np.nan)
-
-    def globe(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        phi, lam = np.radians(lat), np.radians(lon)
-        return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
-
-    fed = neighbours.sites[spoke]
-    tree = cKDTree(globe(fed["latitude"].to_numpy(), fed["longitude"].to_numpy()))
-    chord = tree.query(globe(sites["latitude"].to_numpy(), sites["longitude"].to_numpy()))[0]
-    away: npt.NDArray[np.float64] = EARTH_RADIUS_KM * chord
-    return away
+        return {column: np.full(len(sites), np.nan, dtype=np.float32) for column in names}
+    memory = days_between(day - dt.timedelta(days=MEMORY_DAYS), day)
+    lat, lon = (neighbours.sites[name].to_numpy() for name in ("latitude", "longitude"))
+    fields = fields_at(
+        neighbours.matrix(memory),
+        neighbours.codes(memory),
+        Stations(lat, lon, np.zeros(len(lat))),
+        sites["latitude"].to_numpy(),
+        sites["longitude"].to_numpy(),
+        np.zeros(len(sites)),
+    )
+    return {column: fields[name][0] for column, name in names.items()}

@@ -196,6 +196,15 @@ def open_raster(path: Path, refusal: Refusal = BadMap, *, what: str = "") -> Ite
         ) from error
 
 
+def rasters_in(folder: Path) -> list[Path]:
+    """List the files *.tif of a folder and of the folders in it, by path; not hidden ones: those are half written."""
+    return sorted(
+        path
+        for path in folder.rglob("*.tif")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def is_tiff(path: Path) -> bool:
     """Say whether a file is a TIFF by its first bytes. GDAL knows more formats; some name other files to read."""
     try:

@@ -15,7 +15,7 @@ from rasterio.enums import Resampling
 from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
 from pm25map.grid import Grid
-from pm25map.grid.geotiff import Raster, open_raster
+from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.raster import bands
 from pm25map.raster.info import MapDescription, describe
 
@@ -104,11 +104,7 @@ def list_maps(paths: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(
-            p
-            for p in path.rglob("*.tif")
-            if not any(part.startswith(".") for part in p.relative_to(path).parts)
-        )
+        inside = rasters_in(path)
         if not inside:
             raise BadMap(
                 f"folder {path} holds no map (*.tif): make some with pm25map predict --out {path}/cog.tif"

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from matplotlib.colors import to_hex
 
-from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category
+from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category, concentration_text
 from pm25map.diagnostics.hotspots import HotSpot
 from pm25map.grid import states
 from pm25map.grid.areas import cell_areas
@@ -123,7 +123,7 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
     subtitle = "Surface PM2.5, 24-hour mean, µg/m³" if one.found else "A map that does not say what made it"
     if one.found:
         p, s = one.found.provenance, one.found.statistics
-        subtitle += f". Mean {s.mean:.1f}, maximum {s.maximum:.0f}"
+        subtitle += f". Mean {s.mean:.1f}, maximum {concentration_text(s.maximum)}"
         facts += [
             f"Model {p.model_name} {p.model_version}, card {p.card_checksum[:8]}; grid {p.grid_name}; day: "
             f"{p.day_definition}. Made by pm25map {p.software_version}: {p.command}",

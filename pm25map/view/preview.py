@@ -9,7 +9,7 @@ from matplotlib import rc_context, rcParamsDefault
 from pyproj import CRS
 from rasterio.enums import Resampling
 
-from pm25map.base.aqi import CATEGORIES, Category
+from pm25map.base.aqi import CATEGORIES, Category, concentration_text
 from pm25map.base.errors import BadMap
 from pm25map.base.files import check_output, replacing
 from pm25map.grid.geotiff import open_raster
@@ -136,7 +136,7 @@ def _of_map(
         transform=found.transform,
         bounds=found.bounds,
         title=f"PM$_{{\\mathbf{{2.5}}}}$, 24-hour mean, {day.day} {day:%B %Y}",
-        subtitle=f"Estimated at the surface; mean {s.mean:.1f}, maximum {s.maximum:.0f} µg/m³{grey}",
+        subtitle=f"Estimated at the surface; mean {s.mean:.1f}, maximum {concentration_text(s.maximum)} µg/m³{grey}",
         credit=_credit(found),
     )
 
