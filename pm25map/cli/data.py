@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -313,7 +314,11 @@ def pack(
 
 def _step(text: str) -> tuple[str, float]:
     name, _, step = text.partition("=")
+    wrong = f"{text!r} is not NAME=STEP with a step above 0, such as neighbours_idw9=0.1"
     try:
-        return name, float(step)
+        value = float(step)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not NAME=STEP, such as neighbours_idw9=0.1") from error
+        raise click.BadParameter(wrong) from error
+    if not 0 < value < math.inf:
+        raise click.BadParameter(wrong)
+    return name, value

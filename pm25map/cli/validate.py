@@ -64,7 +64,7 @@ def command(
     Try: pm25map validate --date 2020-09-12 --monitors aqs --out validation
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadDate
-    from pm25map.base.files import check_output, replacing
+    from pm25map.base.files import check_output, check_outputs, replacing
     from pm25map.diagnostics.matchups import write_matchups
     from pm25map.diagnostics.validate import USED, score_strata
     from pm25map.monitors import read_monitors
@@ -78,8 +78,7 @@ def command(
         raise BadDate(f"the period ends on {last}, before it starts on {first}: swap --start and --end")
     files = [out / name for name in ("matchups.parquet", "scores.json", "scatter.png", "bias.png")]
     if out.is_dir():
-        for file in files:
-            check_output(file, overwrite=overwrite)
+        check_outputs(files, filter(None, (monitors, neighbours, maps, predictors)), overwrite=overwrite)
     else:
         check_output(out, overwrite=overwrite)
     measured = read_monitors(monitors)

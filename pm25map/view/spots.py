@@ -13,7 +13,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from pm25map.base.errors import BadMap, BadOutput, BadPredictors
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import check_outputs, replacing
 from pm25map.diagnostics.hotspots import HotSpot, find_hotspots
 from pm25map.grid import Block, Grid
 from pm25map.grid.areas import areas_of
@@ -182,8 +182,7 @@ def write_events(
     table, outlines = folder / "hotspots.csv", folder / "hotspots.geojson"
     files = [table, outlines]
     files += [folder / f"{n:02d}-{_slug(event.title)}.png" for n, event in enumerate(events[:cards], start=1)]
-    for path in files:
-        check_output(path, overwrite=overwrite)
+    check_outputs(files, [layer.path for one in maps for layer in one.layers], overwrite=overwrite)
     names = [field.name for field in dataclasses.fields(HotSpot)]
     rows = [event.properties() for event in events]
     with replacing(table) as part, part.open("w", newline="", encoding="utf-8") as handle:
