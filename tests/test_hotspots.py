@@ -13,17 +13,20 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from looked_at import write_bands, write_map
+from matplotlib.text import Text
 from rasterio.transform import Affine
 from test_preview import conus
 
 from pm25map.base.errors import BadMap, BadPredictors
 from pm25map.cli.hotspots import command
-from pm25map.diagnostics.background import background_of, cell_areas
+from pm25map.diagnostics.background import background_of
 from pm25map.diagnostics.hotspot_kind import kind_of
 from pm25map.diagnostics.hotspots import find_hotspots
 from pm25map.grid import Grid
+from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import nearest_city
 from pm25map.view.layers import read_maps
+from pm25map.view.preview import picture_of
 from pm25map.view.spots import events_of, read_population
 
 DAY = dt.date(2020, 9, 12)
@@ -55,6 +58,28 @@ def test_a_plume_is_found_named_and_measured():
     assert spot.area_km2 == pytest.approx(np.pi * 120**2, rel=0.03)
     assert spot.outline.contains(shapely.Point(-121.3, 44.6))
     assert (spot.first_day, spot.days) == (DAY, 1)
+
+
+def test_the_air_around_is_told_as_it_is_and_not_as_the_most_that_counts_as_clean():
+    spot, *_ = find(
+        np.where(field() > 0, np.where(field((-121.3, 44.6, 90, 900.0)) == 900, 900, 484), np.nan)
+    )
+    assert spot.background == pytest.approx(484)
+    assert "900" in spot.summary and "484 around it" in spot.summary
+    assert spot.properties()["background_ugm3"] == pytest.approx(484)
+
+
+def test_one_picture_says_one_maximum(tmp_path):
+    from pm25map.view import drawing
+    from pm25map.view.headline import headline
+
+    pm25 = field((-121.3, 44.6, 90, 396.58))
+    path = write_map(tmp_path / "m.tif", conus(), pm25)
+    figure = drawing.figure_of(picture_of(path), 50)
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "397" in words and "396" not in words
+    assert "397" in find(pm25)[0].summary
+    assert "397" in headline(pm25, conus()).maximum_text
 
 
 def test_a_city_is_urban_and_named():
@@ -144,12 +169,12 @@ def test_background_follows_the_air_and_not_a_spot(base, quarter):
     np.testing.assert_allclose(known, base, rtol=1e-5)
 
 
-def test_areas_of_cells_in_degrees_are_those_of_the_sphere():
+def test_areas_of_cells_in_degrees_are_those_of_the_ellipsoid():
     grid = Grid(
         "degrees", "OGC:CRS84", (1.0, 0, -180.0, 0, -1.0, 90.0), (180, 360), 64, np.ones((180, 360), bool)
     )
-    assert cell_areas(grid).sum() == pytest.approx(4 * np.pi * 6371.0088**2, rel=1e-9)
-    assert cell_areas(conus())[0, 0] == pytest.approx(100)
+    assert cell_areas(grid).sum() == pytest.approx(510_065_621.724, rel=1e-9)
+    assert cell_areas(conus())[0, 0] == pytest.approx(100, rel=1e-6)
 
 
 def test_the_nearest_place_is_the_nearest():

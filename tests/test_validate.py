@@ -222,6 +222,8 @@ def test_the_command_scores_maps_and_says_which_stations_fed_them(say, tmp_path)
     code, out, err = say(*words, "--neighbours", "fed")
     assert code == 0, err
     assert "3 stations not used by the map: scored" in out
+    assert "estimates fed by 1 stations of --neighbours; the nearest one with a value is" in out
+    assert "interpolated" in out and "kriged" in out
     assert "1 stations used by the map: in the match-ups, not scored" in out
     code, _, err = say(*words, "--overwrite")
     assert code == 1 and "fed the maps" in err and err.count("Error:") == 1
@@ -248,6 +250,8 @@ def matchups(count=60, seed=0):
             "pm25_ugm3": seen * rng.uniform(0.7, 1.3, count),
             "pm25_lower_ugm3": seen * 0.5,
             "pm25_upper_ugm3": seen * 1.6,
+            "interpolation_ugm3": seen + 3.0,
+            "kriging_ugm3": seen - 2.0,
             "inside_interval": 1.0,
             "distance_km": 20.0,
             "dissimilarity": 0.05,
@@ -270,6 +274,53 @@ def test_scores_by_stratum_are_those_of_their_rows():
     )
     assert rows["nearest monitor 10-50 km"].n == rows["stations that trained the model"].n == 60
     assert "outside of it" not in rows
+    assert rows["all"].interpolation_rmse == pytest.approx(3)
+    assert rows["all"].kriging_rmse == pytest.approx(2)
+    assert rows["all"].rmse_low < rows["all"].rmse < rows["all"].rmse_high
+    assert rows["autumn"].n == 60, "12 September"
+
+
+def test_no_r2_is_given_inside_a_class_of_the_observation():
+    rows = {row.stratum: row for row in score_strata(matchups())}
+    inside = [row for name, row in rows.items() if name.startswith("observed ")]
+    assert len(inside) > 2 and all(row.r2 is None and row.rmse is not None for row in inside)
+    assert rows["all"].r2 is not None
+
+
+def test_the_interval_of_an_rmse_is_over_stations_and_not_over_days():
+    """One station far off, with many days: an interval over days would be narrow."""
+    frame = matchups(1200)
+    far = frame["site_id"] == "s3"
+    frame.loc[far, "pm25_ugm3"] = frame.loc[far, "observed_ugm3"] + 60
+    row = score_strata(frame)[0]
+    assert row.rmse_low < 0.5 * row.rmse
+    assert row.rmse_high > 1.2 * row.rmse
+    few = score_strata(matchups()[matchups()["site_id"].isin(["s1", "s2"])])[0]
+    assert (few.rmse_low, few.rmse_high) == (None, None)
+
+
+def test_maps_in_the_folders_of_their_years_are_read_and_others_stay_beside_them(tmp_path):
+    """As backfill writes them."""
+    days = (dt.date(2020, 12, 31), dt.date(2021, 1, 1))
+    (tmp_path / "maps").mkdir()
+    for day in days:
+        grid = draw_maps(tmp_path / "maps" / str(day.year), (day,))
+    (tmp_path / "maps" / ".going-on").mkdir()
+    (tmp_path / "maps" / ".going-on" / "half.tif").write_bytes(b"half")
+    frame = match_maps(
+        tmp_path / "maps", at_cells(grid, CELLS, days), at_cells(grid, [(30, 30)], days), *days
+    )
+    assert len(frame) == 2 * len(CELLS)
+
+
+def test_interpolation_and_kriging_of_what_fed_the_maps_stand_beside_them(tmp_path):
+    grid = draw_maps(tmp_path / "maps")
+    fed = at_cells(grid, [(19, 30), (21, 30), (20, 29), (20, 31)])
+    row = match_maps(tmp_path / "maps", at_cells(grid, [(20, 30)]), fed, DAY, DAY).iloc[0]
+    around = fed.observations["pm25_ugm3"].to_numpy()
+    assert row["interpolation_ugm3"] == pytest.approx(around.mean(), rel=0.01)
+    assert around.min() - 1 < row["kriging_ugm3"] < around.max() + 1
+    assert row["distance_km"] == pytest.approx(10, rel=0.02)
 
 
 def test_match_ups_are_written_as_geoparquet(tmp_path):
@@ -312,6 +363,12 @@ def test_the_command_writes_match_ups_scores_and_pictures(say, tmp_path):
     found = json.loads(out)
     assert found["scores"][0]["n"] == 40
     assert "40 stations left out: scored" in found["notes"]
+    fed = next(note for note in found["notes"] if note.startswith("estimates fed by"))
+    assert "41 stations of --monitors themselves, each left out of its own (name others with --neigh" in fed
+    assert "km away in the median" in fed
+    all_of_them = found["scores"][0]
+    assert all_of_them["interpolation_rmse"] > 0 and all_of_them["kriging_rmse"] > 0
+    assert all_of_them["rmse_low"] < all_of_them["rmse"] < all_of_them["rmse_high"]
     assert any(note.startswith("1 stations that measured have no estimate") for note in found["notes"])
     assert sorted(p.name for p in (tmp_path / "v").iterdir()) == [
         "bias.png", "matchups.parquet", "scatter.png", "scores.json",

@@ -142,7 +142,7 @@ def test_maps_of_different_grids_keep_their_own_cells_and_it_is_said(tmp_path):
     ("make", "words"),
     [
         (lambda p: None, "there is no map"),
-        (lambda p: p.write_bytes(b"GIF89a"), "it is no raster"),
+        (lambda p: p.write_bytes(b"GIF89a"), "it is no GeoTIFF"),
         (lambda p: p.mkdir(), "holds no map"),
         (lambda p: write_bands(p, {"a": (LAND, "")}, crs=None, transform=GRID.affine), "no CRS"),
         (lambda p: write_bands(p, {"a": (LAND, "")}, transform=Affine(1, 1, 0, 1, -1, 0)), "north up"),
@@ -230,3 +230,9 @@ def test_the_net_finds_the_cell_of_a_place(tmp_path, crs, transform, shape):
     off = np.hypot(middle[..., 0] - col, middle[..., 1] - row)[inside]
     assert inside.sum() > 1000
     assert off.max() < 0.04
+
+
+def test_a_count_is_told_in_whole_numbers():
+    packed = pack(layer_of([[5, 5, np.nan, 3]], kind="number", unit=""))
+    assert packed.step == 1
+    np.testing.assert_array_equal(inflate(packed, (1, 4)), np.array([[5, 5, np.nan, 3]], np.float32))

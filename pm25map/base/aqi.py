@@ -59,6 +59,15 @@ def truncate(pm25: float) -> float:
     return math.floor(max(pm25, 0.0) * 10 + TRUNCATION_SLACK) / 10
 
 
+def concentration_text(pm25: float) -> str:
+    """Write a concentration for a headline or a picture: whole ug m-3 from 10 on, below cut to 0.1 as its class is.
+
+    >>> concentration_text(396.58), concentration_text(9.06), concentration_text(10.5)
+    ('397', '9.0', '11')
+    """
+    return str(math.floor(pm25 + 0.5)) if pm25 >= 10 else f"{truncate(pm25):.1f}"
+
+
 def category_of(pm25: float) -> Category:
     """Name the class of one concentration, ug m-3."""
     value = truncate(pm25)

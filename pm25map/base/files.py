@@ -7,25 +7,80 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pm25map.base.errors import BadOutput, DiskFull
+
+_LONGEST_NAME = 240
+"""Bytes: file systems take 255, and a name gets a few more while it is written."""
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overwrite: bool) -> None:
+    """Refuse outputs that cannot be written, that are one file, or that are an input, before any work is done.
+
+    Two paths are one file also where links, hard links or another spelling lead to it.
+
+    Args:
+        outputs: every file that is to be written, with those beside them such as a map's item.
+        inputs: every file and folder that is read.
+        overwrite: files that are there may be replaced; never an input.
+
+    Raises:
+        BadOutput: as `check_output`; or two outputs are one file, or one is an input.
+    """
+    named = [(path, _place_of(path)) for path in outputs]
+    for number, (path, place) in enumerate(named):
+        for other, taken in named[:number]:
+            if place == taken:
+                raise BadOutput(f"{path} and {other} are one file: give each output a name of its own")
+    read = [(path, _place_of(path)) for path in inputs]
+    for path, place in named:
+        for source, taken in read:
+            if place == taken:
+                raise BadOutput(f"cannot write {path}: it is an input ({source}). Choose another name")
+    for path, _ in named:
+        check_output(path, overwrite=overwrite)
+
+
+def _place_of(path: Path) -> tuple[int, int] | str:
+    """Say which file a path leads to: what the system counts it as, or where it would be made."""
+    try:
+        found = path.stat()
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    return found.st_dev, found.st_ino
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
     """Refuse an output that cannot be written, before any work is done.
 
     Raises:
-        BadOutput: the folder is absent or read-only, or the file exists and may not be overwritten.
+        BadOutput: the folder is absent or read-only, the name is too long, or something is there that is no file,
+            such as a device or a pipe, or a file that may not be overwritten.
     """
     folder = path.absolute().parent
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise as_bad_output(path, error) from error
     if not folder.is_dir():
         raise BadOutput(
             f"cannot write {path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}"
         )
     if path.is_dir():
         raise BadOutput(f"cannot write {path}: it is a folder. Name a file in it")
+    if path.exists() and not path.is_file():
+        raise BadOutput(
+            f"cannot write {path}: it is a device, a pipe or a socket, and no file. Choose another name"
+        )
+    # What is written stands beside its place for a while, under a longer name.
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise BadOutput(
+            f"cannot write {path}: its name is longer than {_LONGEST_NAME} bytes. Choose a shorter one"
+        )
     if path.exists() and not overwrite:
         raise BadOutput(f"{path} exists already. Add --overwrite to replace it, or choose another name")
     if not os.access(folder, os.W_OK):

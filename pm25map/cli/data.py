@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -108,19 +109,30 @@ def ingest(
         )
     days = days_between(start, end)
     grid = load_grid(grid_name)
+    passed_over: tuple[str, ...] = ()
     if source in FILE_SOURCES:
         if files is None:
             raise click.UsageError(f"--source {source} needs --files")
-        layers, result = _ingest_files(source, files, store, grid, days, partial_tiles=partial_tiles)
+        layers, result, passed_over = _ingest_files(
+            source, files, store, grid, days, partial_tiles=partial_tiles
+        )
     else:
         layers, result = _ingest_own(source, monitors, static, store, grid, days)
     result = result or Ingested(0, {})
     lacking = {str(day): why for day, why in sorted(result.lacking.items())}
     if as_json:
-        facts = {"store": str(store), "layers": layers, "days": result.written, "lacking": lacking}
+        facts = {
+            "store": str(store),
+            "layers": layers,
+            "days": result.written,
+            "lacking": lacking,
+            "passed_over": passed_over,
+        }
         click.echo(json.dumps(facts))
     else:
         click.echo(f"{store}: {layers} layers and {result.written} days written")
+        for line in passed_over:
+            click.echo(f"passed over {line}")
         for day, why in lacking.items():
             click.echo(f"left out    {day}: {why}")
     if lacking:
@@ -164,9 +176,10 @@ def _ingest_own(
 
 def _ingest_files(
     name: str, files: Path, store: Path, grid: "Grid", days: list[dt.date], *, partial_tiles: bool
-) -> "tuple[int, Ingested | None]":
-    """Fill what a source reads from a provider's files: layers written, and days."""
+) -> "tuple[int, Ingested | None, tuple[str, ...]]":
+    """Fill what a source reads from a provider's files: layers written, days, and files of older versions."""
     from pm25map.predictors.ingest import ingest_daily, ingest_layers, store_to_fill
+    from pm25map.predictors.sources import HasVersions
     from pm25map.predictors.sources.catalogue import CATALOGUE, open_source
     from pm25map.predictors.store import open_predictors
 
@@ -178,6 +191,7 @@ def _ingest_files(
         cast("DailySource", source).lacking(grid, days[:1])
     else:
         made = list(cast("LayerSource", source).layers(grid))
+    passed_over = source.passed_over if isinstance(source, HasVersions) else ()
     with store_to_fill(store, grid, days[0], days[-1]):
         if entry.has_days and entry.has_layers:
             given = cast("LayerSource", source)
@@ -185,9 +199,9 @@ def _ingest_files(
             made = list(given.layers(grid)) if set(given.layer_names) - set(held) else []
         layers = ingest_layers(store, iter(made), len(made))
         if not entry.has_days:
-            return layers, None
+            return layers, None, passed_over
         with progress_bar(f"{name}, days", len(days)) as progress:
-            return layers, ingest_daily(store, cast("DailySource", source), days, progress)
+            return layers, ingest_daily(store, cast("DailySource", source), days, progress), passed_over
 
 
 @command.command()
@@ -305,7 +319,11 @@ def pack(
 
 def _step(text: str) -> tuple[str, float]:
     name, _, step = text.partition("=")
+    wrong = f"{text!r} is not NAME=STEP with a step above 0, such as neighbours_idw9=0.1"
     try:
-        return name, float(step)
+        value = float(step)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not NAME=STEP, such as neighbours_idw9=0.1") from error
+        raise click.BadParameter(wrong) from error
+    if not 0 < value < math.inf:
+        raise click.BadParameter(wrong)
+    return name, value

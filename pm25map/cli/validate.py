@@ -64,7 +64,7 @@ def command(
     Try: pm25map validate --date 2020-09-12 --monitors aqs --out validation
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadDate
-    from pm25map.base.files import check_output, replacing
+    from pm25map.base.files import check_output, check_outputs, replacing
     from pm25map.diagnostics.matchups import write_matchups
     from pm25map.diagnostics.validate import USED, score_strata
     from pm25map.monitors import read_monitors
@@ -78,8 +78,7 @@ def command(
         raise BadDate(f"the period ends on {last}, before it starts on {first}: swap --start and --end")
     files = [out / name for name in ("matchups.parquet", "scores.json", "scatter.png", "bias.png")]
     if out.is_dir():
-        for file in files:
-            check_output(file, overwrite=overwrite)
+        check_outputs(files, filter(None, (monitors, neighbours, maps, predictors)), overwrite=overwrite)
     else:
         check_output(out, overwrite=overwrite)
     measured = read_monitors(monitors)
@@ -92,17 +91,8 @@ def command(
     else:
         frame, notes = _left_out(model_name, measured, feeding, predictors, first, last, threads)
     rows = score_strata(frame)
+    notes += _notes(frame, measured, feeding, first, last)
     fair = frame[frame["station_is"] != USED]
-    used = frame[frame["station_is"] == USED]
-    notes.append(f"{fair['site_id'].nunique()} stations {fair['station_is'].iloc[0]}: scored")
-    if len(used):
-        notes.append(f"{used['site_id'].nunique()} stations used by the map: in the match-ups, not scored")
-    spoke = measured.between(first, last).observations["site_id"].nunique()
-    if spoke > frame["site_id"].nunique():
-        notes.append(
-            f"{spoke - frame['site_id'].nunique()} stations that measured have no estimate: off the land of the grid, "
-            "or without neighbours on a day of the window"
-        )
     out.mkdir(exist_ok=True)
     write_matchups(frame, files[0])
     when = f"{first}" if first == last else f"{first} to {last}"
@@ -121,6 +111,28 @@ def command(
         return
     click.echo(f"{out}: {len(frame):,} match-ups of {when}; " + "; ".join(notes))
     click.echo("\n".join(_lines(rows)))
+
+
+def _notes(
+    frame: "pd.DataFrame", measured: "Monitors", feeding: "Monitors | None", first: dt.date, last: dt.date
+) -> list[str]:
+    """Say of match-ups what fed their estimates, and which stations are scored."""
+    from pm25map.diagnostics.validate import USED, feeding_words
+
+    mutual = "--monitors themselves, each left out of its own (name others with --neighbours)"
+    notes = [feeding_words(feeding or measured, frame, first, last, "--neighbours" if feeding else mutual)]
+    fair = frame[frame["station_is"] != USED]
+    used = frame[frame["station_is"] == USED]
+    notes.append(f"{fair['site_id'].nunique()} stations {fair['station_is'].iloc[0]}: scored")
+    if len(used):
+        notes.append(f"{used['site_id'].nunique()} stations used by the map: in the match-ups, not scored")
+    spoke = measured.between(first, last).observations["site_id"].nunique()
+    if spoke > frame["site_id"].nunique():
+        notes.append(
+            f"{spoke - frame['site_id'].nunique()} stations that measured have no estimate: off the land of the grid, "
+            "or without neighbours on a day of the window"
+        )
+    return notes
 
 
 def _left_out(
@@ -162,13 +174,21 @@ def _left_out(
 def _lines(rows: "tuple[StratumScore, ...]") -> list[str]:
     """Lay the scores out as a table."""
     lines = [
-        f"{'ug/m3':<42}{'n':>8}{'stations':>9}{'R2':>9}{'RMSE':>8}{'MAE':>7}{'MBE':>8}{'in 90 %':>9}{'width':>8}"
+        f"{'ug/m3':<42}{'n':>8}{'stations':>9}{'R2':>9}{'RMSE':>8}{'(95 % over stations)':>22}"
+        f"{'interpolated':>13}{'kriged':>8}{'MAE':>7}{'MBE':>8}{'in 90 %':>9}{'width':>8}"
     ]
     for row in rows:
-        values = [
-            (row.r2, 9, 3), (row.rmse, 8, 2), (row.mae, 7, 2), (row.mbe, 8, 2), (row.coverage_percent, 9, 1),
-            (row.width_ugm3, 8, 1),
-        ]  # fmt: skip
-        numbers = "".join(f"{v:>{w}.{d}f}" if v is not None else " " * w for v, w, d in values)
-        lines.append(f"{row.stratum:<42}{row.n:>8}{row.stations:>9}{numbers}")
+        between = "" if row.rmse_low is None else f"({row.rmse_low:.2f} to {row.rmse_high:.2f})"
+        first = _numbers([(row.r2, 9, 3), (row.rmse, 8, 2)])
+        rest = _numbers(
+            [(row.interpolation_rmse, 13, 2), (row.kriging_rmse, 8, 2), (row.mae, 7, 2), (row.mbe, 8, 2),
+             (row.coverage_percent, 9, 1), (row.width_ugm3, 8, 1)]
+        )  # fmt: skip
+        lines.append(f"{row.stratum:<42}{row.n:>8}{row.stations:>9}{first}{between:>22}{rest}")
+    lines.append("interpolated, kriged: RMSE of what the neighbours alone say of the same match-ups")
     return lines
+
+
+def _numbers(values: list[tuple[float | None, int, int]]) -> str:
+    """Write numbers in columns of a width, with so many digits; blank where there is none."""
+    return "".join(f"{v:>{w}.{d}f}" if v is not None else " " * w for v, w, d in values)

@@ -66,7 +66,7 @@ def command(
     """  # noqa: D301 - click reads \b
     import json
 
-    from pm25map.base.files import check_output
+    from pm25map.base.files import check_outputs
     from pm25map.view.animation import draw_animation
     from pm25map.view.layers import read_maps
     from pm25map.view.page_data import EDITIONS
@@ -77,13 +77,22 @@ def command(
         raise click.UsageError("say what to make: --out report.html, --png, --pdf, --gif or --mp4")
     if out:
         check_library()
-    for wanted in filter(None, (out, gif, mp4)):
-        check_output(wanted, overwrite=overwrite)
+    # What can be known before the maps are read is known before; the figures of a folder bear the maps' names.
+    check_outputs(filter(None, (out, gif, mp4)), maps, overwrite=overwrite)
     found, left_out = read_maps(maps)
     for reason in left_out.values():
         click.echo(f"Left out: {' '.join(reason.split())}", err=True)
     if len({one.place for one in found}) > 1:
         click.echo("The maps lie on different grids: each is drawn on its own cells.", err=True)
+    figures = [
+        pair
+        for target, ending in ((png, ".png"), (pdf, ".pdf"))
+        if target
+        for pair in _figures(found, target, ending)
+    ]
+    read = [*maps, *(layer.path for one in found for layer in one.layers)]
+    outputs = [*filter(None, (out, gif, mp4)), *(figure for _, figure in figures)]
+    check_outputs(outputs, read, overwrite=overwrite)
     made: list[Path] = []
     if out:
         _page(found, left_out, out, spots=spots, overwrite=overwrite)
@@ -94,10 +103,9 @@ def command(
         "palette": palette,
         "overwrite": overwrite,
     }
-    for target, ending in ((png, ".png"), (pdf, ".pdf")):
-        for path, figure in _figures(found, target, ending) if target else ():
-            draw_figure(path, figure, dpi=dpi, **style)
-            made.append(figure)
+    for path, figure in figures:
+        draw_figure(path, figure, dpi=dpi, **style)
+        made.append(figure)
     for film in filter(None, (gif, mp4)):
         with progress_bar("drawing days") as progress:
             draw_animation([one.path for one in found], film, progress=progress, **style)

@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import CRS
 from scipy.ndimage import zoom
 
 from pm25map.base.aqi import CATEGORIES
 from pm25map.grid import Grid
-from pm25map.grid.cities import EARTH_KM
+from pm25map.grid.areas import cell_areas
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -19,7 +18,7 @@ BACKGROUND_KM = 300.0
 BACKGROUND_PERCENTILE = 25.0
 
 BACKGROUND_CAP = CATEGORIES[1].high
-"""ug m-3: where the air is unhealthy over hundreds of km, that is no background but the event itself."""
+"""ug m-3: cells are hot above at most this; where the air is unhealthy over hundreds of km, that is the event."""
 
 _COARSE_KM = 50.0
 """Cells are first joined to medians of squares of this side: the background has no finer structure."""
@@ -46,14 +45,14 @@ def stands_out(pm25: FloatArray, background: FloatArray, ugm3: float, share: flo
 def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
     """Tell the air around each cell: float32 (y, x), ug m-3; NaN where no cell within reach has an estimate.
 
-    It is the 25th percentile within 300 km, and at most the end of the class Moderate. A percentile does not
+    It is the 25th percentile within 300 km. A percentile does not
     follow a plume or a city that covers less than three quarters of the circle.
 
     Args:
         pm25: (y, x), ug m-3, NaN where there is no estimate.
         grid: of the map.
     """
-    step_km = math.sqrt(float(np.median(cell_areas(grid))))
+    step_km = step_of(grid)
     size = max(1, round(_COARSE_KM / step_km))
     coarse = _medians(pm25, size)
     reach = max(1, round(BACKGROUND_KM / (size * step_km)))
@@ -64,19 +63,12 @@ def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
     level = _percentile(around)
     level = np.where(np.isnan(level), np.nanmedian(level) if np.isfinite(level).any() else np.nan, level)
     fine = zoom(level, size, order=1, mode="nearest", grid_mode=True)[: pm25.shape[0], : pm25.shape[1]]
-    return np.where(np.isfinite(pm25), np.minimum(fine, BACKGROUND_CAP), np.nan).astype(np.float32)
+    return np.where(np.isfinite(pm25), fine, np.nan).astype(np.float32)
 
 
-def cell_areas(grid: Grid) -> FloatArray:
-    """Give the area of every cell: float64 (y, x), km2; on the sphere where the CRS is in degrees."""
-    crs = CRS.from_user_input(grid.crs)
-    width, height = grid.step
-    if crs.is_projected:
-        metres = crs.axis_info[0].unit_conversion_factor
-        return np.full(grid.shape, width * height * metres**2 / 1e6)
-    _, y = grid.xy()
-    top, bottom = np.sin(np.radians(y + height / 2)), np.sin(np.radians(y - height / 2))
-    return np.repeat((EARTH_KM**2 * np.radians(width) * (top - bottom))[:, None], grid.shape[1], axis=1)
+def step_of(grid: Grid) -> float:
+    """Return the side of a square as large as the middle one of the cells on land, km."""
+    return math.sqrt(float(np.median(cell_areas(grid)[grid.land])))
 
 
 def _medians(pm25: FloatArray, size: int) -> FloatArray:

@@ -12,18 +12,20 @@ from rasterio.features import shapes
 from scipy.ndimage import binary_dilation, find_objects, label
 from shapely.geometry.base import BaseGeometry
 
-from pm25map.base.aqi import CATEGORIES, category_of
+from pm25map.base.aqi import CATEGORIES, category_of, concentration_text
 from pm25map.diagnostics.background import (
+    BACKGROUND_CAP,
     PEAK_SHARE,
     PEAK_UGM3,
     FloatArray,
     background_of,
-    cell_areas,
     hot_cells,
     stands_out,
+    step_of,
 )
 from pm25map.diagnostics.hotspot_kind import Kind, kind_of
 from pm25map.grid import Grid, state_of_cells, states
+from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import cities, nearest_city
 from pm25map.grid.grid import LONLAT
 
@@ -53,7 +55,7 @@ class HotSpot:
         daily_maxima: ug m-3, on each of its days.
         days_above: for every class but Good, the days on which some cell of it is in that class or a worse one.
         people: who live in its cells; None without a population layer.
-        smoke_percent: share of its cells and days under smoke that NOAA HMS drew; None without that record.
+        smoke_percent: share of its area and days under smoke that NOAA HMS drew; None without that record.
         outline: its cells, degrees (WGS84).
     """
 
@@ -88,8 +90,8 @@ class HotSpot:
     def summary(self) -> str:
         """Say its figures in one line."""
         words = [
-            f"up to {self.maximum:.0f} µg/m³ ({category_of(self.maximum).name})",
-            f"{self.background:.0f} around it",
+            f"up to {concentration_text(self.maximum)} µg/m³ ({category_of(self.maximum).name})",
+            f"{concentration_text(self.background)} around it",
             f"{self.area_km2:,.0f} km²",
         ]
         if self.days > 1:
@@ -153,11 +155,13 @@ def find_hotspots(
         the regions, by their maximum, highest first.
     """
     background = np.stack([background_of(field, grid) for field in pm25])
-    hot = hot_cells(pm25, background)
+    # What counts as hot stands out from clean air: where smoke reaches over hundreds of km, it is the event itself.
+    clean = np.minimum(background, BACKGROUND_CAP)
+    hot = hot_cells(pm25, clean)
     near = _widened(hot, grid)
     numbers, count = label(_with_gaps(near, days), structure=_neighbours())
     numbers = np.where(hot, numbers[_slots(days)], 0)
-    peaks = stands_out(pm25, background, PEAK_UGM3, PEAK_SHARE)
+    peaks = stands_out(pm25, clean, PEAK_UGM3, PEAK_SHARE)
     areas, owner = cell_areas(grid), _owner(grid)
     found = []
     for number, where in enumerate(find_objects(numbers, count), start=1):
@@ -194,7 +198,9 @@ def _describe(
     daily = inside[on].max(axis=(1, 2))
     smoky = None
     if smoke is not None and np.isfinite(smoke[cells]).any():
-        smoky = 100 * float(np.mean(smoke[cells][np.isfinite(smoke[cells])] > 0))
+        known_smoke = cells & np.isfinite(smoke)
+        weights = np.broadcast_to(areas, cells.shape)[known_smoke]
+        smoky = 100 * float(np.average(smoke[known_smoke] > 0, weights=weights))
     area, maximum = float(areas[ever].sum()), float(pm25[day, row, col])
     kind, reason = kind_of(area, maximum, _largest_inside(ever, grid), smoky)
     return HotSpot(
@@ -245,8 +251,7 @@ def _without_small_holes(rings: list[list[tuple[float, float]]], grid: Grid) -> 
 
 def _widened(hot: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
     """Add the cells within half of the joining distance: what then touches is one region."""
-    step_km = float(np.sqrt(np.median(cell_areas(grid))))
-    reach = round(JOIN_KM / 2 / step_km)
+    reach = round(JOIN_KM / 2 / step_of(grid))
     if not reach:
         return hot
     up, across = np.ogrid[-reach : reach + 1, -reach : reach + 1]

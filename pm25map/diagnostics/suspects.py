@@ -12,6 +12,7 @@ from shapely.geometry import mapping, shape
 
 from pm25map.diagnostics.finding import Field, Finding, Kind, Mask
 from pm25map.grid import Block, Grid, state_of_cells, states
+from pm25map.grid.areas import cell_areas
 from pm25map.grid.grid import LONLAT
 
 FAULTS: tuple[Kind, ...] = ("hole", "flat patch", "seam", "stripe")
@@ -59,12 +60,14 @@ def rank_suspects(findings: list[Finding], risk: Field | None, grid: Grid, view:
         risk: (y, x) of the view; None where it is unknown.
         grid, view: where the findings lie.
     """
-    cell_km2 = grid.step[0] * grid.step[1] / 1e6
+    areas = cell_areas(grid)
     owner = state_of_cells(grid)
 
     def key(finding: Finding) -> tuple[bool, float]:
         fault = finding.kind in FAULTS
-        heavy = finding.strength if fault else finding.size_ugm3 * float(finding.mask.sum())
+        heavy = (
+            finding.strength if fault else finding.size_ugm3 * float(areas[view.slices][finding.mask].sum())
+        )
         return not fault, -heavy
 
     found = []
@@ -78,7 +81,7 @@ def rank_suspects(findings: list[Finding], risk: Field | None, grid: Grid, view:
         )
         mean = float(known.mean()) if known.size else float("nan")
         name = _name(owner, row, col)
-        found.append(Suspect(rank, name, len(row) * cell_km2, mean, float(lon), float(lat), finding))
+        found.append(Suspect(rank, name, float(areas[row, col].sum()), mean, float(lon), float(lat), finding))
     return found
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.metrics import scores
+from pm25map.base.resampling import rmse_over_stations
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY, Applicability, load_applicability
 from pm25map.diagnostics.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
 from pm25map.model.card import Model
@@ -36,9 +37,17 @@ NOT_USED = "not used by the map"
 
 COLUMNS = (
     "site_id", "date", "latitude", "longitude", "region", "observed_ugm3", "pm25_ugm3", "pm25_lower_ugm3",
-    "pm25_upper_ugm3", "inside_interval", "distance_km", "dissimilarity", "applicable", "station_is", "trained_on",
+    "pm25_upper_ugm3", "interpolation_ugm3", "kriging_ugm3", "inside_interval", "distance_km", "dissimilarity",
+    "applicable", "station_is", "trained_on",
 )  # fmt: skip
 """Columns of the match-ups; NaN where a layer is not known."""
+
+
+BASELINES = {"interpolation_ugm3": "neighbours_idw9", "kriging_ugm3": "neighbours_kriging"}
+"""What neighbours alone say at a station, by column of the match-ups: inverse distance, 9 nearest; and kriging."""
+
+SEASONS = ("winter", "spring", "summer", "autumn")
+"""December to February, and so on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +143,9 @@ def match_left_out(
             "station_is": LEFT_OUT,
         }
     )
+    for column, name in BASELINES.items():
+        if name in samples.features:
+            frame[column] = samples.values[found.station, found.day, samples.features.index(name)]
     if trust.bounds is not None:
         lower, upper = trust.bounds.interval(found.pm25, found.terms)
         frame = frame.assign(pm25_lower_ugm3=lower, pm25_upper_ugm3=upper)
@@ -149,6 +161,24 @@ def match_left_out(
     late = (frame["date"].dt.date < card.training.start) | (frame["date"].dt.date > card.training.end)
     frame.loc[late, "trained_on"] = "no, another period"
     return complete(frame)
+
+
+def feeding_words(feeding: Monitors, frame: pd.DataFrame, start: dt.date, end: dt.date, which: str) -> str:
+    """Say what fed the estimates of match-ups: how many stations, and how far the nearest one was.
+
+    Args:
+        feeding: the monitors that did.
+        frame: match-ups, as COLUMNS.
+        start, end: of the match-ups.
+        which: monitors these are, in words.
+    """
+    count = feeding.between(start, end).observations["site_id"].nunique()
+    known = frame.loc[frame["station_is"] != USED, "distance_km"].dropna().to_numpy()
+    far = ""
+    if known.size:
+        middle, most = np.percentile(known, [50, 90])
+        far = f"; the nearest one with a value is {middle:.0f} km away in the median, over {most:.0f} km for one in ten"
+    return f"estimates fed by {count} stations of {which}{far}"
 
 
 def check_measured(monitors: Monitors, start: dt.date, end: dt.date) -> None:
@@ -195,13 +225,20 @@ def _trained_on(session: Session, monitors: Monitors) -> dict[str, str]:
     return dict(zip(sites["site_id"], np.where(held, "no, held out", "yes"), strict=True))
 
 
+OBSERVED = "observed "
+"""How the strata by class of the observation begin."""
+
+
 class StratumScore(BaseModel):
     """Scores of a part of the match-ups, ug m-3; None where nothing can be said.
 
     Attributes:
         stratum: which match-ups.
         n, stations: how many, of how many stations.
-        r2, rmse, mae, mbe: of the estimate against the observation.
+        r2, rmse, mae, mbe: of the estimate against the observation; no R2 inside a class of the observation, where
+            it would compare with the mean of what the class itself has chosen.
+        rmse_low, rmse_high: 95 % interval of the RMSE over the stations; None with few of them.
+        interpolation_rmse, kriging_rmse: of what the neighbours alone say of the same match-ups, with intervals.
         coverage_percent, width_ugm3: of the 90 % intervals, where the match-ups have them.
     """
 
@@ -212,6 +249,14 @@ class StratumScore(BaseModel):
     stations: int
     r2: float | None
     rmse: float | None
+    rmse_low: float | None
+    rmse_high: float | None
+    interpolation_rmse: float | None
+    interpolation_rmse_low: float | None
+    interpolation_rmse_high: float | None
+    kriging_rmse: float | None
+    kriging_rmse_low: float | None
+    kriging_rmse_high: float | None
     mae: float | None
     mbe: float | None
     coverage_percent: float | None
@@ -233,8 +278,10 @@ def score_strata(frame: pd.DataFrame) -> tuple[StratumScore, ...]:
     every = np.ones(len(fair), dtype=np.bool_)
     strata: dict[str, npt.NDArray[np.bool_]] = {"all": every}
     strata |= {name: (fair["region"] == name).to_numpy() for name in REGIONS}
+    season = fair["date"].dt.month.to_numpy() % 12 // 3
+    strata |= {name: season == i for i, name in enumerate(SEASONS)}
     observed = class_index(fair["observed_ugm3"].clip(lower=0).to_numpy())
-    strata |= {f"observed {c.name}": observed == i for i, c in enumerate(CATEGORIES)}
+    strata |= {f"{OBSERVED}{c.name}": observed == i for i, c in enumerate(CATEGORIES)}
     distance = fair["distance_km"].to_numpy()
     known = np.isfinite(distance)
     far = distance_class(np.nan_to_num(distance))
@@ -250,6 +297,16 @@ def _score(name: str, part: pd.DataFrame) -> StratumScore:
     found = scores(part["observed_ugm3"].to_numpy(), part["pm25_ugm3"].to_numpy())
     width = part["pm25_upper_ugm3"] - part["pm25_lower_ugm3"]
     numbers = {key: found[key] for key in ("r2", "rmse", "mae", "mbe")}
+    if name.startswith(OBSERVED):
+        numbers["r2"] = np.nan
+    station = pd.factorize(part["site_id"])[0]
+    for key, column in (
+        ("", "pm25_ugm3"),
+        ("interpolation_", "interpolation_ugm3"),
+        ("kriging_", "kriging_ugm3"),
+    ):
+        score = rmse_over_stations(part["observed_ugm3"].to_numpy(), part[column].to_numpy(), station)
+        numbers |= {f"{key}rmse": score.value, f"{key}rmse_low": score.low, f"{key}rmse_high": score.high}
     numbers |= {"coverage_percent": 100 * part["inside_interval"].mean(), "width_ugm3": width.mean()}
     rounded = {key: round(float(v), 3) if np.isfinite(v) else None for key, v in numbers.items()}
     return StratumScore(stratum=name, n=len(part), stations=part["site_id"].nunique(), **rounded)

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import rasterio
 from pyproj import Transformer
-from scipy.spatial import cKDTree
 
+from pm25map.base.days import days_between
 from pm25map.base.errors import BadMap, BadMonitors
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY
-from pm25map.diagnostics.validate import NOT_USED, USED, check_measured, complete, same_places
+from pm25map.diagnostics.validate import BASELINES, NOT_USED, USED, check_measured, complete, same_places
+from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import EARTH_RADIUS_KM
-from pm25map.raster.bands import LOWER, UPPER
-from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.neighbours import Stations, fields_at
+from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
 
 BANDS = {
@@ -35,7 +35,7 @@ def match_maps(
     """Compare monitors with the maps of a folder.
 
     Args:
-        folder: of maps that pm25map wrote; other files are passed over.
+        folder: of maps that pm25map wrote, or of folders of them, such as those of years; other files are passed over.
         monitors: to compare with.
         neighbours: that fed the maps; None says that any of the monitors may have.
         start, end: days of the match-ups.
@@ -66,7 +66,7 @@ def match_maps(
                 "observed_ugm3": seen[number],
                 "station_is": np.where(used, USED, NOT_USED),
                 "trained_on": "unknown",
-                "distance_km": _nearest(monitors, neighbours, day),
+                **_from_neighbours(monitors, neighbours, day),
                 **layers,
             }
         )
@@ -88,7 +88,7 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
     """
     found: dict[dt.date, Path] = {}
     grids: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.tif")) if folder.is_dir() else []:
+    for path in rasters_in(folder) if folder.is_dir() else []:
         if not _is_map(path):
             continue
         about = describe(path)
@@ -120,50 +120,71 @@ def _is_map(path: Path) -> bool:
     Raises:
         BadMap: the file cannot be opened.
     """
-    try:
-        with rasterio.open(path) as source:
-            return "PM25MAP_DAY" in source.tags() and source.dtypes[0] == "float32"
-    except GDAL_ERRORS as error:
-        raise BadMap(
-            f"cannot read {path}: it is damaged or no GeoTIFF. Take it out, or make it again"
-        ) from error
+    with open_raster(path) as raster:
+        return "PM25MAP_DAY" in raster.source.tags() and _band_of(raster, PM25.name) is not None
+
+
+def _band_of(raster: Raster, name: str) -> int | None:
+    """Find the band of a name; the estimate also by what CF calls it, where the band has no name of its own."""
+    for number in raster.numbers:
+        if raster.name(number) == name:
+            return number
+    if name == PM25.name:
+        known = [
+            n for n in raster.numbers if raster.source.tags(n).get("standard_name") == PM25.standard_name
+        ]
+        unnamed = [n for n in known if "NAME" not in raster.source.tags(n)]
+        return unnamed[0] if unnamed else None
+    return None
 
 
 def _cells(
     path: Path, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Read the layers of a map at places, (place,) by column; NaN outside."""
-    with rasterio.open(path) as source:
-        x, y = Transformer.from_crs(LONLAT, source.crs, always_xy=True).transform(lon, lat)
-        col, row = ~source.transform * (np.asarray(x), np.asarray(y))
-        inside = (row >= 0) & (row < source.height) & (col >= 0) & (col < source.width)
+    with open_raster(path) as raster:
+        place = raster.place
+        x, y = Transformer.from_crs(LONLAT, place.crs, always_xy=True).transform(lon, lat)
+        col, row = ~place.affine * (np.asarray(x), np.asarray(y))
+        rows, cols = place.shape
+        inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
         at = np.floor(row[inside]).astype(np.int64), np.floor(col[inside]).astype(np.int64)
-        names = [source.tags(i).get("NAME", "pm25" if i == 1 else "") for i in source.indexes]
         layers = {}
-        for index, name in zip(source.indexes, names, strict=True):
-            column = "pm25_ugm3" if name == "pm25" else BANDS.get(name)
-            if column is not None:
-                values = np.full(len(lon), np.nan, dtype=np.float32)
-                values[inside] = source.read(index)[at]
-                layers[column] = values
+        for name, column in {PM25.name: "pm25_ugm3", **BANDS}.items():
+            number = _band_of(raster, name)
+            if number is None:
+                continue
+            if column.endswith("_ugm3") and raster.unit(number) != PM25.units:
+                raise BadMap(
+                    f"band {number} of {path} ({name}) has the unit {raster.unit(number)!r} and not {PM25.units!r}: "
+                    "compare maps as pm25map wrote them"
+                )
+            values = np.full(len(lon), np.nan, dtype=np.float32)
+            values[inside] = raster.values(number)[at]
+            layers[column] = values
     return layers
 
 
-def _nearest(monitors: Monitors, neighbours: Monitors | None, day: dt.date) -> npt.NDArray[np.float64]:
-    """Give the distance (site,) to the nearest monitor that fed the maps and measured on a day, km."""
+def _from_neighbours(
+    monitors: Monitors, neighbours: Monitors | None, day: dt.date
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Estimate what the monitors that fed the maps alone say of a day at some others: (site,) by column.
+
+    That is interpolation and kriging, ug m-3, and the distance to the nearest that measured, km; NaN where none did.
+    Kriging takes no height here: maps hold none.
+    """
     sites = monitors.sites
+    names = {**BASELINES, "distance_km": "neighbours_distance"}
     if neighbours is None:
-        return np.full(len(sites), np.nan)
-    spoke = np.isfinite(neighbours.matrix([day])[0])
-    if not spoke.any():
-        return np.full(len(sites), np.nan)
-
-    def globe(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        phi, lam = np.radians(lat), np.radians(lon)
-        return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
-
-    fed = neighbours.sites[spoke]
-    tree = cKDTree(globe(fed["latitude"].to_numpy(), fed["longitude"].to_numpy()))
-    chord = tree.query(globe(sites["latitude"].to_numpy(), sites["longitude"].to_numpy()))[0]
-    away: npt.NDArray[np.float64] = EARTH_RADIUS_KM * chord
-    return away
+        return {column: np.full(len(sites), np.nan, dtype=np.float32) for column in names}
+    memory = days_between(day - dt.timedelta(days=MEMORY_DAYS), day)
+    lat, lon = (neighbours.sites[name].to_numpy() for name in ("latitude", "longitude"))
+    fields = fields_at(
+        neighbours.matrix(memory),
+        neighbours.codes(memory),
+        Stations(lat, lon, np.zeros(len(lat))),
+        sites["latitude"].to_numpy(),
+        sites["longitude"].to_numpy(),
+        np.zeros(len(sites)),
+    )
+    return {column: fields[name][0] for column, name in names.items()}

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
 
-from pm25map.base.errors import BadGrid, BadOutput, UnknownName
+from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
 from pm25map.base.files import check_output, replacing
 from pm25map.base.shipped import find_folder, shipped_names
 from pm25map.grid.build import DEFINITIONS
+from pm25map.grid.geotiff import open_raster
 from pm25map.grid.grid import Grid
 
 MARKER = "grid.json"
@@ -88,12 +88,10 @@ def _read(folder: Path) -> Grid:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadGrid(f"cannot read {path}: {error!r}. Build the grid again: pm25map grid build") from error
     try:
-        with rasterio.open(folder / "land.tif") as raster:
-            land = raster.read(1).astype(np.bool_)
-    except RasterioError as error:
-        raise BadGrid(
-            f"cannot read {folder / 'land.tif'}: {error}. Build the grid again: pm25map grid build"
-        ) from error
+        with open_raster(folder / "land.tif", BadRaster) as raster:
+            land = raster.source.read(1).astype(np.bool_)
+    except BadRaster as error:
+        raise BadGrid(f"{error}. Build the grid again: pm25map grid build") from error
     grid = Grid(name, crs, (a, b, c, d, e, f), (rows, cols), block_size, land)
     if grid.checksum != checksum:
         raise BadGrid(

@@ -120,17 +120,14 @@ def read_patch_file(path: Path, card: PatchTower, name: str) -> Patch:
         BadRaster: it is absent, has no CRS, other bands, is not north up, has too few pixels, or covers more or less
             ground than the patches that the tower knows.
     """
-    import rasterio  # noqa: PLC0415
     from rasterio.enums import Resampling  # noqa: PLC0415
 
+    from pm25map.grid.geotiff import open_raster  # noqa: PLC0415 - encoders that need no raster must not wait
+
     shape = (len(card.channels), card.pixels, card.pixels)
-    try:
-        with rasterio.open(path) as source:
-            lat, lon = _check(source, path, card, name)
-            raw = source.read(out_shape=shape, resampling=Resampling.average, masked=True)
-    except (rasterio.errors.RasterioIOError, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise BadRaster(f"cannot read the patch {path}: {reason}. {_cut_one(name)}") from error
+    with open_raster(path, BadRaster, what="the patch") as raster:
+        lat, lon = _check(raster.source, path, card, name)
+        raw = raster.source.read(out_shape=shape, resampling=Resampling.average, masked=True)
     values = np.ma.filled(raw.astype(np.float32), np.nan)
     if not np.isfinite(values).any():
         raise BadRaster(f"the patch {path} has no value at all. {_cut_one(name)}")

@@ -58,15 +58,15 @@ def open_world(path: Path) -> WorldRaster:
         BadRaster: it is absent, is no raster, has no CRS or one that is not in degrees, is not north up, or does
             not reach around the world to within half a cell.
     """
-    import rasterio  # noqa: PLC0415 - encoders that need no raster must not wait for it
+    from pm25map.grid.geotiff import open_raster  # noqa: PLC0415 - encoders that need no raster must not wait
 
-    try:
-        with rasterio.open(path) as source:
-            crs, transform, values = source.crs, source.transform, source.read(1)
-            missing = source.nodata
-    except (rasterio.errors.RasterioIOError, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise BadRaster(f"cannot read the raster {path}: {reason}. Give a GeoTIFF of the world") from error
+    with open_raster(path, BadRaster, what="the raster") as raster:
+        crs, transform = raster.source.crs, raster.source.transform
+        if raster.is_scaled(1):
+            values, missing = raster.values(1), None
+        else:
+            # Classes stay the whole numbers that they are.
+            values, missing = raster.source.read(1), raster.source.nodata
     if crs is None or not crs.is_geographic:
         raise BadRaster(
             f"the raster {path} has {'no CRS' if crs is None else f'the CRS {crs}'}: a world raster is in "

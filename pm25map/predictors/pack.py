@@ -10,7 +10,7 @@ import numpy as np
 
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadOutput, BadPredictors
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import check_outputs, replacing
 from pm25map.grid import Block
 from pm25map.predictors import layout
 from pm25map.predictors.checks import check_days, check_features
@@ -45,14 +45,14 @@ def pack_sample(
         overwrite: replace a file that is there.
 
     Raises:
-        BadOutput: the file cannot be written, or exists.
+        BadOutput: the file cannot be written, exists, or is the store itself.
         DayOutsideStore, MissingDays: the store lacks days.
         BadPredictors: the store lacks a variable, or a step is too fine for its valid range.
     """
     out = Path(out)
     if not out.name.endswith(".zarr.zip"):
         raise BadOutput(f"cannot pack to {out}: name it *.zarr.zip")
-    check_output(out, overwrite=overwrite)
+    check_outputs([out], [store.path] if isinstance(store.path, Path) else [], overwrite=overwrite)
     names = store.variables if variables is None else stored_only(variables)
     check_features(store.path, store.variables, names)
     whole = {name: store.days_of((name,)) for name in names if name in store.daily}

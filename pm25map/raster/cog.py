@@ -10,20 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from pyproj import CRS
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy as gdal_copy
 from rasterio.transform import Affine
 
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import check_output, replacing
-from pm25map.grid import Block, Grid
+from pm25map.grid import Block, Grid, geotiff
 from pm25map.raster.bands import PM25, Band
 from pm25map.raster.provenance import REFERENCE_DOI, Provenance
 
-GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-"""What a failing read or write raises: rasterio lets some of GDAL's own errors through."""
+GDAL_ERRORS = geotiff.GDAL_ERRORS
 
 CONVENTIONS = "CF-1.11"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from pyproj import CRS
 from rasterio.io import DatasetReader
 
 from pm25map.base.errors import BadMap
+from pm25map.grid.geotiff import open_raster
 from pm25map.raster.bands import PM25
-from pm25map.raster.cog import GDAL_ERRORS, Statistics
+from pm25map.raster.cog import Statistics
 from pm25map.raster.provenance import Provenance
 
 
@@ -89,27 +89,21 @@ def describe(path: Path) -> MapDescription:
     """
     if not path.is_file():
         raise BadMap(f"there is no map {path}: check the name, or make it with pm25map predict --out {path}")
-    try:
-        with rasterio.open(path) as source:
-            # The cells lie behind the tags: a file that was cut short still opens. The last goes first, since
-            # tags may be lost as well, and a damaged map is no map of another program.
-            windows = [window for _, window in source.block_windows(1)]
-            source.read(1, window=windows[-1])
-            tags, band = source.tags(), source.tags(1)
-            if "PM25MAP_DAY" not in tags or band.get("standard_name") != PM25.standard_name:
-                raise BadMap(
-                    f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
-                    "writes. Describe it with rio info or gdalinfo"
-                )
-            for window in windows[:-1]:
-                source.read(1, window=window)
-            return _describe(path, source, tags, band)
-    except GDAL_ERRORS as error:
-        raise BadMap(
-            f"cannot read {path}: it is no GeoTIFF, or it was cut short or damaged "
-            f"({str(error.__cause__ or error).rstrip('.')}). Copy it again, or make it again with pm25map "
-            "predict"
-        ) from error
+    with open_raster(path) as raster:
+        source = raster.source
+        # The cells lie behind the tags: a file that was cut short still opens. The last goes first, since
+        # tags may be lost as well, and a damaged map is no map of another program.
+        windows = [window for _, window in source.block_windows(1)]
+        source.read(1, window=windows[-1])
+        tags, band = source.tags(), source.tags(1)
+        if "PM25MAP_DAY" not in tags or band.get("standard_name") != PM25.standard_name:
+            raise BadMap(
+                f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
+                "writes. Describe it with rio info or gdalinfo"
+            )
+        for window in windows[:-1]:
+            source.read(1, window=window)
+        return _describe(path, source, tags, band)
 
 
 def _describe(

@@ -17,31 +17,16 @@ stations is a weight for each station's sums and a thousand resamples are one ma
 count a target once: a station's sums are the means of its seeds'.
 """
 
-import functools
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pm25map.base.resampling import LEAST_STATIONS, RESAMPLES, Estimate, interval, resamples
+
 Floats = npt.NDArray[np.float64]
 
 NAMES = ("r2", "rmse", "mae", "mbe", "rmse_within", "rmse_between", "r2_within", "r2_between")
-COVERAGE = 0.95
-RESAMPLES = 1000
-LEAST_STATIONS = 5
-"""Stations from which an interval over stations says something."""
-
 _N, _O, _OO, _E, _EE, _AE, _BETWEEN, _O_BETWEEN = range(8)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A score with its 95 % interval; NaN where nothing can be said."""
-
-    value: float
-    low: float
-    high: float
 
 
 def station_sums(
@@ -105,27 +90,6 @@ def scores_of_sums(sums: Floats) -> dict[str, Floats]:
             "r2_within": share(within, total_within),
             "r2_between": share(sums[..., _BETWEEN], total_between),
         }
-
-
-@functools.lru_cache(maxsize=16)
-def resamples(stations: int, draws: int = RESAMPLES, seed: int = 0) -> Floats:
-    """Draw stations with replacement: how often each is drawn, float64 (draw, station).
-
-    The same stations and seed give the same draws, so differences between variants are paired. Treat them as
-    read-only: the last ones are kept.
-    """
-    rng = np.random.default_rng(seed)
-    drawn: Floats = rng.multinomial(stations, np.full(stations, 1 / stations), size=draws).astype(np.float64)
-    return drawn
-
-
-def interval(value: float, drawn: Floats) -> Estimate:
-    """Join a value with the percentile interval of its resamples."""
-    known = drawn[np.isfinite(drawn)]
-    if not len(known):
-        return Estimate(value, np.nan, np.nan)
-    low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Estimate(value, float(low), float(high))
 
 
 def estimates(sums: Floats, draws: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadStudy
+from pm25map.base.resampling import Estimate
 from pm25map.study import paired
 from pm25map.study.reading import DONE, Results
-from pm25map.study.scores import NAMES, Estimate, estimates, station_sums
+from pm25map.study.scores import NAMES, estimates, station_sums
 from pm25map.study.strata import ALL, strata
 
 Summary = dict[str, Any]

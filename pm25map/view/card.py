@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from pyproj import Transformer
 from rasterio.warp import transform, transform_bounds
 
-from pm25map.base.aqi import CATEGORIES, category_of, truncate
+from pm25map.base.aqi import CATEGORIES, category_of, concentration_text
 from pm25map.base.files import check_output, replacing
 from pm25map.diagnostics.hotspots import HotSpot
 from pm25map.grid.grid import LONLAT
@@ -92,7 +92,7 @@ def _draw_place(axes: Axes, spot: HotSpot, shown: LookedAt) -> None:
         axes.plot(*ring.T, color=INK, linewidth=1.0, zorder=4.5)
     peak_x, peak_y = (float(v[0]) for v in transform(LONLAT, shown.crs, [spot.peak_lon], [spot.peak_lat]))
     side = (1 if peak_x < x else -1), (-1 if peak_y > y else 1)
-    mark_place(axes, (peak_x, peak_y), f"{truncate(spot.maximum):.0f} µg/m³", side)
+    mark_place(axes, (peak_x, peak_y), f"{concentration_text(spot.maximum)} µg/m³", side)
 
 
 def _rim(spot: HotSpot, crs: str) -> list[npt.NDArray[np.float64]]:
@@ -104,8 +104,8 @@ def _rim(spot: HotSpot, crs: str) -> list[npt.NDArray[np.float64]]:
 
 def _write_facts(figure: Figure, spot: HotSpot) -> None:
     facts = [
-        ("Highest", f"{spot.maximum:.0f} µg/m³, {category_of(spot.maximum).name}"),
-        ("Around it", f"{spot.background:.0f} µg/m³ (25th percentile within 300 km,\nat most 35.4)"),
+        ("Highest", f"{concentration_text(spot.maximum)} µg/m³, {category_of(spot.maximum).name}"),
+        ("Around it", f"{concentration_text(spot.background)} µg/m³ (25th percentile\nwithin 300 km)"),
         ("Area", f"{spot.area_km2:,.0f} km²"),
     ]
     if spot.days > 1:
@@ -115,7 +115,7 @@ def _write_facts(figure: Figure, spot: HotSpot) -> None:
     if spot.people is not None:
         facts.append(("People", f"{spot.people:,.0f}"))
     if spot.smoke_percent is not None:
-        facts.append(("HMS smoke", f"over {spot.smoke_percent:.0f} % of its cells and days"))
+        facts.append(("HMS smoke", f"over {spot.smoke_percent:.0f} % of its area and days"))
     facts.append(("Kind", f"{spot.kind}: {_wrapped(spot.reason)}"))
     y = 0.865
     for name, text in facts:

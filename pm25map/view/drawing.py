@@ -17,7 +17,7 @@ from matplotlib.path import Path as MplPath
 from matplotlib.patheffects import withStroke
 from pyproj import CRS
 
-from pm25map.base.aqi import CATEGORIES, TRUNCATION_SLACK, Category, truncate
+from pm25map.base.aqi import CATEGORIES, TRUNCATION_SLACK, Category, concentration_text
 from pm25map.grid import states
 from pm25map.view.colours import Palette, colours, ramp, range_of
 from pm25map.view.legend import INK, draw_bar, draw_classes
@@ -201,7 +201,7 @@ def _mark_maximum(axes: Axes, picture: Picture) -> None:
     rows, cols = pm25.shape
     # The words stand on the side of the map's middle, where there is always room.
     across, up = (1 if col < cols / 2 else -1), (-1 if row < rows / 2 else 1)
-    words = f"maximum {truncate(float(pm25[row, col])):.0f} µg/m³"
+    words = f"maximum {concentration_text(float(pm25[row, col]))} µg/m³"
     mark_place(axes, (c + a * (col + 0.5), f + e * (row + 0.5)), words, (across, up))
 
 

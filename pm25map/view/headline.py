@@ -7,7 +7,7 @@ import numpy.typing as npt
 import shapely
 from rasterio.warp import transform
 
-from pm25map.base.aqi import category_of
+from pm25map.base.aqi import category_of, concentration_text
 from pm25map.grid import Block, Grid, state_of_cells, states
 from pm25map.grid.grid import LONLAT
 
@@ -39,14 +39,14 @@ class Headline:
     @property
     def text(self) -> str:
         """Say it as a newspaper would: Oregon median 312 ug/m3, Hazardous."""
-        return f"{self.state} median {_number(self.median)} ug/m3, {category_of(self.median).name}"
+        return f"{self.state} median {concentration_text(self.median)} ug/m3, {category_of(self.median).name}"
 
     @property
     def maximum_text(self) -> str:
         """Say how high it gets, and where: Maximum 812 ug/m3 in Oregon (44.12 N, 122.30 W), Hazardous."""
         north = f"{abs(self.maximum_lat):.2f} {'N' if self.maximum_lat >= 0 else 'S'}"
         west = f"{abs(self.maximum_lon):.2f} {'W' if self.maximum_lon < 0 else 'E'}"
-        what = f"{_number(self.maximum)} ug/m3 in {self.maximum_state} ({north}, {west})"
+        what = f"{concentration_text(self.maximum)} ug/m3 in {self.maximum_state} ({north}, {west})"
         return f"Maximum {what}, {category_of(self.maximum).name}"
 
     def __str__(self) -> str:
@@ -88,7 +88,3 @@ def nearest_state(lon: float, lat: float) -> str:
     frame = states()
     away = shapely.distance(frame.geometry.to_numpy(), shapely.Point(lon, lat))
     return str(frame["name"].iloc[int(np.argmin(away))])
-
-
-def _number(pm25: float) -> str:
-    return f"{pm25:.0f}" if pm25 >= 10 else f"{pm25:.1f}"

@@ -3,26 +3,20 @@
 import dataclasses
 import datetime as dt
 import re
-import warnings
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from pyproj import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import DatasetReader
 
 from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
 from pm25map.grid import Grid
+from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.raster import bands
-from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.raster.info import MapDescription, describe
 
 Kind = Literal["concentration", "number", "flags"]
@@ -110,11 +104,7 @@ def list_maps(paths: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(
-            p
-            for p in path.rglob("*.tif")
-            if not any(part.startswith(".") for part in p.relative_to(path).parts)
-        )
+        inside = rasters_in(path)
         if not inside:
             raise BadMap(
                 f"folder {path} holds no map (*.tif): make some with pm25map predict --out {path}/cog.tif"
@@ -157,33 +147,21 @@ def read_map(path: Path) -> LookedAt:
     Raises:
         BadMap: the file is damaged, is no raster, or does not say where it lies.
     """
-    try:
-        with warnings.catch_warnings(), ExitStack() as stack:
-            # Our own words say it when a file does not tell where it lies.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            source = stack.enter_context(rasterio.open(path))
-            ours = "PM25MAP_DAY" in source.tags() and _is_pm25(source.tags(1))
-            if any(np.dtype(kind).kind == "c" for kind in source.dtypes):
-                raise BadMap(f"{path} holds complex numbers, which no map shows")
-            coarser = int(np.ceil(np.sqrt(source.width * source.height / MAXIMUM_CELLS)))
-            layers = _read_layers(path, source, coarser)
-            # After the values: of a file that was cut short the place is lost as well.
-            _check_place(path, source)
-            a, b, c, d, e, f = (float(v) for v in source.transform[:6])
-            authority = source.crs.to_authority()
-            crs = ":".join(authority) if authority else CRS.from_user_input(source.crs).to_wkt()
-            shape = layers[0].values.shape
-            across, down = source.width / shape[1], source.height / shape[0]
-            day = _day_of(source.tags(), path)
-    except GDAL_ERRORS as error:
-        raise BadMap(
-            f"cannot read {path}: it is no raster, or it was cut short or damaged "
-            f"({str(error.__cause__ or error).rstrip('.')}). Copy it again, or make it again"
-        ) from error
+    with open_raster(path) as raster:
+        tags = raster.source.tags()
+        ours = "PM25MAP_DAY" in tags and _is_pm25(raster.source.tags(1))
+        coarser = int(np.ceil(np.sqrt(raster.source.width * raster.source.height / MAXIMUM_CELLS)))
+        layers = _read_layers(raster, coarser)
+        # After the values: of a file that was cut short the place is lost as well.
+        place = raster.place
+        a, b, c, d, e, f = place.transform
+        shape = layers[0].values.shape
+        across, down = place.shape[1] / shape[1], place.shape[0] / shape[0]
+        day = _day_of(tags, path)
     return LookedAt(
         path=path,
         day=day,
-        crs=crs,
+        crs=place.crs,
         transform=(a * across, b, c, d, e * down, f),
         shape=(int(shape[0]), int(shape[1])),
         coarser=coarser,
@@ -201,43 +179,38 @@ def _described(path: Path) -> MapDescription | None:
         return None
 
 
-def _check_place(path: Path, source: DatasetReader) -> None:
-    if source.crs is None:
-        raise BadMap(f"{path} does not say where it lies (no CRS): add one, for example rio edit-info --crs")
-    a, b, _, d, e, _ = source.transform[:6]
-    if b or d or a <= 0 or e >= 0:
-        raise BadMap(f"{path} is not north up and west left: warp it first, for example with gdalwarp")
-
-
-def _read_layers(path: Path, source: DatasetReader, coarser: int) -> tuple[Layer, ...]:
+def _read_layers(raster: Raster, coarser: int) -> tuple[Layer, ...]:
+    source = raster.source
     size = -(-source.height // coarser), -(-source.width // coarser)
     layers: list[Layer] = []
-    for number in source.indexes:
+    for number in raster.numbers:
         tags = source.tags(number)
         # A file of flags alone says their meaning once, for the file.
         flags = _flags(tags) or (_flags(source.tags()) if source.count == 1 else ())
-        whole = flags or np.dtype(source.dtypes[number - 1]).kind in "ui"
+        whole = flags or (np.dtype(source.dtypes[number - 1]).kind in "ui" and not raster.is_scaled(number))
         how = Resampling.nearest if whole else Resampling.average
-        read = source.read(number, out_shape=size, resampling=how, masked=True)
-        values = np.ma.filled(read.astype(np.float32), np.nan)
-        values[~np.isfinite(values)] = np.nan
-        unit = (source.units[number - 1] or tags.get("units", "")).strip()
+        values = raster.values(number, shape=size, resampling=how).astype(np.float32)
         # CF's "1" says that a number has no unit; behind a value it would be read as a digit.
-        unit = "" if unit == "1" else unit
+        unit = "" if raster.unit(number) == "1" else raster.unit(number)
         description = (source.descriptions[number - 1] or "").strip()
-        key = _key(number, description, tags, {layer.key for layer in layers})
+        key = _key(number, description, tags, unit, {layer.key for layer in layers})
         label = tags.get("long_name", "") or description or f"Band {number}"
         # The bits are listed by the legend.
         label = label.partition(", bits:")[0] if flags else label
         kind: Kind = "flags" if flags else "concentration" if _is_level(tags, unit, values) else "number"
-        layers.append(Layer(key, label, unit, kind, values, path, int(number), flags))
+        layers.append(Layer(key, label, unit, kind, values, raster.path, int(number), flags))
+    if not layers:
+        raise BadMap(f"{raster.path} holds no band of values: it is a mask or a picture")
     return tuple(layers)
 
 
-def _key(number: int, description: str, tags: dict[str, str], taken: set[str]) -> str:
+def _key(number: int, description: str, tags: dict[str, str], unit: str, taken: set[str]) -> str:
     known = tags.get("NAME", "")
     if not known and _is_pm25(tags) and description in ("", bands.PM25.long_name):
         known = PM25
+    if PM25 in (known, description.lower()) and unit.lower() not in _UNITS:
+        # Every use of the key takes ug m-3: a band of another unit, or of none, keeps its number for a name.
+        known, description = "", ""
     key = re.sub(r"\W+", "_", (known or description).lower()).strip("_") or f"band_{number}"
     return key if key not in taken else f"{key}_{number}"
 
@@ -248,9 +221,11 @@ def _is_pm25(tags: dict[str, str]) -> bool:
 
 def _is_level(tags: dict[str, str], unit: str, values: npt.NDArray[np.float32]) -> bool:
     """Tell a concentration, which the index has a class for, from a spread or a difference of some."""
+    if unit.lower() not in _UNITS:
+        return False
     if "NAME" in tags or "standard_name" in tags:
         return _is_pm25(tags)
-    return unit.lower() in _UNITS and not bool(np.nanmin(values, initial=0.0) < 0)
+    return not bool(np.nanmin(values, initial=0.0) < 0)
 
 
 def _flags(tags: dict[str, str]) -> tuple[tuple[int, str], ...]:

@@ -66,6 +66,9 @@ def _step(layer: Layer, low: float, high: float) -> float:
         return 1.0
     if layer.kind == "concentration":
         step = CONCENTRATION_STEP
+    elif np.array_equal(layer.values, np.rint(layer.values), equal_nan=True):
+        # Counts stay whole numbers.
+        step = 1.0
     else:
         exponent = math.floor(math.log10(max(high - low, 1e-12) / _STEPS))
         step = 10.0**exponent

@@ -8,10 +8,10 @@ import numpy as np
 import shapely
 from matplotlib.colors import to_hex
 
-from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category
-from pm25map.diagnostics.background import cell_areas
+from pm25map.base.aqi import CATEGORIES, CATEGORIES_BEFORE_2024, Category, concentration_text
 from pm25map.diagnostics.hotspots import HotSpot
 from pm25map.grid import states
+from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import cities
 from pm25map.view.colours import Palette, colours, ramp, range_of, shades_of
 from pm25map.view.layers import Layer, LookedAt
@@ -19,6 +19,8 @@ from pm25map.view.pack import net_of, pack
 
 _BORDER_DEGREES = 0.004
 """How far a state line may be off: 400 m, less than a cell of any grid that a page holds."""
+
+_AREA_KNOTS, _SAME_AREA = 65, 1e-6
 
 _CITIES = 45
 _APART_DEGREES, _FIRST_APART_DEGREES = 1.6, 5.0
@@ -87,10 +89,23 @@ def page_data(
     }
 
 
-def _areas(one: LookedAt) -> list[float]:
-    """Give the area of the cells of each row, km2; one number where all rows have the same."""
-    areas = [float(f"{area:.7g}") for area in cell_areas(one.grid())[:, 0]]
-    return areas[:1] if len(set(areas)) == 1 else areas
+def _areas(one: LookedAt) -> list[list[float]]:
+    """Return the areas of some cells, km2: (row, column), evenly from the first to the last; between them it is linear.
+
+    One row, or one column, stands for all where they are the same.
+    """
+    areas = cell_areas(one.grid())
+    for axis in (0, 1):
+        count = areas.shape[axis]
+        if np.ptp(areas, axis=axis).max() <= _SAME_AREA * areas.max():
+            areas = np.take(areas, [0], axis=axis)
+        elif count > _AREA_KNOTS:
+            at = np.linspace(0, count - 1, _AREA_KNOTS)
+            low = np.minimum(at.astype(int), count - 2)
+            below, above = np.take(areas, low, axis=axis), np.take(areas, low + 1, axis=axis)
+            part = (at - low)[:, None] if axis == 0 else at - low
+            areas = below + (above - below) * part
+    return [[float(f"{area:.7g}") for area in line] for line in areas]
 
 
 def title_of(maps: list[LookedAt]) -> str:
@@ -108,7 +123,7 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
     subtitle = "Surface PM2.5, 24-hour mean, µg/m³" if one.found else "A map that does not say what made it"
     if one.found:
         p, s = one.found.provenance, one.found.statistics
-        subtitle += f". Mean {s.mean:.1f}, maximum {s.maximum:.0f}"
+        subtitle += f". Mean {s.mean:.1f}, maximum {concentration_text(s.maximum)}"
         facts += [
             f"Model {p.model_name} {p.model_version}, card {p.card_checksum[:8]}; grid {p.grid_name}; day: "
             f"{p.day_definition}. Made by pm25map {p.software_version}: {p.command}",

@@ -5,14 +5,14 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from matplotlib import rc_context, rcParamsDefault
 from pyproj import CRS
 from rasterio.enums import Resampling
 
-from pm25map.base.aqi import CATEGORIES, Category
+from pm25map.base.aqi import CATEGORIES, Category, concentration_text
 from pm25map.base.errors import BadMap
 from pm25map.base.files import check_output, replacing
+from pm25map.grid.geotiff import open_raster
 from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.provenance import AQI_EDITION
 from pm25map.view.colours import Palette
@@ -91,7 +91,7 @@ def picture_of(
         raise BadMap(f"{path} has no layer {key!r}: it has {', '.join(keys)}")
     number = keys.index(key) if key in keys else 0
     layer = one.layers[number]
-    values, shown = _read(path, number + 1, dpi)
+    values, shown = _read(path, layer.band, dpi)
     if not np.isfinite(values).any():
         raise BadMap(f"layer {layer.label!r} of {path} holds no value: there is nothing to draw")
     a, _, c, _, e, f = one.transform
@@ -136,30 +136,23 @@ def _of_map(
         transform=found.transform,
         bounds=found.bounds,
         title=f"PM$_{{\\mathbf{{2.5}}}}$, 24-hour mean, {day.day} {day:%B %Y}",
-        subtitle=f"Estimated at the surface; mean {s.mean:.1f}, maximum {s.maximum:.0f} µg/m³{grey}",
+        subtitle=f"Estimated at the surface; mean {s.mean:.1f}, maximum {concentration_text(s.maximum)} µg/m³{grey}",
         credit=_credit(found),
     )
 
 
 def _read(path: Path, number: int, dpi: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Read a band whole, and as large as the picture can show it."""
-    with rasterio.open(path) as source:
-        values = _filled(source.read(number, masked=True))
+    with open_raster(path) as raster:
+        values = raster.values(number).astype(np.float32)
         # A map of more cells than the picture has pixels is averaged, and not left to chance.
         pixels = int((WIDTH_IN - 2 * MARGIN_IN) * dpi)
-        coarser = max(1, source.width // pixels, source.height // pixels)
-        size = -(-source.height // coarser), -(-source.width // coarser)
+        rows, cols = values.shape
+        coarser = max(1, cols // pixels, rows // pixels)
         if coarser == 1:
             return values, values
-        return values, _filled(
-            source.read(number, out_shape=size, resampling=Resampling.average, masked=True)
-        )
-
-
-def _filled(read: "np.ma.MaskedArray[tuple[int, ...], np.dtype[np.float32]]") -> npt.NDArray[np.float32]:
-    values: npt.NDArray[np.float32] = np.ma.filled(read.astype(np.float32), np.nan)
-    values[~np.isfinite(values)] = np.nan
-    return values
+        size = -(-rows // coarser), -(-cols // coarser)
+        return values, raster.values(number, shape=size, resampling=Resampling.average).astype(np.float32)
 
 
 def _save(picture: Picture, out: Path, dpi: int, kind: Literal["png", "pdf"]) -> None:

@@ -8,21 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 import shapely
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from pm25map.base.errors import BadMap, BadOutput, BadPredictors
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import check_outputs, replacing
 from pm25map.diagnostics.hotspots import HotSpot, find_hotspots
 from pm25map.grid import Block, Grid
+from pm25map.grid.areas import areas_of
+from pm25map.grid.geotiff import Raster, open_raster
 from pm25map.predictors.reader import Predictors
-from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.view.card import draw_card
 from pm25map.view.layers import PM25, LookedAt
 
 SMOKE = "wildfire_smoke"
+
+_DENSITY_UNITS = (
+    (1.0, re.compile(r"(/|\bper) ?(km|kilomet|sq(uare|\.)? ?k(m|ilomet))|\bkm ?(\^|\*\*)? ?-2|\bkm⁻²")),
+    (100.0, re.compile(r"(/|\bper) ?(ha\b|hectare)|\bha ?(\^|\*\*)? ?-1|\bha⁻¹")),
+    (1e6, re.compile(r"(/|\bper) ?(m[2²^]|sq(uare|\.)? ?(m\b|met))|\bm ?(\^|\*\*)? ?-2|\bm⁻²")),
+)
+"""People per km2 that one of a unit of density is, and how the unit is written."""
 
 
 def spots_of_each(maps: list[LookedAt]) -> list[list[HotSpot]]:
@@ -70,33 +77,62 @@ def read_population(path: Path, grid: Grid) -> npt.NDArray[np.float64]:
     """Bring a raster of people onto a grid: float64 (y, x), people in each cell; the sum is kept.
 
     Args:
-        path: any raster of counts, people in each of its cells.
+        path: a raster of people in each of its cells, or one whose unit says people per km2, hectare or m2: these
+            are multiplied by the areas of its cells.
         grid: of the map.
 
     Raises:
-        BadMap: it cannot be read, or does not say where it lies.
+        BadMap: it cannot be read, does not say where it lies, or is of a density without its unit.
     """
     try:
-        with rasterio.open(path) as source:
-            if source.crs is None:
-                raise BadMap(f"population {path} does not say where it lies (no CRS): add one first")
-            counts = source.read(1, masked=True).astype(np.float64).filled(0.0)
-            here, transform = source.crs, source.transform
-    except GDAL_ERRORS as error:
-        raise BadMap(
-            f"cannot read population {path} ({str(error).rstrip('.')}): give a raster of people per cell"
-        ) from error
+        with open_raster(path) as raster:
+            counts = raster.values(raster.numbers[0]).astype(np.float64)
+            place = raster.place
+            per_km2 = _per_km2(raster)
+    except BadMap as error:
+        raise BadMap(f"{error}. --population takes a raster of people per cell") from error
+    if per_km2 is not None:
+        counts *= per_km2 * areas_of(place.crs, place.transform, place.shape)
     people = np.zeros(grid.shape, dtype=np.float64)
     reproject(
         np.maximum(np.nan_to_num(counts), 0.0),
         people,
-        src_transform=transform,
-        src_crs=here,
+        src_transform=place.affine,
+        src_crs=place.crs,
         dst_transform=grid.affine,
         dst_crs=grid.crs,
         resampling=Resampling.sum,
     )
     return people
+
+
+def _per_km2(raster: Raster) -> float | None:
+    """Return what turns a density into people per km2; None for a raster of people in each cell.
+
+    Raises:
+        BadMap: the raster says that it is a density, and not of what unit.
+    """
+    number = raster.numbers[0]
+    tags = raster.source.tags(number)
+    words = [
+        raster.unit(number),
+        raster.name(number),
+        tags.get("long_name", ""),
+        tags.get("standard_name", ""),
+    ]
+    said = " ".join([*words, raster.path.stem]).lower().replace("_", " ")
+    for factor, unit in _DENSITY_UNITS:
+        if unit.search(said):
+            return factor
+    if (
+        re.search(r"densit|\bper\b|/|\^? ?-[12]\b", " ".join(words).lower().replace("_", " "))
+        or "densit" in said
+    ):
+        raise BadMap(
+            f"population {raster.path} is a density ({' '.join(filter(None, words)) or raster.path.stem}) of no unit "
+            "that is known here: give people per cell, or set the band's unit, for example to km-2"
+        )
+    return None
 
 
 def _smoke(predictors: Predictors, one: LookedAt) -> npt.NDArray[np.float32]:
@@ -146,8 +182,7 @@ def write_events(
     table, outlines = folder / "hotspots.csv", folder / "hotspots.geojson"
     files = [table, outlines]
     files += [folder / f"{n:02d}-{_slug(event.title)}.png" for n, event in enumerate(events[:cards], start=1)]
-    for path in files:
-        check_output(path, overwrite=overwrite)
+    check_outputs(files, [layer.path for one in maps for layer in one.layers], overwrite=overwrite)
     names = [field.name for field in dataclasses.fields(HotSpot)]
     rows = [event.properties() for event in events]
     with replacing(table) as part, part.open("w", newline="", encoding="utf-8") as handle:

@@ -254,31 +254,28 @@ def read_patch(path: Path, bands: int, pixels: int) -> npt.NDArray[np.float32]:
     Raises:
         BadRaster: it is absent, has no CRS, another band count, is not north up, or has fewer pixels.
     """
-    import rasterio  # noqa: PLC0415
     from rasterio.enums import Resampling  # noqa: PLC0415
 
-    try:
-        with rasterio.open(path) as source:
-            if source.crs is None:
-                raise BadRaster(f"the patch {path} has no CRS. Write it with one: gdal_edit.py -a_srs")
-            if source.count != bands:
-                raise BadRaster(
-                    f"the patch {path} has {source.count} bands, not {bands}. Give patches of one kind, or set "
-                    "`bands`"
-                )
-            if source.transform.a <= 0 or source.transform.e >= 0:
-                raise BadRaster(f"the patch {path} is not north up. Run: gdalwarp -t_srs EPSG:4326")
-            if min(source.shape) < pixels:
-                raise BadRaster(
-                    f"the patch {path} has {source.height} x {source.width} pixels, fewer than {pixels}. "
-                    "Set `pixels` lower"
-                )
-            shape = (bands, pixels, pixels)
-            raw = source.read(out_shape=shape, resampling=Resampling.average, masked=True)
-            return np.asarray(np.ma.filled(raw.astype(np.float32), np.nan))
-    except (rasterio.errors.RasterioIOError, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise BadRaster(f"cannot read the patch {path}: {reason}. Mend the file or the index") from error
+    from pm25map.grid.geotiff import open_raster  # noqa: PLC0415 - encoders that need no raster must not wait
+
+    with open_raster(path, BadRaster, what="the patch") as raster:
+        source = raster.source
+        if source.crs is None:
+            raise BadRaster(f"the patch {path} has no CRS. Write it with one: gdal_edit.py -a_srs")
+        if source.count != bands:
+            raise BadRaster(
+                f"the patch {path} has {source.count} bands, not {bands}. Give patches of one kind, or set `bands`"
+            )
+        if source.transform.a <= 0 or source.transform.e >= 0:
+            raise BadRaster(f"the patch {path} is not north up. Run: gdalwarp -t_srs EPSG:4326")
+        if min(source.shape) < pixels:
+            raise BadRaster(
+                f"the patch {path} has {source.height} x {source.width} pixels, fewer than {pixels}. "
+                "Set `pixels` lower"
+            )
+        shape = (bands, pixels, pixels)
+        raw = source.read(out_shape=shape, resampling=Resampling.average, masked=True)
+        return np.asarray(np.ma.filled(raw.astype(np.float32), np.nan))
 
 
 def open_pairs(config: PretrainConfig, folder: Path) -> PairSource:

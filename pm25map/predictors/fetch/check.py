@@ -71,14 +71,16 @@ def _netcdf(path: Path) -> None:
 
 
 def _raster(path: Path) -> None:
-    import rasterio  # noqa: PLC0415
-    from rasterio.errors import RasterioError  # noqa: PLC0415
     from rasterio.windows import Window  # noqa: PLC0415
 
+    from pm25map.base.errors import BadRaster  # noqa: PLC0415
+    from pm25map.grid.geotiff import open_raster  # noqa: PLC0415
+
     try:
-        with rasterio.open(path) as raster:
-            raster.read(1, window=Window(0, raster.height - 1, raster.width, 1))
-    except RasterioError as error:
+        with open_raster(path, BadRaster) as raster:
+            source = raster.source
+            source.read(1, window=Window(0, source.height - 1, source.width, 1))
+    except BadRaster as error:
         raise BadFetch(f"{path.name} is cut off or no raster: fetch it again") from error
 
 

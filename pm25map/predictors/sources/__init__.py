@@ -80,3 +80,13 @@ class LayerSource(Protocol):
     def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Give name and (y, x), or (month, y, x), one after another: finite on land, NaN off it."""
         ...
+
+
+@runtime_checkable
+class HasVersions(Protocol):
+    """Chooses between versions of a provider's files."""
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Return a line for every file that another version replaces, naming both."""
+        ...

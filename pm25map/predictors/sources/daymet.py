@@ -6,6 +6,7 @@ a whole day on which every cell is missing, and a model is told so by its indica
 
 import calendar
 import datetime as dt
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,19 @@ import numpy.typing as npt
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import Field, regrid_field
-from pm25map.predictors.sources.files import find_files
 from pm25map.predictors.sources.latlon import Entry, NetcdfSource
 from pm25map.predictors.sources.netcdf import axes_of, open_netcdf
 from pm25map.predictors.sources.static import fill_nearest
 from pm25map.predictors.variables import variable
 
 NAMES = ("dayl", "prcp", "srad", "tmax", "tmin", "vp")
-FILE = r"daymet_v\d\w*_(?:daily_\w+_)?{name}_(?P<year>\d{{4}})(?:_\w+)?\.nc4?"
-"""daymet_v4_daily_na_tmax_2020.nc; version 3 was daymet_v3_tmax_2017_na.nc4."""
+FILE = (
+    r"(?:Daymet_Daily_V\d(?:R(?P<revision>\d+))?\.)?"
+    r"daymet_v(?P<major>\d)(?P<minor>\w*?)_(?:daily_(?P<region>na|hi|pr)_)?{name}_(?P<year>\d{{4}})"
+    r"(?:_(?P<old_region>[a-z]+))?\.nc4?"
+)
+"""daymet_v4_daily_na_tmax_2020.nc; the DAAC writes Daymet_Daily_V4R1. before it; version 3 was
+daymet_v3_tmax_2017_na.nc4."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Daymet(NetcdfSource):
         Raises:
             BadPredictors: the files do not hold them.
         """
-        path = next(iter(find_files(self.folder, self.entries[0].file)))
+        path = max(self._chosen(self.entries[0]).chosen.items())[1]
         for name in self.layer_names:
             short = name.removeprefix("daymet_")
             with open_netcdf(path) as dataset:
@@ -65,10 +70,18 @@ class Daymet(NetcdfSource):
 def daymet(folder: Path) -> Daymet:
     """Open a folder of files such as daymet_v4_daily_na_tmax_2020.nc."""
     table = tuple(
-        Entry(f"daymet_{name}", FILE.format(name=name), ((name,),), daily_total=name == "prcp")
+        Entry(
+            f"daymet_{name}", FILE.format(name=name), ((name,),), daily_total=name == "prcp", version=_version
+        )
         for name in NAMES
     )
     return Daymet("daymet", folder, table, no_such_day=_leaves_out)
+
+
+def _version(match: re.Match[str]) -> tuple[bool, int, str, int]:
+    """Rank a file: the mainland's before those of Hawaii and Puerto Rico, then the version, then its revision."""
+    mainland = (match["region"] or match["old_region"] or "na").lower() == "na"
+    return mainland, int(match["major"]), match["minor"].lower(), int(match["revision"] or 0)
 
 
 def _leaves_out(day: dt.date) -> bool:

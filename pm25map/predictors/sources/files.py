@@ -1,9 +1,16 @@
 """The files of a provider in a folder: found by the names that the provider gives them."""
 
+import filecmp
 import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pm25map.base.errors import BadPredictors
+
+K = TypeVar("K", bound=Hashable)
+"""What a file stands for, such as its day and tile."""
 
 
 def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
@@ -14,8 +21,7 @@ def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
         pattern: regular expression; case does not matter.
 
     Returns:
-        the match of every file, in the order of their names: of two versions of one granule, the one that was
-        produced later comes last.
+        the match of every file, by path. Which of two versions counts is for `choose_versions` to say.
 
     Raises:
         BadPredictors: there is no such folder.
@@ -29,6 +35,52 @@ def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
     # A download that goes on stands in a hidden folder, so that what matches is whole or damaged.
     found = [path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
     return {path: match for path in found if path.is_file() and (match := name.fullmatch(path.name))}
+
+
+@dataclass(frozen=True)
+class Versions(Generic[K]):
+    """The files of a source of which each stands for another day, tile or variable.
+
+    Attributes:
+        chosen: the file of each, by what it stands for.
+        passed_over: a line for every file that an other version replaces, naming both.
+    """
+
+    chosen: dict[K, Path]
+    passed_over: tuple[str, ...]
+
+
+def choose_versions(
+    found: dict[Path, re.Match[str]],
+    key: Callable[[Path, re.Match[str]], K],
+    version: Callable[[re.Match[str]], tuple[int | str, ...]],
+) -> Versions[K]:
+    """Choose one file where several stand for the same: the latest version by its own name, wherever it lies.
+
+    Args:
+        found: of `find_files`.
+        key: what a file stands for, such as its day and tile.
+        version: of a file by its name; the greatest counts.
+
+    Raises:
+        BadPredictors: two files are of one version and differ: nothing says which of them counts.
+    """
+    by_key: dict[K, list[Path]] = {}
+    for path, match in found.items():
+        by_key.setdefault(key(path, match), []).append(path)
+    chosen: dict[K, Path] = {}
+    passed_over: list[str] = []
+    for what, paths in by_key.items():
+        latest = max(version(found[path]) for path in paths)
+        first, *same = (path for path in paths if version(found[path]) == latest)
+        for other in same:
+            if not filecmp.cmp(first, other, shallow=False):
+                raise BadPredictors(
+                    f"{first} and {other} differ, and by their names neither is the later version: keep one of them"
+                )
+        chosen[what] = first
+        passed_over += [f"{first} counts, and not {path}" for path in paths if path != first]
+    return Versions(chosen, tuple(passed_over))
 
 
 def first_line(error: BaseException) -> str:

@@ -26,9 +26,12 @@ from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.grid.grid import LONLAT
 from pm25map.predictors.burn import area_share
-from pm25map.predictors.sources.files import find_files, first_line
+from pm25map.predictors.sources.files import Versions, choose_versions, find_files, first_line
 
 FILES = r"hms_smoke(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.(?P<kind>zip|shp|kml|geojson|json)"
+
+FORMATS = ("json", "geojson", "kml", "shp", "zip")
+"""Of a day in several formats the last of these counts: NOAA's own shapefile, as it comes."""
 
 DENSITIES = {"light": 5.0, "medium": 16.0, "heavy": 27.0}
 """ug m-3: what NOAA writes for its classes since 2022, and for them before."""
@@ -72,15 +75,24 @@ class Hms:
             "wildfire_smoke": np.stack([burn_plumes(read_plumes(self._files[day]), grid) for day in days])
         }
 
-    @functools.cached_property
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Name the files of a day that its file in another format replaces."""
+        return self._versions.passed_over
+
+    @property
     def _files(self) -> dict[dt.date, Path]:
+        return self._versions.chosen
+
+    @functools.cached_property
+    def _versions(self) -> Versions[dt.date]:
         found = find_files(self.folder, FILES)
         if not found:
             raise BadPredictors(
                 f"{self.folder} holds no file of HMS smoke (hms_smokeYYYYMMDD.zip, .shp, .kml or .geojson): name "
                 f"their folder with --files"
             )
-        return {_day_of(path, m): path for path, m in found.items()}
+        return choose_versions(found, _day_of, lambda match: (FORMATS.index(match["kind"].lower()),))
 
 
 def read_plumes(path: Path) -> geopandas.GeoDataFrame:

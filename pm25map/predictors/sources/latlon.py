@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import Field, regrid_field
-from pm25map.predictors.sources.files import find_files
+from pm25map.predictors.sources.files import Versions, choose_versions, find_files
 from pm25map.predictors.sources.netcdf import check_values, days_in, open_netcdf, read_day
 from pm25map.predictors.variables import Variable, variable
 
@@ -31,6 +32,7 @@ class Entry:
         combine: makes the variable of the datasets, each in the table's unit.
         daily_total: the unit in the file is of the whole day.
         entries_a_day: on the time axis.
+        version: of a file by its name, where several stand for the same time; the greatest counts.
     """
 
     variable: str
@@ -39,6 +41,7 @@ class Entry:
     combine: Callable[[list[Array]], Array] | None = None
     daily_total: bool = False
     entries_a_day: int = 1
+    version: Callable[[re.Match[str]], tuple[int | str, ...]] = lambda match: ()
 
 
 @dataclass(frozen=True)
@@ -118,17 +121,23 @@ class NetcdfSource:
         )
 
     def _file(self, entry: Entry, day: dt.date) -> Path | None:
-        return self._index[entry.variable].get((day.year, day.month, day.day)[: self._depth(entry)])
+        return self._versions[entry.variable].chosen.get((day.year, day.month, day.day)[: self._depth(entry)])
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Name the files that another version replaces."""
+        lines = (line for versions in self._versions.values() for line in versions.passed_over)
+        return tuple(dict.fromkeys(lines))
 
     @functools.cached_property
-    def _index(self) -> dict[str, dict[tuple[int, ...], Path]]:
-        """Give the file of every year, month or day, by variable."""
-        index: dict[str, dict[tuple[int, ...], Path]] = {}
-        for entry in self.entries:
-            parts = ("year", "month", "day")[: self._depth(entry)]
-            found = find_files(self.folder, entry.file)
-            index[entry.variable] = {tuple(int(m[p]) for p in parts): path for path, m in found.items()}
-        return index
+    def _versions(self) -> dict[str, Versions[tuple[int, ...]]]:
+        """Choose the file of every year, month or day, by variable."""
+        return {entry.variable: self._chosen(entry) for entry in self.entries}
+
+    def _chosen(self, entry: Entry) -> Versions[tuple[int, ...]]:
+        parts = ("year", "month", "day")[: self._depth(entry)]
+        found = find_files(self.folder, entry.file)
+        return choose_versions(found, lambda _, m: tuple(int(m[part]) for part in parts), entry.version)
 
     @functools.cached_property
     def _known_days(self) -> dict[Path, list[dt.date]]:

@@ -10,6 +10,7 @@ missing value, which a model is told of.
 """
 
 import datetime as dt
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.grid.build import MODIS_SINUSOIDAL
 from pm25map.predictors.regrid import regrid
+from pm25map.predictors.sources.files import Versions
 from pm25map.predictors.sources.latlon import held
 from pm25map.predictors.sources.modis import (
     Granule,
     Tile,
-    granules,
+    granule_versions,
     mosaic,
     read_granule,
     tile_name,
@@ -90,8 +92,18 @@ class Maiac:
                 )
         return {name: np.stack(values) for name, values in made.items()}
 
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Name the granules that a later production replaces."""
+        return self._versions.passed_over
+
+    @functools.cached_property
+    def _versions(self) -> Versions[tuple[dt.date, Tile]]:
+        return granule_versions(self.folder, PRODUCT)
+
     def _granules(self, grid: Grid) -> dict[tuple[dt.date, Tile], Granule]:
-        found = granules(self.folder, PRODUCT)
+        chosen = self._versions.chosen
+        found = {(day, tile): Granule(day, tile, PRODUCT, path) for (day, tile), path in chosen.items()}
         if not found:
             raise BadPredictors(
                 f"{self.folder} holds no granule of {PRODUCT}: name their folder with --files"

@@ -4,6 +4,7 @@ PM2.5 is the sum of its parts with sulfate taken as ammonium sulfate, as GMAO's 
 dust, sea salt, black carbon, organic carbon and 132.14 / 96.06 of sulfate.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy.typing as npt
 
 from pm25map.predictors.sources.latlon import Entry, NetcdfSource
 
-FILE = r"MERRA2_\d0\d\.tavg1_2d_aer_Nx\.(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.nc4?"
-"""Streams 100 to 400; what was processed again, such as September 2020, is 401."""
+FILE = r"MERRA2_(?P<stream>\d0\d)\.tavg1_2d_aer_Nx\.(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.nc4?"
+"""Streams 100 to 400; what was processed again, such as September 2020, is 401,
+and counts before what it replaces."""
 
 PARTS = ("DUSMASS25", "SSSMASS25", "BCSMASS", "OCSMASS", "SO4SMASS")
 AMMONIUM_SULFATE = 132.14 / 96.06
@@ -21,10 +23,19 @@ AMMONIUM_SULFATE = 132.14 / 96.06
 def merra2(folder: Path) -> NetcdfSource:
     """Open a folder of files such as MERRA2_400.tavg1_2d_aer_Nx.20180101.nc4."""
     mass = Entry(
-        "merra2_pm25", FILE, tuple((name,) for name in PARTS), combine=_sum_of_parts, entries_a_day=24
+        "merra2_pm25",
+        FILE,
+        tuple((name,) for name in PARTS),
+        combine=_sum_of_parts,
+        entries_a_day=24,
+        version=_version,
     )
-    depth = Entry("merra2_aod", FILE, (("TOTEXTTAU",),), entries_a_day=24)
+    depth = Entry("merra2_aod", FILE, (("TOTEXTTAU",),), entries_a_day=24, version=_version)
     return NetcdfSource("merra2", folder, (mass, depth))
+
+
+def _version(match: re.Match[str]) -> tuple[int]:
+    return (int(match["stream"]),)
 
 
 def _sum_of_parts(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

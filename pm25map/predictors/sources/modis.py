@@ -24,7 +24,7 @@ from pm25map.base.errors import BadDate, BadPredictors
 from pm25map.grid import Grid
 from pm25map.grid.build import MODIS_1KM_M, MODIS_SINUSOIDAL
 from pm25map.grid.grid import LONLAT
-from pm25map.predictors.sources.files import find_files, first_line
+from pm25map.predictors.sources.files import Versions, choose_versions, find_files, first_line
 
 Tile = tuple[int, int]
 """Horizontal and vertical number of a tile: (8, 5) is h08v05."""
@@ -33,7 +33,10 @@ COLLECTION = 61
 TILE_M = 1200 * MODIS_1KM_M
 WEST_M, NORTH_M = -18 * TILE_M, 9 * TILE_M
 
-_GRANULE = r"\.A(?P<year>\d{4})(?P<yearday>\d{3})\.h(?P<h>\d\d)v(?P<v>\d\d)\.(?P<collection>\d{3})\.\d+\.hdf"
+_GRANULE = (
+    r"\.A(?P<year>\d{4})(?P<yearday>\d{3})\.h(?P<h>\d\d)v(?P<v>\d\d)"
+    r"\.(?P<collection>\d{3})\.(?P<produced>\d+)\.hdf"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -92,13 +95,20 @@ class Band:
 
 
 def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:
-    """Find the granules of a product: of two productions of one, the later.
+    """Find the granules of a product: of two productions of one, the later. Errors as `granule_versions`."""
+    versions = granule_versions(folder, product)
+    return {(day, tile): Granule(day, tile, product, path) for (day, tile), path in versions.chosen.items()}
+
+
+def granule_versions(folder: Path, product: str) -> Versions[tuple[dt.date, Tile]]:
+    """Choose the granules of a product by day and tile: the time of production in the name says which is later.
 
     Raises:
-        BadPredictors: there is no folder, or a granule is of another collection or of a day that its year lacks.
+        BadPredictors: there is no folder, a granule is of another collection or of a day that its year lacks, or two
+            of one production differ.
     """
-    found = {}
-    for path, match in find_files(folder, product + _GRANULE).items():
+
+    def day_and_tile(path: Path, match: re.Match[str]) -> tuple[dt.date, Tile]:
         if int(match["collection"]) != COLLECTION:
             raise BadPredictors(
                 f"{path} is of collection {match['collection']}, and {product} must be of 0{COLLECTION}: its bits and "
@@ -108,9 +118,10 @@ def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:
             day = day_of_year(int(match["year"]), int(match["yearday"]))
         except BadDate as error:
             raise BadPredictors(f"{path} names no day ({error}): get the granule again") from error
-        tile = int(match["h"]), int(match["v"])
-        found[day, tile] = Granule(day, tile, product, path)
-    return found
+        return day, (int(match["h"]), int(match["v"]))
+
+    found = find_files(folder, product + _GRANULE)
+    return choose_versions(found, day_and_tile, lambda match: (int(match["produced"]),))
 
 
 @functools.lru_cache(maxsize=4)

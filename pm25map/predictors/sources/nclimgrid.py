@@ -4,9 +4,13 @@ Days are those of the stations' observers, mostly from morning to morning, moved
 are in degrees Celsius, precipitation in mm.
 """
 
+import re
 from pathlib import Path
 
 from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+
+STAGES = ("prelim", "scaled")
+"""NOAA replaces a preliminary month by one that is scaled to the monthly product."""
 
 NAMES = ("tmax", "tmin", "tavg", "prcp")
 
@@ -16,10 +20,16 @@ def nclimgrid(folder: Path) -> NetcdfSource:
     table = tuple(
         Entry(
             f"nclimgrid_{name}",
-            rf"(?:{name}|ncdd)-(?P<year>\d{{4}})(?P<month>\d\d)-grd-(?:scaled|prelim)\.nc",
+            rf"(?P<holds>{name}|ncdd)-(?P<year>\d{{4}})(?P<month>\d\d)-grd-(?P<stage>scaled|prelim)\.nc",
             ((name,),),
             daily_total=name == "prcp",
+            version=_version,
         )
         for name in NAMES
     )
     return NetcdfSource("nclimgrid", folder, table)
+
+
+def _version(match: re.Match[str]) -> tuple[int, bool]:
+    """Rank a file: scaled before preliminary; of one stage the file of the one variable before that of all."""
+    return STAGES.index(match["stage"].lower()), match["holds"].lower() != "ncdd"

@@ -21,6 +21,7 @@ from pm25map.predictors.sources.latlon import held
 from pm25map.predictors.sources.modis import (
     Granule,
     Tile,
+    granule_versions,
     granules,
     mosaic,
     read_granule,
@@ -82,6 +83,13 @@ class Ndvi:
         """
         chosen = [tuple(g for tile in tiles_of(grid) for g in self._carried(tile, day)) for day in days]
         return {"ndvi": np.stack([_on_grid(sources, grid) for sources in chosen])}
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """Name the granules that a later production replaces."""
+        return tuple(
+            line for product in PRODUCTS for line in granule_versions(self.folder, product).passed_over
+        )
 
     def _carried(self, tile: Tile, day: dt.date) -> list[Granule]:
         """List the granules that give a tile on a day, newest first, each 16 days or more before the one above."""

@@ -108,7 +108,7 @@ class Area {
     for (const name of ["mean", "median", "minimum", "maximum"]) row(name[0].toUpperCase() + name.slice(1), withUnit(frame, key, found[name]));
     row("Cells", found.cells.toLocaleString("en"));
     row("Area", `${Math.round(found.area).toLocaleString("en")} km²`);
-    this.say([element("p", { class: "note" }, `${layerOf(key).label}, ${DATA.maps[frame].name}; the mean is weighted by area`), table]);
+    this.say([element("p", { class: "note" }, `${layerOf(key).label}, ${DATA.maps[frame].name}; mean and median are weighted by area`), table]);
   }
 
   say(parts) {

@@ -101,6 +101,24 @@ function touchedBy(places, [rows, cols]) {
   return [...found];
 }
 
+// The area of a cell, km2: linear between those that the page holds.
+function areaOf(grid, row, col) {
+  const [rows, cols] = [grid.areas.length, grid.areas[0].length];
+  const y = (row / Math.max(1, grid.shape[0] - 1)) * (rows - 1), x = (col / Math.max(1, grid.shape[1] - 1)) * (cols - 1);
+  const [r, c] = [Math.min(Math.floor(y), Math.max(0, rows - 2)), Math.min(Math.floor(x), Math.max(0, cols - 2))];
+  const along = (line) => line[c] + (x - c) * ((line[c + 1] ?? line[c]) - line[c]);
+  const first = along(grid.areas[r]);
+  return first + (y - r) * (along(grid.areas[r + 1] ?? grid.areas[r]) - first);
+}
+
+// The least value at or below which a share of the weight lies, of values in order: the server's definition.
+function quantile(ordered, weights, share) {
+  const wanted = share * weights.reduce((sum, one) => sum + one, 0);
+  let sum = 0;
+  const i = weights.findIndex((weight) => (sum += weight) >= wanted);
+  return i < 0 ? ordered.at(-1) : ordered[i];
+}
+
 // The values in a polygon: {cells, area, mean, median, minimum, maximum}, km2 and the layer's unit; null where none.
 // Cells count whose centre lies inside; of a smaller polygon those that it touches.
 async function statisticsOf(frame, key, ring) {
@@ -111,17 +129,16 @@ async function statisticsOf(frame, key, ring) {
   let cells = places.length ? known(centresIn(places, grid.shape)) : [];
   if (!cells.length && places.length) cells = known(touchedBy(places, grid.shape));
   if (!cells.length) return null;
-  const areas = cells.map((index) => grid.areas[Math.floor(index / grid.shape[1]) % grid.areas.length]);
+  const areas = cells.map((index) => areaOf(grid, Math.floor(index / grid.shape[1]), index % grid.shape[1]));
   const values = cells.map((index) => valueOf(frame, key, codes[index]));
   const area = areas.reduce((sum, one) => sum + one, 0);
-  const ordered = Float64Array.from(values).sort();
-  const half = ordered.length >> 1;
+  const order = values.map((_, i) => i).sort((i, j) => values[i] - values[j]);
   return {
     cells: cells.length,
     area,
     mean: values.reduce((sum, value, i) => sum + value * areas[i], 0) / area,
-    median: ordered.length % 2 ? ordered[half] : (ordered[half - 1] + ordered[half]) / 2,
-    minimum: ordered[0],
-    maximum: ordered[ordered.length - 1],
+    median: quantile(order.map((i) => values[i]), order.map((i) => areas[i]), 0.5),
+    minimum: values[order[0]],
+    maximum: values[order.at(-1)],
   };
 }

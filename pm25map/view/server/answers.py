@@ -10,6 +10,7 @@ from pydantic import BaseModel
 SAID: dict[int | str, dict[str, Any]] = {
     400: {"description": "The question has no answer on these maps; detail says why"},
     404: {"description": "There is no such map, layer or tile"},
+    408: {"description": "The body did not arrive in time"},
     413: {"description": "The body is too large"},
     429: {"description": "Too many requests"},
 }

@@ -33,7 +33,7 @@ from pm25map.view.server.answers import (
     ValueSaid,
 )
 from pm25map.view.server.catalogue import Catalogue, Entry
-from pm25map.view.server.limits import Limits
+from pm25map.view.server.limits import Limits, SafeHeaders
 from pm25map.view.server.queries import days_of, series, statistics
 from pm25map.view.server.tiles import MapTiles
 
@@ -56,6 +56,8 @@ def make_app(catalogue: Catalogue, *, rate: float = 200.0, hosts: tuple[str, ...
     app.add_exception_handler(BadMap, functools.partial(_gone, f"{catalogue.folder}/"))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_middleware(Limits, rate=rate)
+    # Added last, so that it is around all: refusals carry the headers as well.
+    app.add_middleware(SafeHeaders)
     find = _finder(catalogue)
     _add_page(app, catalogue, find)
     _add_questions(app, catalogue, find)

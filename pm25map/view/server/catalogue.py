@@ -1,19 +1,21 @@
 """What a server may show: the maps of one folder, found once, asked for by name and never by path."""
 
+import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pm25map.base.errors import BadMap, BadServer
+from pm25map.grid.geotiff import Raster, is_tiff, open_raster
 from pm25map.view.layers import Layer, LookedAt, join_days, list_maps, read_map
 from pm25map.view.pack import mercator_box
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF begins. GDAL knows many more formats, some of which name other files to read."""
+Stamp = tuple[int, int, int, int]
+"""Of a file: device, number on it, bytes, and nanoseconds of the last change."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Entry:
         name: what a request calls it: the file's name without its ending.
         shown: the map without its values.
         box: what of the Mercator square it reaches, as `mercator_box` gives it.
+        stamps: of its files when the catalogue was read.
     """
 
     name: str
     shown: LookedAt
     box: tuple[float, float, float, float]
+    stamps: dict[Path, Stamp]
 
     def reaches(self, z: int, x: int, y: int) -> bool:
         """Tell whether a tile of the Mercator square and the map can have a cell in common."""
@@ -44,10 +48,38 @@ class Entry:
         """Give a layer, without its values, by its key."""
         return self.shown.layer(key)
 
+    @contextlib.contextmanager
+    def opened(self, layer: Layer) -> Iterator[Raster]:
+        """Open the file of a layer.
+
+        Raises:
+            BadMap: it is not the file that it was when the catalogue was read, before or after the block: it was
+                moved, replaced, cut short or written to.
+        """
+        self._check_same(layer.path)
+        with open_raster(layer.path) as raster:
+            yield raster
+        self._check_same(layer.path)
+
     def whole(self) -> LookedAt:
-        """Read the map again, with its values."""
-        files = list(dict.fromkeys(layer.path for layer in self.shown.layers))
-        return join_days([read_map(path) for path in files])[0]
+        """Read the map again, with its values.
+
+        Raises:
+            BadMap: as `opened`.
+        """
+        files = list(self.stamps)
+        for path in files:
+            self._check_same(path)
+        read = join_days([read_map(path) for path in files])[0]
+        for path in files:
+            self._check_same(path)
+        return read
+
+    def _check_same(self, path: Path) -> None:
+        if stamp_of(path) != self.stamps[path]:
+            raise BadMap(
+                f"{path.name} cannot be read any more: it was moved, replaced or damaged since the server started"
+            )
 
 
 @dataclass(frozen=True)
@@ -71,6 +103,7 @@ def read_catalogue(folder: Path, progress: Callable[[int, int], None] = lambda d
         raise BadServer(f"there is no folder {folder}: give the folder that holds the maps")
     root = folder.resolve()
     maps: list[LookedAt] = []
+    stamps: dict[Path, Stamp] = {}
     left_out: dict[str, str] = {}
     try:
         files = list_maps([root])
@@ -81,11 +114,14 @@ def read_catalogue(folder: Path, progress: Callable[[int, int], None] = lambda d
         name = path.relative_to(root).as_posix()
         if not path.resolve().is_relative_to(root):
             left_out[name] = "it is a link that leads out of the folder"
-        elif not path.is_file() or not _is_tiff(path):
+        elif not is_tiff(path):
             left_out[name] = "it is no TIFF"
         else:
             try:
+                stamp = stamp_of(path)
                 maps.append(_emptied(read_map(path)))
+                if stamp is not None:
+                    stamps[path] = stamp
             except BadMap as error:
                 left_out[name] = str(error).replace(f"{root}/", "")
     if not maps:
@@ -97,13 +133,18 @@ def read_catalogue(folder: Path, progress: Callable[[int, int], None] = lambda d
         name = one.path.stem
         while name in entries:
             name += "_"
-        entries[name] = Entry(name, one, mercator_box(one))
+        files_of = dict.fromkeys(layer.path for layer in one.layers)
+        entries[name] = Entry(name, one, mercator_box(one), {path: stamps[path] for path in files_of})
     return Catalogue(root, entries, left_out)
 
 
-def _is_tiff(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(4) in _TIFF
+def stamp_of(path: Path) -> Stamp | None:
+    """Return what changes when a file is replaced or written to; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _emptied(one: LookedAt) -> LookedAt:

@@ -1,5 +1,6 @@
 """What one client may ask: so many requests a second, and bodies of so many bytes."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,7 +12,22 @@ BODY_BYTES = 256 * 1024
 BURST = 400
 """Requests at once, before the rate counts: a browser that opens a page of tiles asks for many."""
 
+BODY_SECONDS = 10.0
+"""A client must have sent its body within this time."""
+
 _CLIENTS = 10_000
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Of every answer."""
+
+_PAGE_POLICY = b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'"
+"""The page states in itself what it may load; who may frame it only a header can say."""
+
+_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,7 +35,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Limits:
-    """Answers 429 to a client that asks too often, and 413 to a body that is too large."""
+    """Answers 429 to a client that asks too often, 413 to a body that is too large, and 408 to one too slow."""
 
     def __init__(
         self,
@@ -43,7 +59,12 @@ class Limits:
             answer = JSONResponse({"detail": "too many requests: wait a second"}, 429, {"Retry-After": "1"})
             await answer(scope, receive, send)
             return
-        body = await self._body(receive)
+        try:
+            body = await asyncio.wait_for(self._body(receive), BODY_SECONDS)
+        except TimeoutError:
+            words = f"the body did not arrive within {BODY_SECONDS:g} s: send it again"
+            await JSONResponse({"detail": words}, 408, {"Connection": "close"})(scope, receive, send)
+            return
         if body is None:
             words = f"the body is larger than {BODY_BYTES // 1024} KiB: simplify the polygon"
             await JSONResponse({"detail": words}, 413)(scope, receive, send)
@@ -87,3 +108,23 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return once
+
+
+class SafeHeaders:
+    """Adds to every answer what keeps a browser from guessing its type, framing it or running what it holds."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and add the headers to its answer."""
+
+        async def with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", []))
+                kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+                policy = _PAGE_POLICY if kind.startswith(b"text/html") else _POLICY
+                message["headers"] = [*headers, *HEADERS, (b"content-security-policy", policy)]
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

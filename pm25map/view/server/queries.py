@@ -4,19 +4,17 @@ import datetime as dt
 from typing import Any
 
 import numpy as np
-import rasterio
 import shapely
 from pyproj import Transformer
 from rasterio.features import geometry_mask
+from rasterio.transform import Affine
 from rasterio.windows import Window, from_bounds
 from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.aqi import CATEGORIES, class_index
-from pm25map.base.errors import BadMap, BadRequest
-from pm25map.diagnostics.background import cell_areas
-from pm25map.grid import Grid
+from pm25map.base.errors import BadRequest
+from pm25map.grid.areas import areas_of
 from pm25map.grid.grid import LONLAT
-from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.view.layers import Layer
 from pm25map.view.server.catalogue import Entry
 
@@ -27,9 +25,6 @@ MOST_CELLS = 4_000_000
 """Cells that one polygon may reach."""
 
 MOST_VERTICES = 2_000
-
-QUIET = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO", "CPL_DEBUG": "OFF"}
-"""GDAL looks at no other file than the one that it is told to read."""
 
 
 def series(entries: list[Entry], key: str, lon: float, lat: float) -> list[tuple[Entry, float | None]]:
@@ -71,12 +66,12 @@ def _value(entry: Entry, layer: Layer, lon: float, lat: float) -> tuple[float | 
     x, y = Transformer.from_crs(LONLAT, entry.shown.crs, always_xy=True).transform(lon, lat)
     if not np.isfinite([x, y]).all():
         return None, False
-    with opened(layer) as source:
-        col, row = ~source.transform * (x, y)
-        if not (0 <= col < source.width and 0 <= row < source.height):
+    with entry.opened(layer) as raster:
+        rows, cols = raster.place.shape
+        col, row = ~raster.place.affine * (x, y)
+        if not (0 <= col < cols and 0 <= row < rows):
             return None, False
-        read = source.read(layer.band, window=Window(int(col), int(row), 1, 1), masked=True)
-    value = np.ma.filled(read.astype(np.float64), np.nan)[0, 0]
+        value = raster.values(layer.band, window=Window(int(col), int(row), 1, 1))[0, 0]
     return (float(value) if np.isfinite(value) else None), True
 
 
@@ -89,8 +84,8 @@ def statistics(entry: Entry, key: str, polygon: BaseGeometry) -> dict[str, Any]:
         polygon: degrees (WGS84).
 
     Returns:
-        cells, area_km2, mean (weighted by area), minimum, maximum, median, p90, in the layer's unit, and of a
-        concentration class_percent, the share of the area in each class of the index.
+        cells, area_km2 (on the ellipsoid), mean, minimum, maximum, median, p90, in the layer's unit, and of a
+        concentration class_percent, the share of the area in each class of the index. All are weighted by area.
 
     Raises:
         BadRequest: the polygon is too large, not valid, or holds no value of the map.
@@ -100,6 +95,11 @@ def statistics(entry: Entry, key: str, polygon: BaseGeometry) -> dict[str, Any]:
         raise BadRequest(f"map {entry.name} has no layer {key!r}: ask /maps which there are")
     if shapely.get_num_coordinates(polygon) > MOST_VERTICES:
         raise BadRequest(f"the polygon has more than {MOST_VERTICES:,} vertices: simplify it")
+    west, south, east, north = polygon.bounds if not polygon.is_empty else (0, 0, 0, 0)
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        raise BadRequest(
+            "the polygon is not in degrees: longitudes go from -180 to 180, latitudes from -90 to 90"
+        )
     if not polygon.is_valid or polygon.is_empty:
         raise BadRequest(f"the polygon is not valid: {shapely.is_valid_reason(polygon)}")
     to_map = Transformer.from_crs(LONLAT, entry.shown.crs, always_xy=True)
@@ -110,12 +110,12 @@ def statistics(entry: Entry, key: str, polygon: BaseGeometry) -> dict[str, Any]:
     outside = f"the polygon holds no value of map {entry.name}: it lies outside of the map, or over water"
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise BadRequest(outside)
-    with opened(layer) as source:
-        whole = Window(0, 0, source.width, source.height)
-        wanted = from_bounds(*moved.bounds, transform=source.transform)
+    with entry.opened(layer) as raster:
+        rows, cols = raster.place.shape
+        wanted = from_bounds(*moved.bounds, transform=raster.place.affine)
         row, col = max(0, int(np.floor(wanted.row_off))), max(0, int(np.floor(wanted.col_off)))
-        end_row = min(whole.height, int(np.ceil(wanted.row_off + wanted.height)))
-        end_col = min(whole.width, int(np.ceil(wanted.col_off + wanted.width)))
+        end_row = min(rows, int(np.ceil(wanted.row_off + wanted.height)))
+        end_col = min(cols, int(np.ceil(wanted.col_off + wanted.width)))
         height, width = end_row - row, end_col - col
         if height <= 0 or width <= 0:
             raise BadRequest(outside)
@@ -124,14 +124,13 @@ def statistics(entry: Entry, key: str, polygon: BaseGeometry) -> dict[str, Any]:
                 f"the polygon reaches {height * width:,} cells, more than {MOST_CELLS:,}: draw a smaller one"
             )
         window = Window(col, row, width, height)
-        read = source.read(layer.band, window=window, masked=True)
-        transform = source.window_transform(window)
-    values = np.ma.filled(read.astype(np.float64), np.nan)
+        values = raster.values(layer.band, window=window).astype(np.float64)
+        transform = raster.place.affine * Affine.translation(col, row)
     inside = _inside(moved, values, transform)
     if not inside.any():
         raise BadRequest(outside)
-    grid = Grid("part", entry.shown.crs, tuple(transform[:6]), values.shape, max(values.shape), inside)
-    return _summed(values[inside], cell_areas(grid)[inside], layer)
+    areas = areas_of(entry.shown.crs, tuple(transform[:6]), values.shape)
+    return _summed(values[inside], areas[inside], layer)
 
 
 def _inside(moved: BaseGeometry, values: Any, transform: Any) -> Any:
@@ -151,6 +150,8 @@ def _summed(values: Any, areas: Any, layer: Layer) -> dict[str, Any]:
             category.name: round(100 * float(areas[classes == number].sum() / areas.sum()), 2)
             for number, category in enumerate(CATEGORIES)
         }
+    # The least value at or below which that share of the area lies: what NumPy has for weights.
+    median, p90 = np.quantile(values, [0.5, 0.9], weights=areas, method="inverted_cdf")
     return {
         "unit": layer.unit,
         "cells": int(values.size),
@@ -158,23 +159,10 @@ def _summed(values: Any, areas: Any, layer: Layer) -> dict[str, Any]:
         "mean": float((values * areas).sum() / areas.sum()),
         "minimum": float(values.min()),
         "maximum": float(values.max()),
-        "median": float(np.median(values)),
-        "p90": float(np.percentile(values, 90)),
+        "median": float(median),
+        "p90": float(p90),
         "class_percent": shares,
     }
-
-
-def opened(layer: Layer) -> Any:
-    """Open the file of a layer, as the GeoTIFF that it was at the start and no other format.
-
-    Raises:
-        BadMap: it was moved or damaged.
-    """
-    try:
-        with rasterio.Env(**QUIET):
-            return rasterio.open(layer.path, driver="GTiff")
-    except GDAL_ERRORS as error:
-        raise BadMap(f"{layer.path.name} cannot be read any more: it was moved or damaged") from error
 
 
 def days_of(entries: dict[str, Entry], start: dt.date | None, end: dt.date | None) -> list[Entry]:

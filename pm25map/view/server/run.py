@@ -38,5 +38,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(app: FastAPI, where: socket.socket) -> None:
     """Answer requests until the program is stopped."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, backlog=_WAITING, server_header=False)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        backlog=_WAITING,
+        server_header=False,
+        # The address of a client is that of its connection, and not what a header of its own says.
+        proxy_headers=False,
+    )
     uvicorn.Server(config).run(sockets=[where])

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from attrs import define
 from fastapi import HTTPException, Path, Query
 from fastapi.responses import Response
-from rasterio import Env
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 from titiler.core.factory import BaseFactory
@@ -21,7 +20,6 @@ from pm25map.view.layers import PM25
 from pm25map.view.page_data import EDITIONS
 from pm25map.view.server.answers import SAID, Key, Name
 from pm25map.view.server.catalogue import Entry
-from pm25map.view.server.queries import QUIET, opened
 
 DEEPEST_ZOOM = 14
 _TILE = 256
@@ -60,7 +58,7 @@ class MapTiles(BaseFactory):
                 raise HTTPException(404, f"map {entry.name} has no such layer: ask /maps which there are")
             if not entry.reaches(z, x, y):
                 raise HTTPException(404, "the map does not reach this tile")
-            with Env(**QUIET), opened(found) as file, Reader(str(found.path), dataset=file) as source:
+            with entry.opened(found) as raster, Reader(str(found.path), dataset=raster.source) as source:
                 image = source.part(
                     tuple(_MERCATOR.xy_bounds(morecantile.Tile(x, y, z))),
                     dst_crs=_MERCATOR.rasterio_crs,
@@ -70,18 +68,19 @@ class MapTiles(BaseFactory):
                     indexes=found.band,
                     resampling_method="nearest",
                 )
-            picture = ImageData(_coloured(entry, layer, edition, palette, image.array[0]))
+                values = raster.meaning(found.band, image.array[0])
+            picture = ImageData(_coloured(entry, layer, edition, palette, values))
             content, kind = render_image(picture, output_format=ImageType.png, add_mask=True)
             return Response(content, media_type=kind, headers={"Cache-Control": "max-age=3600"})
 
 
 def _coloured(
-    entry: Entry, key: str, edition: str, palette: Palette, values: "np.ma.MaskedArray[Any, Any]"
+    entry: Entry, key: str, edition: str, palette: Palette, values: npt.NDArray[np.floating]
 ) -> "np.ma.MaskedArray[Any, Any]":
     """Give red, green and blue (3, y, x), uint8; masked where there is no value."""
     edges, shades = _table(entry, key, edition, palette)
-    known = np.isfinite(np.ma.filled(values.astype(np.float64), np.nan))
-    step = np.digitize(np.where(known, np.ma.filled(values, 0), 0), edges[1:-1])
+    known = np.isfinite(values)
+    step = np.digitize(np.where(known, values, 0), edges[1:-1])
     colour = np.moveaxis(shades[step], -1, 0)
     return np.ma.MaskedArray(colour, mask=np.broadcast_to(~known, colour.shape))
 
