@@ -16,7 +16,8 @@ from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
-from pm25map.predictors.neighbours import Stations, fields_at
+from pm25map.predictors.map_fields import fields_at
+from pm25map.predictors.neighbours import Stations
 from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
 
