@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import dask.array as da
+import dask.threaded
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -90,12 +91,17 @@ def predict_day(
 ) -> DayMap:
     """Compute the map of one day with threads of this process; arguments and errors as `predict_days`."""
     estimator = _estimator(inputs, [day], part, options)
-    workers = estimator.options.workers
-    maps = dataset_of(estimator, (day,)).compute(scheduler="threads", num_workers=workers)
+    maps = compute(dataset_of(estimator, (day,)), estimator.options.workers)
     layers = {band: maps[band.name].values[0] for band in estimator.bands}
     session = estimator.session()
     pm25 = layers.pop(PM25)
     return DayMap(pm25, estimator.view, estimator.cell_count, session.engine, session.provider, layers)
+
+
+def compute(maps: xr.Dataset, workers: int) -> xr.Dataset:
+    """Compute a lazy dataset with threads of this process, so many blocks at the same time."""
+    # By its function, not by its name: for a name Dask looks whether a cluster is there, which loads distributed.
+    return maps.compute(scheduler=dask.threaded.get, num_workers=workers)
 
 
 def _estimator(
