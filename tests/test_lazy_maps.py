@@ -1,7 +1,6 @@
 """Maps as a lazy array: the same bytes for any chunking and scheduler, and names alone travel to workers."""
 
 import dataclasses
-import pickle
 
 import cloudpickle
 import numpy as np
@@ -120,7 +119,7 @@ def test_names_travel_and_another_process_opens_the_same(named, days):
     sent = cloudpickle.dumps(maps)
     # The weights alone are more than this.
     assert len(sent) < 60_000 < named.model.network.stat().st_size + 60_000
-    far = pickle.loads(sent)
+    far = cloudpickle.loads(sent)
     np.testing.assert_array_equal(
         stacked(far.compute(scheduler="synchronous")), stacked(maps.compute(scheduler="threads"))
     )
@@ -134,7 +133,7 @@ def test_a_worker_opens_inputs_once_for_all_its_blocks(named, days, monkeypatch)
     honest = estimator.open_named
     monkeypatch.setattr(estimator, "open_named", lambda *words: (opened.append(words), honest(*words))[1])
     sent = cloudpickle.dumps(predict_days(named, days[:2], None, Options(block_size=4, chunk_days=1)))
-    for maps in (pickle.loads(sent), pickle.loads(sent)):
+    for maps in (cloudpickle.loads(sent), cloudpickle.loads(sent)):
         maps.compute(scheduler="threads")
     assert len(opened) == 1
 

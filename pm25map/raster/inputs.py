@@ -144,17 +144,24 @@ class Inputs:
             )
         self.predictors.check(grid, self.features, self.window(day))
 
-    def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
-        """Say where the map of a day comes from, with the command that makes the very file again."""
-        card, store = self.model.card, self.predictors.path.name
-        words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
-        words += ["--grid", self.grid.name, *(["--predictors", store] if self.named else []), *part.options]
-        smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
-        words += ["--place-smoothing", smoothing] if smoothing else []
+    def words(self, engine: str, part: Part) -> list[str]:
+        """List the options of the command line that name these inputs, without folders of this machine."""
+        store = self.predictors.path.name
+        words = ["--model", self.model.card.name, "--grid", self.grid.name]
+        words += ["--predictors", store] if self.named else []
+        words += part.options
+        words += ["--place-smoothing", f"{self.smoothing_km:g}"] if self.smoothing_km else []
         words += ["--engine", engine] if engine != "onnxruntime" else []
         for name, spec in BANDS.items():
             if spec in self.bands:
                 words += ["--intervals"] if name == "intervals" else ["--band", name]
+        return words
+
+    def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
+        """Say where the map of a day comes from, with the command that makes the very file again."""
+        card, store = self.model.card, self.predictors.path.name
+        words = ["pm25map", "predict", "--date", str(day), "--out", file_name, *self.words(engine, part)]
+        smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
         return Provenance(
             day=day,
             model_name=card.name,

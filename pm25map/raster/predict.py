@@ -83,14 +83,14 @@ def predict_days(
     Raises:
         BadRegion: no land cell is asked for. Else as Inputs.check and open_session.
     """
-    return dataset_of(_estimator(inputs, days, part, options), tuple(days))
+    return dataset_of(open_estimator(inputs, days, part, options), tuple(days))
 
 
 def predict_day(
     inputs: Inputs, day: dt.date, part: Part | None = None, options: Options | None = None
 ) -> DayMap:
     """Compute the map of one day with threads of this process; arguments and errors as `predict_days`."""
-    estimator = _estimator(inputs, [day], part, options)
+    estimator = open_estimator(inputs, [day], part, options)
     maps = compute(dataset_of(estimator, (day,)), estimator.options.workers)
     layers = {band: maps[band.name].values[0] for band in estimator.bands}
     session = estimator.session()
@@ -104,7 +104,7 @@ def compute(maps: xr.Dataset, workers: int) -> xr.Dataset:
     return maps.compute(scheduler=dask.threaded.get, num_workers=workers)
 
 
-def _estimator(
+def open_estimator(
     inputs: Inputs, days: Sequence[dt.date], part: Part | None, options: Options | None
 ) -> Estimator:
     """Open an Estimator, and say what is wrong with inputs, part, device and engine before any block."""
