@@ -1,5 +1,31 @@
-"""Daily maps of surface PM2.5 over the contiguous United States, with their provenance."""
+"""Daily maps of surface PM2.5 over the contiguous United States, with their provenance.
+
+    import pm25map
+
+    maps = pm25map.predict("2020-09-12", region="oregon")
+    maps.pm25map.to_netcdf("oregon.nc")
+
+`open` and `predict` return an xarray.Dataset; docs/python.md says more.
+"""
 
 from importlib.metadata import version
+from typing import Any
 
 __version__ = version("pm25map")
+__all__ = ["Options", "__version__", "open", "predict"]
+
+_HOMES = {
+    "Options": ("pm25map.raster.estimator", "Options"),
+    "open": ("pm25map.raster.maps", "open_maps"),
+    "predict": ("pm25map.raster.maps", "predict"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what the package gives to Python when it is first asked for: importing it loads nothing else."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - here alone
+
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

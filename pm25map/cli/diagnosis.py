@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pm25map.raster.estimator import Options
     from pm25map.raster.inputs import Inputs
     from pm25map.raster.part import Part
-    from pm25map.raster.predict import DayMap
 
 FILES = {
     "map": "diagnostics.tif",
@@ -46,15 +45,6 @@ def diagnose(inputs: "Inputs", day: dt.date, part: "Part", options: "Options") -
     trusted = TRUST_BANDS if has_calibration(inputs.model) else ()
     wanted = dataclasses.replace(inputs, bands=(*trusted, QualityBand()))
     return diagnose_day(wanted, day, part, options)
-
-
-def plain_map(found: "Diagnosis", inputs: "Inputs") -> "DayMap":
-    """Give the map that a plain run makes, its very bits: the other bands belong into the folder of doubts."""
-    from pm25map.raster.bands import PM25_MEMBERS, PM25_SPREAD
-
-    kept = {PM25_SPREAD, PM25_MEMBERS, *(band for one in inputs.block_bands for band in one.bands)}
-    more = {band: values for band, values in found.made.more.items() if band in kept}
-    return dataclasses.replace(found.made, more=more)
 
 
 def write_files(

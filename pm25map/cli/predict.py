@@ -19,10 +19,9 @@ from pm25map.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from pm25map.raster.cog import Statistics
+    import xarray as xr
+
     from pm25map.raster.inputs import Inputs
-    from pm25map.raster.part import Part
-    from pm25map.raster.predict import DayMap
     from pm25map.raster.provenance import Provenance
 
 
@@ -35,7 +34,10 @@ if TYPE_CHECKING:
     help="Day to estimate (AQS day, local standard time): YYYY-MM-DD, yesterday, today or -10d.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Map to write: COG, PM2.5 in ug/m3."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Map to write: a COG (.tif) or NetCDF (.nc), PM2.5 in ug/m3.",
 )
 @map_options
 @click.option(
@@ -80,11 +82,12 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Draw the PM2.5 map of one day as a Cloud-Optimized GeoTIFF, with a STAC item beside it.
+    """Draw the PM2.5 map of one day as a Cloud-Optimized GeoTIFF with a STAC item beside it, or as NetCDF.
 
-    Values are 24-hour means in ug/m3; NaN off land. Any day since 1999: the sample of the package has 2020-09-05 to
-    2020-09-20; other days come from monitors, which are fetched where none are named. What was fetched and computed is
-    kept in the cache.
+    A name that ends in .nc gets a netCDF-4 file that follows CF-1.11, concentrations in steps of 0.001 ug/m3; any
+    other a GeoTIFF. Values are 24-hour means in ug/m3; NaN off land. Any day since 1999: the sample of the package has
+    2020-09-05 to 2020-09-20; other days come from monitors, which are fetched where none are named. What was fetched
+    and computed is kept in the cache.
 
     \b
     Try: pm25map predict --date 2020-09-12 --out cog.tif --preview cog.png
@@ -94,17 +97,23 @@ def command(
 
     from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
-    from pm25map.cli.diagnosis import check_files, diagnose, plain_map, print_findings, write_files
+    from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
+    from pm25map.raster.accessor import check_netcdf
     from pm25map.raster.estimator import Options
+    from pm25map.raster.maps import maps_of, maps_with
     from pm25map.raster.part import part_of
-    from pm25map.raster.predict import predict_day
+    from pm25map.raster.predict import compute
     from pm25map.raster.stac import item_path
-    from pm25map.view.headline import headline
 
+    netcdf = out.suffix == ".nc"
     _check_options(engine, smoothing_km, intervals=intervals, diagnostics=diagnostics)
-    for target in (out, item_path(out), *([preview] if preview else [])):
+    if netcdf and (preview or diagnostics):
+        raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
+    for target in (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ())):
         check_output(target, overwrite=overwrite)
+    if netcdf:
+        check_netcdf()
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, overwrite=overwrite)
@@ -119,42 +128,50 @@ def command(
         options = Options(device, engine, workers, progress=progress)
         if diagnostics:
             found = diagnose(inputs, day, part, options)
-            made = plain_map(found, inputs)
+            maps = maps_with(found.made, inputs, day, part, options)
         else:
-            made = predict_day(inputs, day, part, options)
-    grid = inputs.grid
-    provenance = inputs.provenance(day, out.name, made.engine, part)
-    statistics = _write_map(out, made, inputs, part, provenance, preview, overwrite)
+            maps = compute(maps_of(inputs, [day], part, options), workers)
+    if netcdf:
+        maps.pm25map.to_netcdf(out, overwrite=overwrite)
+    else:
+        maps.pm25map.to_cog(out, overwrite=overwrite)
+        _write_beside(out, inputs, preview, overwrite=overwrite)
     # The folder of doubts has intervals whether they were asked for or not.
-    without = dataclasses.replace(inputs, bands=())
-    told = write_files(doubts, found, without, day, part) if diagnostics else None
-    news = headline(made.pm25, grid, made.view)
+    plain = dataclasses.replace(inputs, bands=())
+    doubted = write_files(doubts, found, plain, day, part) if diagnostics else None
+    files = {
+        "map": str(out),
+        "item": None if netcdf else str(item_path(out)),
+        "preview": preview and str(preview),
+    }
+    _report(maps, files | ({"diagnostics": doubted} if doubted else {}), inputs, as_json=as_json)
+    if doubted and not as_json:
+        print_findings(found, inputs, day, doubted, top=3)
+    if preview and not as_json:
+        click.echo(f"Picture: {preview}")
+
+
+def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_json: bool) -> None:
+    """Say what was written, and what stands out in it."""
+    from pm25map.view.headline import headline
+
+    (day,) = maps.pm25map.days
+    engine, provider = maps.attrs["PM25MAP_ENGINE"], maps.attrs["PM25MAP_PROVIDER"]
+    p = maps.pm25map.provenance(day, "map.tif")
+    news = headline(maps["pm25"].values[0], inputs.grid, maps.pm25map.view)
+    cells = int(maps["asked"].sum())
     if as_json:
-        files: dict[str, Any] = {
-            "map": str(out),
-            "item": str(item_path(out)),
-            "preview": preview and str(preview),
-        }
-        files |= {"diagnostics": told} if told else {}
-        numbers = {"cells": made.cells, "maximum_ugm3": round(statistics.maximum, 1), "headline": news.text}
-        numbers |= {
-            "window": provenance.window,
-            "monitors": provenance.monitors,
-            "warnings": provenance.warnings,
-        }
-        who = {"engine": made.engine, "provider": made.provider}
+        numbers = {"cells": cells, "maximum_ugm3": round(news.maximum, 1), "headline": news.text}
+        numbers |= {"monitors": p.monitors, "window": p.window, "warnings": p.warnings}
+        who = {"engine": engine, "provider": provider}
         click.echo(json.dumps(files | {"day": str(day)} | who | numbers))
         return
     click.echo(
-        f"{out}: PM2.5 of {day}, {made.cells:,} land cells of {grid.name}, {made.engine} on {made.provider}"
+        f"{files['map']}: PM2.5 of {day}, {cells:,} land cells of {inputs.grid.name}, {engine} on {provider}"
     )
     click.echo(f"{news.maximum_text}\n{news.text}")
-    for line in support_lines(provenance):
+    for line in support_lines(p):
         click.echo(line)
-    if told:
-        print_findings(found, inputs, day, told, top=3)
-    if preview:
-        click.echo(f"Picture: {preview}")
 
 
 def support_lines(provenance: "Provenance") -> list[str]:
@@ -176,31 +193,12 @@ def _check_options(engine: str, smoothing_km: float, *, intervals: bool, diagnos
         raise click.UsageError("--intervals goes without --place-smoothing: plain places calibrated them")
 
 
-def _write_map(
-    out: Path,
-    made: "DayMap",
-    inputs: "Inputs",
-    part: "Part",
-    provenance: "Provenance",
-    preview: Path | None,
-    overwrite: bool,
-) -> "Statistics":
-    """Write the map, its picture where asked for, and its item; give what the map holds."""
-    from pm25map.raster.cog import write_cog
+def _write_beside(out: Path, inputs: "Inputs", preview: Path | None, *, overwrite: bool) -> None:
+    """Draw the picture of a map where it is asked for, and write its STAC item."""
     from pm25map.raster.provenance import created_time
     from pm25map.raster.stac import write_stac_item
     from pm25map.view.preview import draw_preview
 
-    statistics = write_cog(
-        out,
-        made.pm25,
-        inputs.grid,
-        provenance,
-        more=made.more,
-        overwrite=overwrite,
-        block=made.view,
-        asked=part.asked(inputs.grid)[made.view.slices],
-    )
     if preview:
         draw_preview(out, preview, overwrite=overwrite)
     write_stac_item(
@@ -211,4 +209,3 @@ def _write_map(
         preview=preview,
         overwrite=overwrite,
     )
-    return statistics

@@ -18,7 +18,7 @@ from pm25map.base.errors import BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Block, Grid, geotiff
 from pm25map.raster.bands import PM25, Band
-from pm25map.raster.provenance import REFERENCE_DOI, Provenance
+from pm25map.raster.provenance import Provenance
 
 GDAL_ERRORS = geotiff.GDAL_ERRORS
 
@@ -162,11 +162,11 @@ def dataset_tags(grid: Grid, provenance: Provenance, statistics: Statistics) -> 
     return {
         "Conventions": CONVENTIONS,
         "title": p.title,
-        "source": f"model {p.model_name} {p.model_version} on predictors {p.predictors_name}",
+        "source": p.source,
         "history": f"pm25map {p.software_version}: {p.command}",
-        "references": f"https://doi.org/{REFERENCE_DOI}",
+        "references": p.references,
         "license": p.licence,
-        "comment": f"The day is the {p.day_definition}. Estimates, not measurements.",
+        "comment": p.comment,
         "time": p.day.isoformat(),
         "time_bnds": f"{p.day.isoformat()}T00:00:00/P1D local standard time",
         **p.to_tags(),

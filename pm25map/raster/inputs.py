@@ -164,18 +164,22 @@ class Inputs:
         """Say which monitors the map of a day stands on, and how many days of its window there were."""
         return support_of(self.predictors, day, self.window(day), part.asked(self.grid))
 
-    def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
-        """Say where the map of a day comes from, with the command that makes the very file again."""
-        card, support = self.model.card, self.support(day, part)
-        words = ["pm25map", "predict", "--date", str(day), "--out", file_name, "--model", card.name]
-        words += ["--grid", self.grid.name, *self.source.words, *part.options]
+    def words(self, engine: str, part: Part) -> list[str]:
+        """List the options of the command line that name these inputs, without folders of this machine."""
+        words = ["--model", self.model.card.name, "--grid", self.grid.name, *self.source.words, *part.options]
         words += ["--strict-window"] if self.source.strict_window else []
-        smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
-        words += ["--place-smoothing", smoothing] if smoothing else []
+        words += ["--place-smoothing", f"{self.smoothing_km:g}"] if self.smoothing_km else []
         words += ["--engine", engine] if engine != "onnxruntime" else []
         for name, spec in BANDS.items():
             if spec in self.bands:
                 words += ["--intervals"] if name == "intervals" else ["--band", name]
+        return words
+
+    def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
+        """Say where the map of a day comes from, with the command that makes the very file again."""
+        card, tags = self.model.card, self.support(day, part).tags()
+        words = ["pm25map", "predict", "--date", str(day), "--out", file_name, *self.words(engine, part)]
+        smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
         return Provenance(
             day=day,
             model_name=card.name,
@@ -195,10 +199,10 @@ class Inputs:
             intervals_checksum=self.intervals_checksum,
             place_smoothing_km=smoothing,
             region=part.words,
-            monitors=support.monitors_text,
-            monitor_distance_km="" if support.median_km is None else f"{support.median_km:.1f}",
-            window=support.window_text,
-            warnings="; ".join(support.warnings()),
+            monitors=tags["monitors"],
+            monitor_distance_km=tags["monitor_distance_km"],
+            window=tags["window"],
+            warnings=tags["warnings"],
         )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import dask.array as da
+import dask.threaded
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -82,23 +83,28 @@ def predict_days(
     Raises:
         BadRegion: no land cell is asked for. Else as Inputs.check and open_session.
     """
-    return dataset_of(_estimator(inputs, days, part, options), tuple(days))
+    return dataset_of(open_estimator(inputs, days, part, options), tuple(days))
 
 
 def predict_day(
     inputs: Inputs, day: dt.date, part: Part | None = None, options: Options | None = None
 ) -> DayMap:
     """Compute the map of one day with threads of this process; arguments and errors as `predict_days`."""
-    estimator = _estimator(inputs, [day], part, options)
-    workers = estimator.options.workers
-    maps = dataset_of(estimator, (day,)).compute(scheduler="threads", num_workers=workers)
+    estimator = open_estimator(inputs, [day], part, options)
+    maps = compute(dataset_of(estimator, (day,)), estimator.options.workers)
     layers = {band: maps[band.name].values[0] for band in estimator.bands}
     session = estimator.session()
     pm25 = layers.pop(PM25)
     return DayMap(pm25, estimator.view, estimator.cell_count, session.engine, session.provider, layers)
 
 
-def _estimator(
+def compute(maps: xr.Dataset, workers: int) -> xr.Dataset:
+    """Compute a lazy dataset with threads of this process, so many blocks at the same time."""
+    # By its function, not by its name: for a name Dask looks whether a cluster is there, which loads distributed.
+    return maps.compute(scheduler=dask.threaded.get, num_workers=workers)
+
+
+def open_estimator(
     inputs: Inputs, days: Sequence[dt.date], part: Part | None, options: Options | None
 ) -> Estimator:
     """Open an Estimator, and say what is wrong with inputs, part, device and engine before any block."""

@@ -111,6 +111,21 @@ class Provenance:
         part = "" if self.region == "all" else f" ({self.region})"
         return f"{PRODUCT}, {self.day.isoformat()}, {self.grid_name}{part}"
 
+    @property
+    def source(self) -> str:
+        """Say what made the map, in CF's words."""
+        return f"model {self.model_name} {self.model_version} on predictors {self.predictors_name}"
+
+    @property
+    def references(self) -> str:
+        """Return the address of the paper behind the method."""
+        return f"https://doi.org/{REFERENCE_DOI}"
+
+    @property
+    def comment(self) -> str:
+        """Say which day is meant."""
+        return f"The day is the {self.day_definition}. Estimates, not measurements."
+
     def to_tags(self) -> dict[str, str]:
         """Write every field as one tag, PM25MAP_DAY and so on."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

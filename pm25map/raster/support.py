@@ -1,7 +1,7 @@
 """What monitors a map stands on: how many of which network, how far away, and how many days of its windows it had."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -66,16 +66,28 @@ class Support:
         """Say how many days of the window were there: 15 of 21."""
         return f"{self.days_present} of {self.window_days}"
 
-    def warnings(self) -> list[str]:
-        """List what a reader of the map must know before the map is believed."""
-        texts = []
-        if self.count is not None and self.count < FEW_MONITORS:
-            texts.append(f"only {self.count} monitors measured on this day")
-        if self.far_share is not None and self.far_share > 0.5:
-            texts.append(f"{self.far_share:.0%} of the land is over {FAR_KM:.0f} km from a monitor")
-        if self.days_present < self.window_days:
-            texts.append(f"its window has {self.window_text} days")
-        return texts
+    def tags(self) -> dict[str, str]:
+        """Write what a map says of it: fields of Provenance by name, empty where nothing is known."""
+        return {
+            "monitors": self.monitors_text,
+            "monitor_distance_km": "" if self.median_km is None else f"{self.median_km:.1f}",
+            "window": self.window_text,
+            "warnings": "; ".join(
+                warnings_of(self.count, self.far_share, self.days_present, self.window_days)
+            ),
+        }
+
+
+def warnings_of(count: int | None, far_share: float | None, present: int, window_days: int) -> list[str]:
+    """List what a reader of a map must know before the map is believed; arguments as in Support."""
+    texts = []
+    if count is not None and count < FEW_MONITORS:
+        texts.append(f"only {count} monitors measured on this day")
+    if far_share is not None and far_share > 0.5:
+        texts.append(f"{far_share:.0%} of the land is over {FAR_KM:.0f} km from a monitor")
+    if present < window_days:
+        texts.append(f"its window has {present} of {window_days} days")
+    return texts
 
 
 def support_of(
@@ -89,14 +101,30 @@ def support_of(
         window: its days.
         asked: bool (y, x) of the grid, the cells that are estimated.
     """
+    known = support_without_distances(predictors, day, window)
+    median_km, far_share = distances_of(predictors, day, asked)
+    if np.isnan(median_km):
+        return known
+    return replace(known, median_km=median_km, far_share=far_share)
+
+
+def support_without_distances(predictors: Predictors, day: dt.date, window: list[dt.date]) -> Support:
+    """Say what needs no field to be read; else as `support_of`."""
     facts = predictors.facts_of(day)
     counts = {name.removeprefix(_COUNT): int(n) for name, n in facts.items() if name.startswith(_COUNT)}
     preliminary = int(facts[_PRELIMINARY]) if _PRELIMINARY in facts else None
-    median_km = far_share = None
-    if DISTANCE in predictors.daily:
-        away = _distances(predictors, day, asked)
-        median_km, far_share = float(np.median(away)), float(np.mean(away > FAR_KM))
-    return Support(counts, preliminary, median_km, far_share, predictors.days_present(window), len(window))
+    return Support(counts, preliminary, days_present=predictors.days_present(window), window_days=len(window))
+
+
+def distances_of(predictors: Predictors, day: dt.date, asked: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the median distance of the estimated cells to a monitor, km, and the share farther than FAR_KM.
+
+    Both are NaN where the predictors do not hold the distance.
+    """
+    if DISTANCE not in predictors.daily:
+        return float("nan"), float("nan")
+    away = _distances(predictors, day, asked)
+    return float(np.median(away)), float(np.mean(away > FAR_KM))
 
 
 def _distances(predictors: Predictors, day: dt.date, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -1,0 +1,329 @@
+"""The accessor `maps.pm25map` of a dataset of maps: what it says of itself, and writing it in three formats."""
+
+import datetime as dt
+import functools
+import shlex
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from pm25map.base.errors import BadInstall, BadMap, BadOutput
+from pm25map.base.files import as_bad_output, check_output, make_folder, replacing
+from pm25map.grid import Block, Grid
+from pm25map.raster.bands import PM25, Band
+from pm25map.raster.cog import Statistics, write_cog
+from pm25map.raster.provenance import Provenance
+from pm25map.raster.support import warnings_of
+
+OF_A_DAY: Final = (
+    "PM25MAP_DAY",
+    "PM25MAP_COMMAND",
+    "PM25MAP_PREDICTORS_CHECKSUM",
+    "PM25MAP_MONITORS",
+    "PM25MAP_MONITOR_DISTANCE_KM",
+    "PM25MAP_WINDOW",
+    "PM25MAP_WARNINGS",
+)
+"""Tags of a map that differ from day to day: a dataset has them in its coordinates, and in OPTIONS."""
+
+OPTIONS: Final = "PM25MAP_OPTIONS"
+"""Attribute with the options of the command line that make the maps again."""
+
+STEP_UGM3: Final = 0.001
+"""Step of packed concentrations, ug m-3: packing changes a value by half of it at most. Other bands stay float32."""
+
+_FILL, _LARGEST = -(2**31), 2**31 - 1
+_DEFLATE: Final = {"zlib": True, "complevel": 4, "shuffle": True}
+
+
+@xr.register_dataset_accessor("pm25map")  # type: ignore[no-untyped-call]
+class Maps:
+    """Maps of some days, as `pm25map.open` returns them, or a part of them cut out by day, x or y."""
+
+    def __init__(self, maps: xr.Dataset) -> None:
+        self._maps = maps
+
+    @property
+    def days(self) -> list[dt.date]:
+        """List the days."""
+        return [pd.Timestamp(day).date() for day in np.atleast_1d(self._maps["day"].values)]
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """List the bands, PM2.5 first where it is there."""
+        names = [str(name) for name, values in self._maps.data_vars.items() if values.dims[-2:] == ("y", "x")]
+        return tuple(PM25 if name == PM25.name else self._band(name) for name in names)
+
+    def _band(self, name: str) -> Band:
+        attrs = self._maps[name].attrs
+        texts = {key: attrs.get(key) for key in ("standard_name", "cell_methods")}
+        return Band(name, attrs.get("long_name", name), attrs.get("units", "1"), **texts)
+
+    @functools.cached_property
+    def grid(self) -> Grid:
+        """The grid of the maps; its land is the cells that were to be estimated.
+
+        Raises:
+            BadMap: the dataset does not say on which grid it lies.
+        """
+        crs, transform, shape = self._said("GRID_CRS"), self._said("GRID_TRANSFORM"), self._said("GRID_SHAPE")
+        a, b, c, d, e, f = map(float, transform.split())
+        rows, cols = map(int, shape.split())
+        land = np.zeros((rows, cols), dtype=np.bool_)
+        land[self._view((a, b, c, d, e, f), (rows, cols)).slices] = self._maps["asked"].values
+        return Grid(self._said("GRID_NAME"), crs, (a, b, c, d, e, f), (rows, cols), max(rows, cols), land)
+
+    @property
+    def view(self) -> Block:
+        """The rectangle of the grid that the maps cover."""
+        return self._view(self.grid.transform, self.grid.shape)
+
+    def _view(self, transform: tuple[float, ...], shape: tuple[int, int]) -> Block:
+        x, y = self._maps["x"].values, self._maps["y"].values
+        col, row = (
+            round((x[0] - transform[2]) / transform[0] - 0.5),
+            round((y[0] - transform[5]) / transform[4] - 0.5),
+        )
+        whole = row >= 0 and col >= 0 and row + len(y) <= shape[0] and col + len(x) <= shape[1]
+        if not whole or not (
+            np.allclose(x, transform[2] + transform[0] * (np.arange(len(x)) + col + 0.5))
+            and np.allclose(y, transform[5] + transform[4] * (np.arange(len(y)) + row + 0.5))
+        ):
+            raise BadMap(
+                "these maps are no rectangle of neighbouring cells of their grid: cut them with slices of x and y"
+            )
+        return Block(row, col, len(y), len(x))
+
+    def _said(self, name: str) -> str:
+        """Read an attribute.
+
+        Raises:
+            BadMap: it is not there.
+        """
+        key = f"PM25MAP_{name}"
+        if key not in self._maps.attrs:
+            raise BadMap(
+                f"this dataset has no attribute {key}: use one that pm25map.open or pm25map.predict returned"
+            )
+        return str(self._maps.attrs[key])
+
+    def provenance(self, day: dt.date, file_name: str) -> Provenance:
+        """Say where the map of a day comes from, with the command that makes the very file again.
+
+        Raises:
+            BadMap: the dataset does not say.
+        """
+        of_day = self._day(day)
+        words = [
+            "pm25map",
+            "predict",
+            "--date",
+            str(day),
+            "--out",
+            file_name,
+            *shlex.split(self._said("OPTIONS")),
+        ]
+        values = (
+            str(day),
+            shlex.join(words),
+            str(of_day["predictors_sha256"].item()),
+            *_support_tags(of_day),
+        )
+        stated = {name: str(value) for name, value in self._maps.attrs.items()}
+        return Provenance.from_tags(stated | dict(zip(OF_A_DAY, values, strict=True)))
+
+    def _day(self, day: dt.date) -> xr.Dataset:
+        """Cut one day out; it has no axis of days."""
+        maps = self._maps
+        return maps.sel(day=np.datetime64(day)) if "day" in maps.dims else maps
+
+    def to_cog(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write Cloud-Optimized GeoTIFFs, one a day, all bands in it; the bytes are those of `pm25map predict`.
+
+        Args:
+            path: the file of one day; a folder for several, which holds pm25_2020-09-12.tif and so on.
+            overwrite: replace files that are there.
+
+        Returns:
+            The files.
+
+        Raises:
+            BadOutput: a file is there already, cannot be written, or would hold no estimate.
+        """
+        files = self._files(Path(path), {str(day): [day] for day in self.days}, "tif", overwrite)
+        for file, days in files.items():
+            self.write_cog(file, days[0], overwrite=overwrite)
+        return list(files)
+
+    def write_cog(self, path: Path, day: dt.date, *, overwrite: bool = False) -> Statistics:
+        """Write the map of one day as `to_cog` does; return what it holds."""
+        maps = self._day(day).compute()
+        layers = {band: maps[band.name].values for band in self.bands}
+        pm25: npt.NDArray[np.float32] = layers.pop(PM25)
+        view = self.view
+        return write_cog(
+            path,
+            pm25,
+            self.grid,
+            self.provenance(day, path.name),
+            more=layers,
+            overwrite=overwrite,
+            block=view,
+            asked=self.grid.land[view.slices],
+        )
+
+    def to_netcdf(
+        self,
+        path: str | Path,
+        *,
+        by: Literal["all", "day", "year"] = "all",
+        packed: bool = True,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Write netCDF-4 files that follow CF-1.11.
+
+        Args:
+            path: the file, or with `by` of "day" or "year" and more than one of them a folder, which holds
+                pm25_2020-09-12.nc or pm25_2020.nc and so on.
+            by: how many days stand in a file.
+            packed: whether concentrations become whole numbers of steps (STEP_UGM3). Other bands, and all of them
+                where it is false, are float32. Both are deflated.
+            overwrite: replace files that are there.
+
+        Returns:
+            The files. Each is whole, or absent after an error.
+
+        Raises:
+            BadOutput: a file is there already or cannot be written, or a value is too large to be packed.
+            BadInstall: the package netCDF4 is missing.
+        """
+        check_netcdf()
+        groups: dict[str, list[dt.date]] = {}
+        for day in self.days:
+            groups.setdefault({"all": "all", "day": str(day), "year": f"{day.year:04d}"}[by], []).append(day)
+        files = self._files(Path(path), groups, "nc", overwrite)
+        for file, days in files.items():
+            some = self._plain(days)
+            encoding = {band.name: _encoding(band, some, packed=packed) for band in self.bands}
+            some = some.assign(
+                {name: _that_fit(some[name]) for name in encoding if "scale_factor" in encoding[name]}
+            )
+            with replacing(file) as part:
+                try:
+                    some.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
+                except OSError as error:
+                    raise as_bad_output(file, error) from error
+        return list(files)
+
+    def to_zarr(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write a Zarr store (format 3), float32, a chunk of it for each chunk of the maps.
+
+        Args:
+            path: folder of the store.
+            overwrite: replace a store that is there.
+
+        Returns:
+            The store. It is whole, or absent after an error.
+
+        Raises:
+            BadOutput: it is there already or cannot be written.
+        """
+        target = Path(path)
+        if target.exists() and not (overwrite and (target / "zarr.json").is_file()):
+            raise BadOutput(
+                f"{target} exists already, and is no Zarr store that may be replaced: choose another name, "
+                "or say overwrite=True"
+            )
+        maps = self._plain(self.days)
+        # Chunks of one size: a store knows no others, and none may be written by two tasks.
+        maps = maps.chunk({axis: max(lengths) for axis, lengths in maps.chunks.items()})
+        # Strings of any length: those of one length have no specification in Zarr 3.
+        maps["predictors_sha256"] = maps["predictors_sha256"].load().astype(object)
+        with replacing(target) as part:
+            maps.to_zarr(part, mode="w", zarr_format=3, consolidated=False)
+        return target
+
+    def _plain(self, days: list[dt.date]) -> xr.Dataset:
+        """Return some days as files hold them: bounds and checksums are variables, and chunks are encoded anew."""
+        maps = self._maps if "day" in self._maps.dims else self._maps.expand_dims("day")
+        maps = maps.sel(day=np.array(days, dtype="datetime64[ns]"))
+        maps = maps.reset_coords(["day_bnds", "predictors_sha256"])
+        for band in self.bands:
+            maps[band.name].encoding = {"grid_mapping": "spatial_ref"}
+        return maps
+
+    def _files(
+        self, path: Path, groups: dict[str, list[dt.date]], suffix: str, overwrite: bool
+    ) -> dict[Path, list[dt.date]]:
+        """Name the files of groups of days; all are refused before any is written."""
+        if len(groups) == 1:
+            files = dict(zip([path], groups.values(), strict=True))
+        else:
+            files = {path / f"pm25_{name}.{suffix}": days for name, days in groups.items()}
+            make_folder(path)
+        for file in files:
+            check_output(file, overwrite=overwrite)
+        return files
+
+
+def check_netcdf() -> None:
+    """Refuse to write NetCDF where the package for it is missing.
+
+    Raises:
+        BadInstall: it is.
+    """
+    try:
+        import netCDF4  # noqa: F401, PLC0415 - slow to load, and maps in other formats do without
+    except ImportError as error:
+        raise BadInstall("to write NetCDF, netCDF4 is needed: pip install netCDF4") from error
+
+
+def _encoding(band: Band, maps: xr.Dataset, *, packed: bool) -> dict[str, Any]:
+    """Say how a band is stored."""
+    lengths = zip(maps[band.name].shape, (1, 512, 512), strict=True)
+    stored: dict[str, Any] = {
+        **_DEFLATE,
+        "chunksizes": tuple(min(pair) for pair in lengths),
+        "grid_mapping": "spatial_ref",
+    }
+    if not packed or band.units != PM25.units:
+        return stored | {"_FillValue": np.float32(np.nan)}
+    return stored | {"dtype": "int32", "scale_factor": STEP_UGM3, "_FillValue": np.int32(_FILL)}
+
+
+def _that_fit(values: xr.DataArray) -> xr.DataArray:
+    """Return values of which none is too large to be packed: where one is, computing them fails."""
+    if values.chunks is None:
+        return values.copy(data=_refuse_large(values.values))
+    fit = values.data.map_blocks(_refuse_large, meta=np.empty((0,) * values.ndim, np.float64))
+    return values.copy(data=fit)
+
+
+def _refuse_large(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return values in double precision, in which the division by the step adds no error of its own.
+
+    Raises:
+        BadOutput: one is too large to be packed.
+    """
+    largest = float(np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)))
+    if largest > _LARGEST * STEP_UGM3:
+        raise BadOutput(f"a value of {largest:g} ug m-3 is too large to be packed: write with packed=False")
+    return values.astype(np.float64)
+
+
+def _support_tags(of_day: xr.Dataset) -> tuple[str, str, str, str]:
+    """Write what a day stands on as the tags of a map do: monitors, distance, window and warnings."""
+    count, present = int(of_day["monitor_count"].item()), int(of_day["window_days_present"].item())
+    length = int(of_day["window_days_present"].attrs["window_days"])
+    away, far = float(of_day["monitor_distance"].item()), float(of_day["monitor_far_share"].item())
+    warnings = warnings_of(None if count < 0 else count, None if np.isnan(far) else far, present, length)
+    return (
+        str(of_day["monitors"].item()),
+        "" if np.isnan(away) else f"{away:.1f}",
+        f"{present} of {length}",
+        "; ".join(warnings),
+    )
