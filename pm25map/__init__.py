@@ -12,9 +12,10 @@ from importlib.metadata import version
 from typing import Any
 
 __version__ = version("pm25map")
-__all__ = ["Options", "__version__", "open", "predict"]
+__all__ = ["DaySource", "Options", "__version__", "open", "predict"]
 
 _HOMES = {
+    "DaySource": ("pm25map.raster.day_source", "DaySource"),
     "Options": ("pm25map.raster.estimator", "Options"),
     "open": ("pm25map.raster.maps", "open_maps"),
     "predict": ("pm25map.raster.maps", "predict"),

@@ -1,6 +1,7 @@
 """Maps as an xarray.Dataset that says what it is: CF attributes, coordinate reference system and provenance."""
 
 import datetime as dt
+import logging
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -12,19 +13,23 @@ import xarray as xr
 from dask.delayed import delayed
 from pyproj import CRS
 
-from pm25map.base.days import days_between, parse_day
+from pm25map.base.days import check_day, days_between, parse_day, today_of_maps
 from pm25map.base.shipped import DEFAULT_MODEL
 from pm25map.base.storage import Location, location
 from pm25map.grid import Grid
+from pm25map.model.card import load_model
 from pm25map.raster.accessor import OF_A_DAY, OPTIONS
 from pm25map.raster.bands import PM25
 from pm25map.raster.cog import CONVENTIONS
+from pm25map.raster.day_source import DaySource, Steps, make_days_ready, windows_of
 from pm25map.raster.estimator import Estimator, Options, SharedEstimator
-from pm25map.raster.inputs import Inputs, open_inputs, specs_of
+from pm25map.raster.inputs import Inputs, open_grid_of, open_inputs, specs_of
 from pm25map.raster.part import Box, Part, part_of
 from pm25map.raster.predict import DayMap, compute, dataset_of, open_estimator
 from pm25map.raster.provenance import PRODUCT, Provenance
 from pm25map.raster.support import FAR_KM, distances_of, support_without_distances
+
+_log = logging.getLogger(__name__)
 
 
 def open_maps(
@@ -34,7 +39,7 @@ def open_maps(
     region: str | Box | None = None,
     model: str = DEFAULT_MODEL,
     grid: str | None = None,
-    predictors: str | Location | None = None,
+    source: str | Location | DaySource | None = None,
     bands: Sequence[str] = (),
     options: Options | None = None,
 ) -> xr.Dataset:
@@ -47,7 +52,9 @@ def open_maps(
             None.
         model: shipped name or folder.
         grid: shipped name or folder; the model's own where None.
-        predictors: store, a path or an address such as s3://bucket/store.zarr; the sample of the grid where None.
+        source: where the days come from: a store of predictors, a path or an address such as s3://bucket/store.zarr; or
+            pm25map.DaySource(monitors=("daily_88101_2018.zip",)), whose fields are computed into the cache now. Where
+            None, the sample of the grid if it has the days, else EPA's networks, whose files are fetched.
         bands: names of further bands: "intervals", "exceedance", "neutral_place".
         options: how to compute: device, engine, sizes of chunks.
 
@@ -64,12 +71,11 @@ def open_maps(
     first = parse_day(start) if isinstance(start, str) else start
     last = first if end is None else parse_day(end) if isinstance(end, str) else end
     days = days_between(first, last)
+    today = today_of_maps()
+    for day in days:
+        check_day(day, today)
     inputs = open_inputs(
-        model,
-        grid,
-        location(predictors) if isinstance(predictors, str) else predictors,
-        days=days,
-        bands=specs_of(bands),
+        model, grid, _ready(source, model, grid, days, today), days=days, bands=specs_of(bands)
     )
     box = None if region is None or isinstance(region, str) else region
     name = region if isinstance(region, str) else None
@@ -81,10 +87,32 @@ def predict(day: str | dt.date, **how: Any) -> xr.Dataset:
 
     Args:
         day: to estimate, YYYY-MM-DD (AQS day, local standard time).
-        how: region, model, grid, predictors, bands, options, as `open_maps`.
+        how: region, model, grid, source, bands, options, as `open_maps`.
     """
     options = how.get("options") or Options()
     return compute(open_maps(day, **how), options.workers)
+
+
+def _ready(
+    source: str | Location | DaySource | None,
+    model: str,
+    grid: str | None,
+    days: list[dt.date],
+    today: dt.date,
+) -> DaySource:
+    """Make the days of a Python call ready; what is fetched is said in a warning of the log."""
+    chosen = (
+        source
+        if isinstance(source, DaySource)
+        else DaySource(location(source) if isinstance(source, str) else source)
+    )
+    opened = load_model(model)
+    windows = windows_of(days, opened.card.window_days)
+    where = open_grid_of(opened, grid)
+    ready = make_days_ready(
+        source, where, opened.card.scaler.features, windows, today, steps=Steps(announce=_log.warning)
+    )
+    return ready.source
 
 
 def maps_of(
