@@ -101,11 +101,8 @@ def _ready(
     today: dt.date,
 ) -> DaySource:
     """Make the days of a Python call ready; what is fetched is said in a warning of the log."""
-    chosen = (
-        source
-        if isinstance(source, DaySource)
-        else DaySource(location(source) if isinstance(source, str) else source)
-    )
+    if not isinstance(source, DaySource):
+        source = DaySource(location(source) if isinstance(source, str) else source)
     opened = load_model(model)
     windows = windows_of(days, opened.card.window_days)
     where = open_grid_of(opened, grid)
