@@ -155,7 +155,7 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def sha256_of_bytes(*parts: bytes) -> str:
+def sha256_of_bytes(*parts: bytes | memoryview) -> str:
     """Give the SHA-256 of some bytes, one part after another, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for part in parts:

@@ -235,6 +235,7 @@ def ingest_layers(
     done = 0
     for name, values in layers:
         write_layer(path, name, values)
+        del values  # Before the next one is worked out.
         done += 1
         if progress is not None:
             progress(done, total)
