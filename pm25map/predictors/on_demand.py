@@ -31,6 +31,7 @@ from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.sources.neighbours import Neighbours
 from pm25map.predictors.sources.static import static_layers
+from pm25map.predictors.static_pack import pack_checksum
 from pm25map.predictors.variables import variables_of
 
 FIRST_DAY = dt.date(1998, 12, 1)
@@ -57,7 +58,9 @@ def store_on_demand(grid: Grid, origin: str) -> Path:
         grid: of the map.
         origin: names where the monitors come from: full paths, or networks and mirrors.
     """
-    key = sha256_of_bytes(f"{grid.checksum}\n{FIELDS_VERSION}\n{origin}\n".encode())[:16]
+    # Other static layers make other heights, and so other fields.
+    parts = (grid.checksum, str(FIELDS_VERSION), pack_checksum(), origin)
+    key = sha256_of_bytes(*(f"{part}\n".encode() for part in parts))[:16]
     return cache_folder() / "days" / f"{grid.name}-{key}.zarr"
 
 
@@ -104,9 +107,10 @@ def compute_on_demand(
             if path.exists() and _opened(path) is None:
                 # Whatever stands there can be computed again: nobody is asked to mend a cache.
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            last = max(days[-1], dt.date(days[-1].year, 12, 31))
-            ensure_store(path, grid, FIRST_DAY, last)
+            ensure_store(path, grid, FIRST_DAY, dt.date(max([FIRST_DAY, *days]).year, 12, 31))
             _fill_layers(path, grid, progress)
+        if not days:
+            return OnDemand(path, Ingested(0, {}))
         elevation = open_predictors(path).layer("elevation")
         step = None if progress is None else progress(f"fields of {len(days)} days from the monitors around")
         return OnDemand(path, ingest_daily(path, Neighbours(monitors, elevation), days, step))
