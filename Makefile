@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench page browser clean
+.PHONY: help demo test quick check bench browser clean
 
 help:  ## Show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,25 +20,13 @@ $(VENV)/.dev: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.cpu
 
-# What the page of `pm25map view` is made with, at the versions of its lock file; git ignores it, a wheel holds it.
-# Without npm, and without the right to install it, maps are made as before and `pm25map view` says what it lacks.
-PAGE := pm25map/view/page
-$(PAGE)/vendor/maplibre-gl.js: $(PAGE)/package-lock.json
-	@command -v npm >/dev/null || (apt-get update -qq && apt-get install -y -qq npm) >/dev/null 2>&1 || true
-	@if command -v npm >/dev/null; then \
-	  npm ci --prefix $(PAGE) --ignore-scripts --no-audit --no-fund --loglevel=error && mkdir -p $(PAGE)/vendor && \
-	  cp $(addprefix $(PAGE)/node_modules/maplibre-gl/dist/,maplibre-gl.js maplibre-gl.css LICENSE.txt) $(PAGE)/vendor/ && \
-	  touch $@ && rm -rf $(PAGE)/node_modules; \
-	else echo "no npm: pm25map view cannot make its page until you install npm and run make page"; fi
-
-page: $(PAGE)/vendor/maplibre-gl.js  ## Fetch the map library that pm25map view puts into its page
-
 browser:  ## Install Chromium, which tests the page, where apt-get can
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null 2>&1 \
 	  || echo "no Chromium: the tests of the page will be skipped"
 
 demo: $(VENV)/.cpu  ## Draw the smoke of 12 September 2020 into cog.tif and cog.png
 	$(BIN)/pm25map predict --date 2020-09-12 --out cog.tif --preview cog.png --overwrite
+	@echo "Next, in this shell: . $(BIN)/activate, then pm25map view cog.tif --out page.html, or pm25map predict --help"
 
 check: $(VENV)/.dev  ## Style (ruff), types (mypy --strict) and the rules of the house (import-linter)
 	$(BIN)/ruff check .
@@ -46,8 +34,15 @@ check: $(VENV)/.dev  ## Style (ruff), types (mypy --strict) and the rules of the
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev page browser  ## Install everything the tests need, and run them
-	$(BIN)/python -m pytest tests
+# Two processes; each keeps to its own files and to one thread of linear algebra, which else fight for the cores.
+test: $(VENV)/.dev browser  ## Install everything the tests need, and run them
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
+
+quick: $(VENV)/.dev  ## Run the tests of reading, storing and writing: two minutes
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not torch and not geoclip" \
+	  tests/test_monitors.py tests/test_gaps.py tests/test_on_demand.py tests/test_store.py tests/test_ingest.py \
+	  tests/test_windows.py tests/test_neighbours.py tests/test_folds.py tests/test_cog.py tests/test_stac.py \
+	  tests/test_info.py tests/test_fetch_monitors.py tests/test_grid.py tests/test_regrid.py
 
 bench: $(VENV)/.dev  ## Measure engines and writing on this machine, and write docs/performance.md
 	$(BIN)/python tests/bench/run.py

@@ -14,7 +14,15 @@ from pm25map.base.errors import BadModel, DeviceUnavailable, EngineRefused, Unkn
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.cli.main import cli
 from pm25map.model import calibrate as calibrate_module
-from pm25map.model.calibrate import EngineRate, calibrate, choose_engine, resolve_engine, usable_engines
+from pm25map.model.calibrate import (
+    WORST_UGM3,
+    EngineRate,
+    calibrate,
+    choose_engine,
+    examine_engine,
+    resolve_engine,
+    usable_engines,
+)
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, load_model, read_card
 from pm25map.model.engines import devices, openvino
 from pm25map.model.engines import onnx as onnx_engine
@@ -54,8 +62,20 @@ def test_an_engine_gives_what_stock_gives(model, engine):
     found = session.estimate(window, place)
     assert found.shape == (1, 300)
     assert found.dtype == np.float32
-    half = engine.endswith("16")
-    np.testing.assert_allclose(found[0], stock.run(window, place), atol=0.1 if half else 2e-4)
+    if not engine.endswith("16"):
+        np.testing.assert_allclose(found[0], stock.run(window, place), atol=2e-4)
+        return
+    # How far half precision is from stock hangs on the processor's own 16-bit instructions. What is promised on any
+    # machine: whoever asks for the engine gets it within the stated difference, or is refused and told why.
+    rate = examine_engine(session, stock)
+    assert np.abs(found[0] - stock.run(window, place)).max() < 1.0
+    if rate.worst_ugm3 <= WORST_UGM3:
+        assert rate.refused == ""
+        assert resolve_engine(model, engine, sessions=1) == engine
+    else:
+        assert "ug/m3" in rate.refused
+        with pytest.raises(EngineRefused, match="ug/m3"):
+            resolve_engine(model, engine, sessions=1)
 
 
 @pytest.mark.parametrize("engine", ALL)

@@ -1,7 +1,9 @@
 """The page in a real browser: true values, nothing asked of a network, usable with keys alone."""
 
 import datetime as dt
+import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,7 +280,7 @@ def test_another_programs_map_is_shown(browser, tmp_path):
 
 def test_without_the_map_library_it_says_what_to_do(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "_VENDOR", tmp_path / "nowhere")
-    with pytest.raises(BadInstall, match="make page"):
+    with pytest.raises(BadInstall, match="reinstall pm25map"):
         make([folder, "--out", tmp_path / "x.html"])
 
 
@@ -301,3 +303,15 @@ def test_the_divider_can_be_seen_and_moved_on_any_screen(page, width):
     for name in ("#left-name", "#right-name"):
         sign = page.locator(name).bounding_box()
         assert sign["y"] >= slider["y"] + slider["height"] or sign["y"] + sign["height"] <= slider["y"], name
+
+
+def test_the_map_library_is_the_one_that_its_readme_names():
+    folder = Path(report.__file__).parent / "page" / "vendor"
+    stated = dict(
+        re.findall(r"^\| `(\S+)` \| ([0-9a-f]{64}) \|$", (folder / "README.md").read_text(), re.MULTILINE)
+    )
+    assert set(stated) == {"maplibre-gl.js", "maplibre-gl.css", "LICENSE.txt"}
+    for name, checksum in stated.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum
+    version = re.search(r"MapLibre GL JS (\S+)", (folder / "README.md").read_text())[1]
+    assert f"/v{version}/" in (folder / "maplibre-gl.js").read_text()[:400]

@@ -45,7 +45,7 @@ def test_it_carries_grid_model_encoder_and_sample(wheel):
     assert sizes["pm25map/shipped/models/geoclip/geoclip-location.onnx"] <= 20e6
     assert not any("test" in name for name in sizes)
     for name in ("page.html", "app.js", "vendor/maplibre-gl.js", "vendor/LICENSE.txt"):
-        assert sizes[f"pm25map/view/page/{name}"] > 0, "make page fetches what the page is made with"
+        assert sizes[f"pm25map/view/page/{name}"] > 0
 
 
 def test_it_makes_a_map_outside_of_the_clone(wheel, tmp_path):

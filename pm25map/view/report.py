@@ -87,8 +87,8 @@ def check_library() -> None:
     absent = [name for name in ("maplibre-gl.js", "maplibre-gl.css") if not (_VENDOR / name).is_file()]
     if absent:
         raise BadInstall(
-            f"the page needs {' and '.join(absent)} of maplibre-gl, which this installation lacks. In a clone "
-            "run: make page (it needs npm: apt-get install npm); pictures need no such thing: --png, --pdf, --gif"
+            f"the page needs {' and '.join(absent)} of MapLibre GL JS, which this installation has lost: reinstall "
+            "pm25map. Pictures need no such thing: --png, --pdf, --gif"
         )
 
 
