@@ -11,6 +11,8 @@ from pm25map.cli.options import (
     DAY,
     LOCATION,
     Decorator,
+    band_option,
+    bands_asked,
     engine_option,
     intervals_option,
     map_options,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 def part_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command what a job and its verification both ask for."""
-    return map_options(intervals_option(function))
+    return map_options(intervals_option(band_option(function)))
 
 
 _JOB_OPTIONS: tuple[Decorator, ...] = (
@@ -79,7 +81,7 @@ def make_job(asked: dict[str, Any]) -> "tuple[Job, Inputs]":
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.backfill.job import Job, engine_before
 
-    bands = ("intervals",) if asked["intervals"] else ()
+    bands = bands_asked(asked["bands"], intervals=asked["intervals"])
     inputs = open_for_maps(asked["model_name"], asked["grid_name"], asked["predictors"], [], bands=bands)
     assert inputs.names is not None  # noqa: S101 - opened by their names
     folder = open_folder(asked["out"])

@@ -9,6 +9,8 @@ import click
 
 from pm25map.cli.options import (
     DAY,
+    band_option,
+    bands_asked,
     engine_option,
     intervals_option,
     map_options,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 @workers_option
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
 @intervals_option
+@band_option
 @click.option(
     "--diagnostics",
     is_flag=True,
@@ -69,6 +72,7 @@ def command(
     workers: int | None,
     preview: Path | None,
     intervals: bool,
+    bands: tuple[str, ...],
     diagnostics: bool,
     overwrite: bool,
     as_json: bool,
@@ -96,7 +100,8 @@ def command(
     from pm25map.raster.stac import item_path
 
     netcdf = out.suffix == ".nc"
-    _check_options(engine, smoothing_km, intervals=intervals, diagnostics=diagnostics)
+    bands = bands_asked(bands, intervals=intervals)
+    _check_options(engine, smoothing_km, bands=bands, diagnostics=diagnostics)
     if netcdf and (preview or diagnostics):
         raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
     for target in (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ())):
@@ -106,7 +111,6 @@ def command(
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, overwrite=overwrite)
-    bands = ("intervals",) if intervals else ()
     inputs = open_for_maps(model_name, grid_name, predictors, [day], bands=bands, smoothing_km=smoothing_km)
     part = part_of(inputs.grid, bbox, region_name)
     workers = workers or usable_cores()
@@ -158,11 +162,11 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
     click.echo(f"{news.maximum_text}\n{news.text}")
 
 
-def _check_options(engine: str, smoothing_km: float, *, intervals: bool, diagnostics: bool) -> None:
+def _check_options(engine: str, smoothing_km: float, *, bands: tuple[str, ...], diagnostics: bool) -> None:
     """Refuse options that do not go together."""
     if diagnostics and (engine != "onnxruntime" or smoothing_km > 0):
         raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
-    if intervals and smoothing_km > 0:
+    if {"intervals", "exceedance"} & set(bands) and smoothing_km > 0:
         raise click.UsageError("--intervals goes without --place-smoothing: plain places calibrated them")
 
 
