@@ -68,6 +68,23 @@ def test_the_quick_start_runs(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.glob("*.tif")} == {"oregon.tif", "northwest.tif"}
 
 
+def test_the_cells_of_the_python_page_print_what_stands_below_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = FENCE.findall((ROOT / "docs" / "python.md").read_text())
+    cells = [
+        (code, below[1])
+        for (kind, run, code), below in zip(blocks, [(k, body) for k, _, body in blocks[1:]], strict=False)
+        if kind == "python" and run and below[0] == "text"
+    ]
+    assert len(cells) == sum(kind == "python" for kind, _, _ in blocks) > 5
+    # One process, as a notebook has; a line between the cells tells their words apart.
+    code = "\nprint('~~~')\n".join(code for code, _ in cells)
+    words = [sys.executable, "-W", "error::UserWarning:xarray", "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [said.strip() for said in done.stdout.split("~~~")] == [below.strip() for _, below in cells]
+
+
 def subcommands():
     out = []
     for name in COMMANDS:

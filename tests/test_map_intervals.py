@@ -96,6 +96,25 @@ def test_neither_workers_nor_blocks_nor_predict_change_a_byte(world, run, tmp_pa
     assert item["properties"]["processing:expression"]["expression"].endswith("--intervals")
 
 
+def test_every_band_is_a_band_of_single_maps_and_backfills_alike(world, run, tmp_path):
+    asked = ["--band", "exceedance", "--band", "neutral_place"]
+    assert run(*backfill(world, *asked)).exit_code == 0
+    name = f"pm25_{DAYS[3]}.tif"
+    done = run("predict", "--date", DAYS[3], "--out", name, *world.words(), *asked)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
+    item = json.loads((tmp_path / name).with_suffix(".json").read_text())
+    bands = [band["name"] for band in item["assets"]["map"]["bands"]]
+    assert bands[0] == "pm25" and bands[-1] == "pm25_neutral_place" and len(bands) == 7
+    command = item["properties"]["processing:expression"]["expression"]
+    assert command.endswith("--band exceedance --band neutral_place")
+    # The bounds would be of the same calibration: other bands alone make the maps anew.
+    assert "other bands than before" in run(*backfill(world, "--band", "exceedance")).output
+    assert run("verify", "maps", *world.words(), "--band", "exceedance").exit_code == 0
+    refused = run("predict", "--date", DAYS[3], "--out", "x.tif", *world.words(), "--band", "interval")
+    assert refused.exit_code == 2 and "none of intervals, exceedance, neutral_place" in refused.output
+
+
 def test_a_folder_of_maps_without_bounds_is_made_again_when_they_are_asked_for(world, run, tmp_path):
     assert run(*backfill(world)).exit_code == 0
     before = maps(tmp_path / "maps")

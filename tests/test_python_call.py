@@ -96,6 +96,10 @@ def test_a_part_that_was_cut_out_lies_where_it_lay(world, maps, tmp_path):
         window = large.window(*small.bounds).round_offsets().round_lengths()
         np.testing.assert_array_equal(small.read(), large.read(window=window))
         assert small.tags()["PM25MAP_DAY"] == str(DAYS[1])
+    (netcdf,) = part.pm25map.to_netcdf("part.nc")
+    with xr.open_dataset(netcdf) as read:
+        assert read.day_bnds.dims == ("day", "nv") and read.predictors_sha256.dims == ("day",)
+        np.testing.assert_allclose(read.pm25[0], part.pm25, atol=STEP_UGM3)
     with pytest.raises(BadMap, match="rectangle of neighbouring cells"):
         maps.isel(x=slice(None, None, 2)).pm25map.to_cog("thin.tif")
     with pytest.raises(BadMap, match="PM25MAP_GRID_CRS"):
@@ -134,6 +138,24 @@ def test_netcdf_holds_a_file_a_day_or_a_year_and_single_precision_where_asked(ma
     (year,) = maps.pm25map.to_netcdf("2020.nc", by="year")
     with pytest.raises(BadOutput, match="exists already"):
         maps.pm25map.to_netcdf(year)
+
+
+@pytest.mark.parametrize("write", ["to_cog", "to_netcdf"])
+def test_files_of_single_days_estimate_each_chunk_once(world, write, monkeypatch):
+    from pm25map.raster import predict as engine
+
+    chunks = []
+    honest = engine.estimate_days
+    monkeypatch.setattr(
+        engine,
+        "estimate_days",
+        lambda estimator, block, days: (chunks.append((block, days)), honest(estimator, block, days))[1],
+    )
+    options = pm25map.Options(chunk_days=3, block_size=7)
+    maps = pm25map.open(DAYS[0], DAYS[-1], options=options, **where(world))
+    by = {"by": "day"} if write == "to_netcdf" else {}
+    assert len(getattr(maps.pm25map, write)("files", **by)) == len(DAYS)
+    assert len(chunks) == len(set(chunks)) == maps.pm25.data.npartitions
 
 
 def test_a_value_too_large_to_be_packed_is_refused_and_leaves_no_file(maps, tmp_path):

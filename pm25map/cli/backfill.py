@@ -99,7 +99,7 @@ def _log_of(folder: "Folder", prepared: "Prepared") -> "DayLog":
 
     log = DayLog(folder)
     for verdict in prepared.plan.days_of("done"):
-        there = prepared.found[verdict.day]
+        there = prepared.stored[verdict.day]
         if not log.knows(str(verdict.day), there.sha256):
             log.add(day=str(verdict.day), state="done", sha256=there.sha256)
     for verdict in prepared.plan.days_of("impossible"):

@@ -11,6 +11,8 @@ from pm25map.cli.options import (
     LOCATION,
     MAP_DAY,
     Decorator,
+    band_option,
+    bands_asked,
     day_source,
     engine_option,
     intervals_option,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 def part_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command what a job and its verification both ask for."""
-    return map_options(intervals_option(function))
+    return map_options(intervals_option(band_option(function)))
 
 
 _JOB_OPTIONS: tuple[Decorator, ...] = (
@@ -92,7 +94,7 @@ def make_job(
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.backfill.job import Job, engine_before
 
-    bands = ("intervals",) if asked["intervals"] else ()
+    bands = bands_asked(asked["bands"], intervals=asked["intervals"])
     names = asked["model_name"], asked["grid_name"]
     chosen = day_source(
         asked["predictors"], asked["monitors"], asked["base_url"], strict_window=asked["strict_window"]

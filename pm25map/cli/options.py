@@ -66,6 +66,20 @@ class EngineType(click.ParamType):  # type: ignore[type-arg]  # as above
         return str(value)
 
 
+class BandType(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A further band by its name; the names are looked up when they are needed."""
+
+    name = "BAND"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a name that is no band's."""
+        from pm25map.raster.inputs import BANDS
+
+        if value not in BANDS:
+            self.fail(f"{value!r} is none of {', '.join(BANDS)}", param, ctx)
+        return str(value)
+
+
 DAY = DayType()
 MAP_DAY = DayType(mapped=True)
 LOCATION = LocationType()
@@ -90,6 +104,21 @@ intervals_option = click.option(
     is_flag=True,
     help="Add the model's 90 % interval as bands pm25_lower and pm25_upper (ug/m3), from the same read.",
 )
+
+band_option = click.option(
+    "--band",
+    "bands",
+    type=BandType(),
+    multiple=True,
+    help="Add bands, from the same read: intervals, exceedance (probabilities of exceeding the classes of the Air "
+    "Quality Index) or neutral_place (the estimate at the place vector of its region). May be repeated.",
+)
+
+
+def bands_asked(bands: tuple[str, ...], *, intervals: bool) -> tuple[str, ...]:
+    """Name the further bands that --band and --intervals ask for."""
+    return (*bands, *(("intervals",) if intervals else ()))
+
 
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores."

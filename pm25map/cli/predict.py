@@ -9,6 +9,8 @@ import click
 
 from pm25map.cli.options import (
     MAP_DAY,
+    band_option,
+    bands_asked,
     day_source,
     engine_option,
     intervals_option,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 @workers_option
 @click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
 @intervals_option
+@band_option
 @click.option(
     "--diagnostics",
     is_flag=True,
@@ -78,6 +81,7 @@ def command(
     workers: int | None,
     preview: Path | None,
     intervals: bool,
+    bands: tuple[str, ...],
     diagnostics: bool,
     overwrite: bool,
     as_json: bool,
@@ -107,7 +111,8 @@ def command(
     from pm25map.raster.stac import item_path
 
     netcdf = out.suffix == ".nc"
-    _check_options(engine, smoothing_km, intervals=intervals, diagnostics=diagnostics)
+    bands = bands_asked(bands, intervals=intervals)
+    _check_options(engine, smoothing_km, bands=bands, diagnostics=diagnostics)
     if netcdf and (preview or diagnostics):
         raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
     for target in (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ())):
@@ -117,7 +122,6 @@ def command(
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, overwrite=overwrite)
-    bands = ("intervals",) if intervals else ()
     source = day_source(predictors, monitors, base_url, strict_window=strict_window)
     inputs = open_day(model_name, grid_name, source, day, bands=bands, smoothing_km=smoothing_km)
     part = part_of(inputs.grid, bbox, region_name)
@@ -185,11 +189,11 @@ def support_lines(provenance: "Provenance") -> list[str]:
     return lines
 
 
-def _check_options(engine: str, smoothing_km: float, *, intervals: bool, diagnostics: bool) -> None:
+def _check_options(engine: str, smoothing_km: float, *, bands: tuple[str, ...], diagnostics: bool) -> None:
     """Refuse options that do not go together."""
     if diagnostics and (engine != "onnxruntime" or smoothing_km > 0):
         raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
-    if intervals and smoothing_km > 0:
+    if {"intervals", "exceedance"} & set(bands) and smoothing_km > 0:
         raise click.UsageError("--intervals goes without --place-smoothing: plain places calibrated them")
 
 

@@ -74,7 +74,8 @@ def command(
     from pm25map.view.report import check_library
 
     if not any((out, png, pdf, gif, mp4)):
-        raise click.UsageError("say what to make: --out report.html, --png, --pdf, --gif or --mp4")
+        # The page beside the first map is what somebody who only names maps wants to see.
+        out = maps[0].with_name(f"{maps[0].name.removesuffix('.tif')}.html")
     if out:
         check_library()
     # What can be known before the maps are read is known before; the figures of a folder bear the maps' names.

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import functools
+import itertools
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,7 +17,7 @@ from pm25map.base.errors import BadInstall, BadMap, BadOutput
 from pm25map.base.files import as_bad_output, check_output, make_folder, replacing
 from pm25map.grid import Block, Grid
 from pm25map.raster.bands import PM25, Band
-from pm25map.raster.cog import Statistics, write_cog
+from pm25map.raster.cog import write_cog
 from pm25map.raster.provenance import Provenance
 from pm25map.raster.support import warnings_of
 
@@ -155,17 +157,28 @@ class Maps:
             BadOutput: a file is there already, cannot be written, or would hold no estimate.
         """
         files = self._files(Path(path), {str(day): [day] for day in self.days}, "tif", overwrite)
-        for file, days in files.items():
-            self.write_cog(file, days[0], overwrite=overwrite)
+        names = {days[0]: file for file, days in files.items()}
+        for part in self._computed():
+            for day in part.days:
+                part._write_cog(names[day], day, overwrite=overwrite)
         return list(files)
 
-    def write_cog(self, path: Path, day: dt.date, *, overwrite: bool = False) -> Statistics:
-        """Write the map of one day as `to_cog` does; return what it holds."""
-        maps = self._day(day).compute()
+    def _computed(self) -> Iterator["Maps"]:
+        """Compute the maps and hand them out: so many days at a time as stand in a chunk, each chunk once."""
+        lengths = self._maps.chunks.get("day", (1,) * len(self.days))
+        for start, length in zip(itertools.accumulate(lengths, initial=0), lengths, strict=False):
+            some = (
+                self._maps.isel(day=slice(start, start + length)) if "day" in self._maps.dims else self._maps
+            )
+            yield Maps(some.compute())
+
+    def _write_cog(self, path: Path, day: dt.date, *, overwrite: bool) -> None:
+        """Write the map of one day."""
+        maps = self._day(day)
         layers = {band: maps[band.name].values for band in self.bands}
         pm25: npt.NDArray[np.float32] = layers.pop(PM25)
         view = self.view
-        return write_cog(
+        write_cog(
             path,
             pm25,
             self.grid,
@@ -206,18 +219,28 @@ class Maps:
         for day in self.days:
             groups.setdefault({"all": "all", "day": str(day), "year": f"{day.year:04d}"}[by], []).append(day)
         files = self._files(Path(path), groups, "nc", overwrite)
-        for file, days in files.items():
-            some = self._plain(days)
-            encoding = {band.name: _encoding(band, some, packed=packed) for band in self.bands}
-            some = some.assign(
-                {name: _that_fit(some[name]) for name in encoding if "scale_factor" in encoding[name]}
-            )
-            with replacing(file) as part:
-                try:
-                    some.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
-                except OSError as error:
-                    raise as_bad_output(file, error) from error
+        if by == "day":
+            names = {days[0]: file for file, days in files.items()}
+            for part in self._computed():
+                for day in part.days:
+                    part._write_netcdf(names[day], [day], packed=packed)
+        else:
+            for file, days in files.items():
+                self._write_netcdf(file, days, packed=packed)
         return list(files)
+
+    def _write_netcdf(self, path: Path, days: list[dt.date], *, packed: bool) -> None:
+        """Write the file of some days."""
+        maps = _of_one_size(self._plain(days))
+        encoding = {band.name: _encoding(band, maps, packed=packed) for band in self.bands}
+        maps = maps.assign(
+            {name: _that_fit(maps[name]) for name in encoding if "scale_factor" in encoding[name]}
+        )
+        with replacing(path) as part:
+            try:
+                maps.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
+            except OSError as error:
+                raise as_bad_output(path, error) from error
 
     def to_zarr(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a Zarr store (format 3), float32, a chunk of it for each chunk of the maps.
@@ -238,20 +261,18 @@ class Maps:
                 f"{target} exists already, and is no Zarr store that may be replaced: choose another name, "
                 "or say overwrite=True"
             )
-        maps = self._plain(self.days)
-        # Chunks of one size: a store knows no others, and none may be written by two tasks.
-        maps = maps.chunk({axis: max(lengths) for axis, lengths in maps.chunks.items()})
+        maps = _of_one_size(self._plain(self.days))
         # Strings of any length: those of one length have no specification in Zarr 3.
-        maps["predictors_sha256"] = maps["predictors_sha256"].load().astype(object)
+        maps["predictors_sha256"] = maps["predictors_sha256"].astype(object)
         with replacing(target) as part:
             maps.to_zarr(part, mode="w", zarr_format=3, consolidated=False)
         return target
 
     def _plain(self, days: list[dt.date]) -> xr.Dataset:
         """Return some days as files hold them: bounds and checksums are variables, and chunks are encoded anew."""
-        maps = self._maps if "day" in self._maps.dims else self._maps.expand_dims("day")
+        maps = self._maps.reset_coords(["day_bnds", "predictors_sha256"])
+        maps = maps if "day" in maps.dims else maps.expand_dims("day")
         maps = maps.sel(day=np.array(days, dtype="datetime64[ns]"))
-        maps = maps.reset_coords(["day_bnds", "predictors_sha256"])
         for band in self.bands:
             maps[band.name].encoding = {"grid_mapping": "spatial_ref"}
         return maps
@@ -282,9 +303,18 @@ def check_netcdf() -> None:
         raise BadInstall("to write NetCDF, netCDF4 is needed: pip install netCDF4") from error
 
 
+def _of_one_size(maps: xr.Dataset) -> xr.Dataset:
+    """Return maps whose chunks are of one size: files know no others, and none may be written by two tasks."""
+    sizes = {axis: max(lengths) for axis, lengths in maps.chunks.items()}
+    lazy = [name for name, values in maps.data_vars.items() if values.chunks is not None]
+    return maps.assign({name: maps[name].chunk(sizes) for name in lazy})
+
+
 def _encoding(band: Band, maps: xr.Dataset, *, packed: bool) -> dict[str, Any]:
     """Say how a band is stored."""
-    lengths = zip(maps[band.name].shape, (1, 512, 512), strict=True)
+    # A chunk of the file lies in one of the maps: else each of them would unpack and pack it again.
+    most = tuple(map(max, maps[band.name].chunks or ((512,),) * 3))
+    lengths = zip(maps[band.name].shape, (1, *most[1:]), strict=True)
     stored: dict[str, Any] = {
         **_DEFLATE,
         "chunksizes": tuple(min(pair) for pair in lengths),

@@ -136,7 +136,7 @@ def maps_with(made: DayMap, inputs: Inputs, day: dt.date, part: Part, options: O
 
 
 def described(maps: xr.Dataset, estimator: Estimator, days: list[dt.date]) -> xr.Dataset:
-    """Give a dataset its coordinates and attributes."""
+    """Add the coordinates and attributes that say what the maps are."""
     inputs, view = estimator.inputs, estimator.view
     engine = estimator.session().engine
     sums = [inputs.predictors.window_checksum(inputs.features, inputs.window(day)) for day in days]

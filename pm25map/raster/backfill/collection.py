@@ -49,8 +49,8 @@ def write_collection(folder: Folder) -> tuple[int, list[str]]:
     for name, item in items.items():
         link = pystac.Link("item", f"./{name}", media_type="application/geo+json", title=item["id"])
         collection.add_link(link)
-    told = collection.to_dict(include_self_link=False, transform_hrefs=False)
-    folder.write(COLLECTION_FILE, (json.dumps(told, indent=1) + "\n").encode())
+    content = collection.to_dict(include_self_link=False, transform_hrefs=False)
+    folder.write(COLLECTION_FILE, (json.dumps(content, indent=1) + "\n").encode())
     return len(items), damaged
 
 

@@ -57,13 +57,13 @@ class Forecast:
 
 
 def forecast(opened: OpenJob, plan: Plan, workers: int, seconds: float) -> Forecast | None:
-    """Foretell a plan.
+    """Forecast what a plan takes.
 
     Args:
         opened: the job of the plan.
         plan: what is to be done.
         workers: threads that will work.
-        seconds: that the trial may work; with 0 nothing is foretold.
+        seconds: that the trial may work; with 0 there is no forecast.
 
     Raises:
         BadModel: the trial failed; says why.
@@ -89,26 +89,26 @@ def forecast(opened: OpenJob, plan: Plan, workers: int, seconds: float) -> Forec
     if ran.returncode:
         last = (ran.stderr.strip().splitlines() or ["no word"])[-1]
         raise BadModel(f"the trial run failed: {last}. Skip it with --calibrate 0, or run pm25map doctor")
-    told: dict[str, Any] = json.loads(ran.stdout)
-    if "lost" in told:
+    measured: dict[str, Any] = json.loads(ran.stdout)
+    if "lost" in measured:
         raise BadPredictors(
-            f"nothing can be foretold: {told['lost']}. --calibrate 0 plans without time and memory"
+            f"there can be no forecast: {measured['lost']}. --calibrate 0 plans without time and memory"
         )
     return Forecast(
-        seconds=told["start_seconds"]
-        + plan.estimates / told["cells_per_second"]
-        + days * told["map_seconds"],
-        cells_per_second=told["cells_per_second"],
-        map_seconds=told["map_seconds"],
-        start_seconds=told["start_seconds"],
-        peak_bytes=told["peak_bytes"],
-        file_bytes=days * told["file_bytes"],
+        seconds=measured["start_seconds"]
+        + plan.estimates / measured["cells_per_second"]
+        + days * measured["map_seconds"],
+        cells_per_second=measured["cells_per_second"],
+        map_seconds=measured["map_seconds"],
+        start_seconds=measured["start_seconds"],
+        peak_bytes=measured["peak_bytes"],
+        file_bytes=days * measured["file_bytes"],
         workers=workers,
     )
 
 
 class _Trial:
-    """Counts what the threads of a trial estimate, and tells them when to stop."""
+    """Counts what the threads of a trial estimate, and says when they must stop."""
 
     def __init__(self, opened: OpenJob, seconds: float) -> None:
         self.opened, self.seconds = opened, seconds
@@ -124,10 +124,10 @@ class _Trial:
         while True:
             for block, days in tasks:
                 report = BlockReport(block.id)
-                found = estimate_days(
+                days_of_block = estimate_days(
                     self.opened.estimator, block, days, count=ReadCount(), failed=report.fail
                 )
-                for _, estimate in found:
+                for _, estimate in days_of_block:
                     if self._enough(estimate):
                         return
                 self.lost = next(iter(report.failed.values()), self.lost)
@@ -140,7 +140,7 @@ class _Trial:
             if sum(sample.shape[1] for sample in self.samples) < self.opened.estimator.cell_count:
                 self.samples.append(estimate)
             if self.began is None:
-                # The first estimates pay for the opening of sessions, which is told apart.
+                # The first estimates pay for the opening of sessions, which is counted apart.
                 self.began = now
                 return False
             self.cells += estimate.shape[1]
@@ -148,7 +148,7 @@ class _Trial:
             return now - self.began > self.seconds
 
     def lay_out(self, day: dt.date) -> int:
-        """Lay out a map whose land holds what was estimated, again and again; give the bytes of its file."""
+        """Lay out a map whose land holds what was estimated, again and again; return the bytes of its file."""
         estimator, grid = self.opened.estimator, self.opened.inputs.grid
         sample = np.concatenate(self.samples, axis=1)
         out = np.full((len(sample), *grid.shape), np.nan, dtype=np.float32)
@@ -171,8 +171,8 @@ def _run_trial(order: dict[str, Any], started: float) -> dict[str, Any]:
     opened = open_job(Job.model_validate(order["job"]))
     workers = int(order["workers"])
     tasks = [
-        (Block(*told["block"]), tuple(dt.date.fromisoformat(day) for day in told["days"]))
-        for told in order["tasks"]
+        (Block(*task["block"]), tuple(dt.date.fromisoformat(day) for day in task["days"]))
+        for task in order["tasks"]
     ]
     trial = _Trial(opened, float(order["seconds"]))
     with ThreadPoolExecutor(workers) as pool:

@@ -23,7 +23,7 @@ class DayLog:
         self._done = {line.get("day"): line.get("sha256") for line in lines if line.get("state") == "done"}
 
     def knows(self, day: str, sha256: str) -> bool:
-        """Tell whether the log already says that a day was done with this very map."""
+        """Return whether the log already says that a day was done with this very map."""
         return self._done.get(day) == sha256
 
     def add(self, **line: Any) -> None:
@@ -45,7 +45,7 @@ class DayLog:
 def _read(line: str) -> dict[str, Any]:
     """Read a line; one that somebody else wrote, or a power cut spoiled, says nothing."""
     try:
-        told = json.loads(line)
+        content = json.loads(line)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -98,7 +98,7 @@ class Plan:
 def judge_days(
     days: Iterable[dt.date],
     wanted: Mapping[dt.date, Identity],
-    found: Mapping[dt.date, StoredMap],
+    stored: Mapping[dt.date, StoredMap],
     impossible: Mapping[dt.date, str],
 ) -> tuple[Verdict, ...]:
     """Judge every day.
@@ -106,12 +106,12 @@ def judge_days(
     Args:
         days: that were asked for.
         wanted: what the map of a day shall be made of; the possible days.
-        found: the maps that are there.
+        stored: the maps that are there.
         impossible: why a day cannot be made.
     """
     verdicts = []
     for day in days:
-        there = found.get(day)
+        there = stored.get(day)
         if day in impossible:
             verdicts.append(Verdict(day, "impossible", impossible[day]))
         elif there is None:

@@ -21,12 +21,12 @@ class Prepared:
 
     Attributes:
         plan: what is to be done.
-        found: the maps that are there, by day.
+        stored: the maps that are there, by day.
         staged: files by block and day (stage.covered).
     """
 
     plan: Plan
-    found: dict[dt.date, StoredMap]
+    stored: dict[dt.date, StoredMap]
     staged: dict[str, dict[dt.date, str]]
 
 
@@ -61,12 +61,12 @@ def prepare(
             impossible[day] = " ".join(str(error).split())
     possible = [day for day in days if day not in impossible]
     wanted = {day: identity_of(opened, day) for day in possible}
-    found: dict[dt.date, StoredMap] = {}
+    stored: dict[dt.date, StoredMap] = {}
     with ThreadPoolExecutor(_READERS) as readers:
         looks = readers.map(lambda day: find_map(opened.folder, day), possible)
         for number, (day, there) in enumerate(zip(possible, looks, strict=True), start=1):
             if there is not None:
-                found[day] = there
+                stored[day] = there
             if progress is not None:
                 progress(number, len(possible))
     windows = {day: identity.predictors for day, identity in wanted.items()}
@@ -81,5 +81,5 @@ def prepare(
         map_cells=view.height * view.width,
         cells_of={block.id: estimator.cells_of(block) for block in blocks},
     )
-    verdicts = judge_days(days, wanted, found, impossible)
-    return Prepared(make_plan(verdicts, blocks, staged, costs, longest), found, staged)
+    verdicts = judge_days(days, wanted, stored, impossible)
+    return Prepared(make_plan(verdicts, blocks, staged, costs, longest), stored, staged)

@@ -37,8 +37,8 @@ class Measured:
 def write_report(
     folder: Folder, plan: Plan, expected: Forecast | None, outcome: Outcome, measured: Measured
 ) -> dict[str, Any]:
-    """Write report.json and give what it says."""
-    told = {
+    """Write report.json and return what it says."""
+    report = {
         "planned": plan.to_json(),
         "forecast": None if expected is None else dataclasses.asdict(expected),
         "happened": {
@@ -48,10 +48,10 @@ def write_report(
             "read_bytes": outcome.read_bytes,
             "chunk_reads": outcome.chunk_reads,
             "stage_bytes": outcome.stage_bytes,
-            "file_bytes": sum(report.size for report in outcome.done),
+            "file_bytes": sum(day.size for day in outcome.done),
             "seconds": measured.seconds,
             "peak_bytes": measured.peak_bytes,
         },
     }
-    folder.write(REPORT_FILE, (json.dumps(told, indent=1) + "\n").encode())
-    return told
+    folder.write(REPORT_FILE, (json.dumps(report, indent=1) + "\n").encode())
+    return report

@@ -155,7 +155,7 @@ class Backfill:
                     piece = self._urgent.popleft() if self._urgent else next(pieces, None)
                     if piece is None:
                         break
-                    out[self._give(piece)] = piece
+                    out[self._hand_out(piece)] = piece
                 if not out:
                     return self.outcome
                 for future in wait(out, _LOOK_UP_SECONDS, FIRST_COMPLETED).done:
@@ -165,7 +165,7 @@ class Backfill:
             for future in out:
                 future.cancel()
 
-    def _give(self, piece: _Piece) -> Future[Any]:
+    def _hand_out(self, piece: _Piece) -> Future[Any]:
         piece.attempts += 1
         return self._workers.executor.submit(piece.function, *piece.arguments)
 
@@ -196,7 +196,7 @@ class Backfill:
         self._listener.estimated(cells)
 
     def _pieces(self) -> Iterator[_Piece]:
-        """Give out the blocks of one run after another; a run whose blocks are all staged goes to its days."""
+        """Hand out the blocks of one run after another; a run whose blocks are all staged goes to its days."""
         for run in self._plan.runs:
             state = _RunState(run, self._staged)
             if not run.tasks:
@@ -235,7 +235,7 @@ class Backfill:
             self._assemble(state)
 
     def _assemble(self, state: _RunState) -> None:
-        """Give out the days of a run whose blocks are all there."""
+        """Hand out the days of a run whose blocks are all there."""
         for day in state.run.days:
             if day in state.failed:
                 self._day_failed(day, state.failed[day])

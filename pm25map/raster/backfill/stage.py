@@ -106,7 +106,7 @@ def stage_rows(
 
 
 def staged_size(block: Block, days: int, bands: int, cells: int) -> int:
-    """Tell the bytes of a staged file of some number of days, exactly."""
+    """Return the bytes of a staged file of some number of days, exactly."""
     dates = {_EPOCH + dt.timedelta(days=i): "0" * 64 for i in range(days)}
     return len(_header(block.id, dates, (bands, cells), [0] * days)) + days * bands * cells * 4
 
@@ -127,22 +127,22 @@ def read_header(folder: Folder, name: str) -> StagedFile | None:
         return None
     length = _LEAD.unpack(lead)[1]
     try:
-        told = json.loads(folder.read_range(name, _LEAD.size, length))
-        days = {dt.date.fromisoformat(day): str(window) for day, window in told["days"].items()}
-        crc = tuple(int(text, 16) for text in told["crc32"])
-        bands, cells = map(int, told["shape"])
+        header = json.loads(folder.read_range(name, _LEAD.size, length))
+        days = {dt.date.fromisoformat(day): str(window) for day, window in header["days"].items()}
+        crc = tuple(int(text, 16) for text in header["crc32"])
+        bands, cells = map(int, header["shape"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return StagedFile(name, str(told["block"]), days, bands, cells, crc, _LEAD.size + length)
+    return StagedFile(name, str(header["block"]), days, bands, cells, crc, _LEAD.size + length)
 
 
 def covered(files: Iterable[StagedFile], windows: Mapping[dt.date, str]) -> dict[str, dict[dt.date, str]]:
-    """Tell, for every block, the days that are staged of the windows that are wanted, and the files of each."""
-    found: dict[str, dict[dt.date, str]] = {}
+    """Return for every block the days that are staged with the windows that are wanted, and the file of each."""
+    staged: dict[str, dict[dt.date, str]] = {}
     for file in files:
         fresh = {day: file.name for day, window in file.days.items() if windows.get(day) == window}
-        found.setdefault(file.block, {}).update(fresh)
-    return found
+        staged.setdefault(file.block, {}).update(fresh)
+    return staged
 
 
 def sweep(folder: Folder, settled: Set[dt.date]) -> None:
@@ -176,12 +176,12 @@ def _name(key: str, block: str, days: Mapping[dt.date, str]) -> str:
 
 
 def _header(block: str, days: Mapping[dt.date, str], shape: tuple[int, ...], crc: list[int]) -> bytes:
-    told = {
+    header = {
         "block": block,
         "days": {day.isoformat(): window for day, window in days.items()},
         "shape": list(shape),
         "crc32": [f"{number:08x}" for number in crc],
     }
-    text = json.dumps(told).encode()
+    text = json.dumps(header).encode()
     text += b" " * (-(len(text) + _LEAD.size) % _PAD)
     return _LEAD.pack(_MAGIC, len(text)) + text

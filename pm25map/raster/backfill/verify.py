@@ -35,12 +35,12 @@ class Problem:
 
 def days_in(folder: Folder) -> list[dt.date]:
     """List the days of which a folder holds a map or an item, oldest first."""
-    found = set()
+    days = set()
     for name in folder.names(""):
         if match := _NAME.match(name):
             with contextlib.suppress(ValueError):  # a name that is no day's is none of ours
-                found.add(dt.date.fromisoformat(match[1]))
-    return sorted(found)
+                days.add(dt.date.fromisoformat(match[1]))
+    return sorted(days)
 
 
 def verify_days(
@@ -64,18 +64,18 @@ def verify_days(
 
 def _verify(opened: OpenJob, day: dt.date, cells: int) -> str:
     """Say what is wrong with a map; nothing where all is well."""
-    found = find_map(opened.folder, day)
-    if found is None:
+    stored = find_map(opened.folder, day)
+    if stored is None:
         return f"{map_name(day)} or {item_name(day)} is missing: run the same backfill again"
-    if not found.whole or found.identity is None:
+    if not stored.whole or stored.identity is None:
         return f"{map_name(day)} does not have the checksum of its item: run the same backfill again"
     try:
         opened.inputs.check(day)
     except (DayOutsideStore, MissingDays) as error:
         return f"its predictors are not there to compare with: {error}"
-    if found.identity != (wanted := identity_of(opened, day)):
-        return f"it was made of other {found.identity.differs(wanted)}: run the same backfill again, or name those"
-    return _compare_cells(opened, day, cells, found.engine) if cells else ""
+    if stored.identity != (wanted := identity_of(opened, day)):
+        return f"it was made of other {stored.identity.differs(wanted)}: run the same backfill again, or name those"
+    return _compare_cells(opened, day, cells, stored.engine) if cells else ""
 
 
 def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> str:
@@ -91,14 +91,14 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> st
         ((_, again),) = estimate_days(estimator.of_cells(some), block, (day,), count=ReadCount())
     except BadPredictors:
         return f"its predictors cannot be read in block {block.id}"
-    held = _read(opened.folder, day, opened.view)
-    if isinstance(held, str):
-        return held
+    values = _read(opened.folder, day, opened.view)
+    if isinstance(values, str):
+        return values
     whole = np.full((len(again), *estimator.asked.shape), np.nan, dtype=np.float32)
-    whole[:, *opened.view.slices] = held
-    stored = whole[:, some]
+    whole[:, *opened.view.slices] = values
+    before = whole[:, some]
     # A cell without a value where there should be one is as far off as can be.
-    apart = np.where(np.isnan(stored) & np.isnan(again), 0, np.abs(stored - again))
+    apart = np.where(np.isnan(before) & np.isnan(again), 0, np.abs(before - again))
     apart = np.nan_to_num(apart, nan=np.inf)
     if engine != (mine := estimator.session()).engine:
         # Bounds may lie further apart than the estimates that they follow from.
