@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,36 @@ def test_a_template_that_asks_for_what_there_is_not_is_refused(held):
         render("{{gain stations-10}}", held)
 
 
-def test_a_page_without_its_template_says_where_it_belongs(made, tmp_path):
-    with pytest.raises(BadStudy, match="the words of the page"):
-        write_report(made[0], tmp_path / "study.md")
+def test_a_report_of_ones_own_runs_speaks_of_them_alone(made, tmp_path):
+    """The published study's conclusions, splits that were not run and figures of others have no place in it."""
+    page = tmp_path / "report.md"
+    write_report(made[0], page)
+    text = page.read_text()
+    for word in (
+        "GeoCLIP changed little",
+        "published",
+        "Karimzadeh",
+        "default model",
+        "conus-open",
+        "2018-2021",
+    ):
+        assert word not in text, word
+    assert "{{" not in text
+    splits = set(unpacked(page.with_suffix(".json").read_text())["splits"])
+    assert "stations-10" in splits and "leave-year-out" not in splits
+    prose = text.partition("What was not run:")[0] + text.partition("## Within and between stations")[2]
+    for split in ("checkerboard-16-10", "leave-year-out", "blisco-10", "knndm-10"):
+        assert (split in splits) or split not in prose
+    for link in re.findall(r"\]\(([^)]+png)\)", text):
+        assert (tmp_path / link).is_file()
+
+
+def test_the_hint_of_a_page_of_another_protocol_leads_to_a_report(made, tmp_path):
+    from pm25map.study.results import PROTOCOL as KEPT
+
+    results = tmp_path / "results"
+    shutil.copytree(made[0], results)
+    (results / KEPT).write_text(json.dumps({"protocol": "another"}))
+    with pytest.raises(BadStudy, match=r"of another protocol .* --page report\.md"):
+        write_report(results, made[1])
+    assert write_report(results, tmp_path / "report.md")[0].is_file()

@@ -76,10 +76,11 @@ def _tell(step: "Step") -> None:
 def report(*, out: Path, page: Path) -> None:
     """Write the report of a study: tables and figures of the runs in a folder, whether all are made or not.
 
-    Errors are in ug/m3.
+    Errors are in ug/m3. Where PAGE.in lies beside the page it gives the words, such as docs/study.md.in of the
+    published study; any other page speaks of its own runs alone.
 
     \b
-    Try: pm25map evaluate report --out study --page docs/study.md
+    Try: pm25map evaluate report --out study --page report.md
     """  # noqa: D301 - click reads \b
     from pm25map.study.report import write_report
     from pm25map.study.results import join_rows

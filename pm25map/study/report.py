@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pm25map.base.errors import BadStudy
-from pm25map.base.files import replacing
+from pm25map.base.files import check_output, replacing
 from pm25map.base.yaml_file import load_yaml
 from pm25map.study import figures, phrases, tables
 from pm25map.study.config import read_study
+from pm25map.study.own_words import own_words
 from pm25map.study.reading import read_results
 from pm25map.study.results import PROTOCOL
 from pm25map.study.summary import Summary, summarise
@@ -74,25 +75,28 @@ def write_report(folder: Path, page: Path) -> list[Path]:
 
     Args:
         folder: of the results; with audit.json in it (pm25map audit --json), the page has the audit.
-        page: to write, such as docs/study.md; docs/study.md.in is its template, docs/study.yaml the protocol.
+        page: to write, such as docs/study.md; docs/study.md.in beside it is its template, docs/study.yaml the
+            protocol. Without a template the page holds the tables of its runs and no conclusion.
 
     Returns:
         what was written: the page, study.json, and study/*.png.
 
     Raises:
-        BadStudy: the folder is not whole, or the template is absent or asks for what there is not.
+        BadStudy: the folder is not whole, or the template asks for what there is not.
         BadConfig: the protocol cannot be read.
         BadOutput: a file cannot be written.
     """
+    check_output(page, overwrite=True)
     template = page.with_name(f"{page.name}.in")
-    words = _text(template, "the words of the page")
+    words = _text(template, "the words of the page") if template.is_file() else None
     protocol = page.with_suffix(".yaml")
     configuration = load_yaml(protocol) if protocol.is_file() else {}
     if configuration and (folder / PROTOCOL).is_file():
         claimed = json.loads(_text(folder / PROTOCOL, "what the folder is for"))["protocol"]
         if claimed != read_study(protocol).identity():
             raise BadStudy(
-                f"{folder} holds runs of another protocol than {protocol}: name its page with --page"
+                f"{folder} holds runs of another protocol than {protocol}: write its report to a page of its own, "
+                "for example --page report.md"
             )
     results = read_results(folder)
     held = summarise(results, configuration)
@@ -100,8 +104,8 @@ def write_report(folder: Path, page: Path) -> list[Path]:
         held["audit"] = json.loads(_text(folder / "audit.json", "the audit"))
     # The page is made of what the file holds, to the last digit.
     text = packed(held)
-    filled = render(words, unpacked(text))
     pictures = figures.draw_all(results, held, page.with_suffix(""))
+    filled = render(own_words(held, pictures, page) if words is None else words, unpacked(text))
     numbers = page.with_suffix(".json")
     with replacing(numbers) as part:
         part.write_text(text)

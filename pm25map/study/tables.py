@@ -159,6 +159,8 @@ def strata(held: Summary, split: str, *variants: str) -> str:
         cells = [f"{value} ({away})" for value, away in zip(values, bias, strict=True)]
         rows.append([name, f"{first['n']:,}", str(first["stations"]), *cells, gain])
     head = ["stratum", "targets", "stations", *(f"`{name}`" for name in asked), "gain of GeoCLIP, %"]
+    if all(row[-1] == "-" for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
     return table(head, rows)
 
 
