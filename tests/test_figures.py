@@ -149,9 +149,14 @@ def test_what_is_there_is_kept(folder, tmp_path):
     (tmp_path / "f.png").write_text("mine")
     with pytest.raises(BadOutput, match="--overwrite"):
         draw_figure(folder / "pm25_2020-09-12.tif", tmp_path / "f.png")
-    done = CliRunner().invoke(command, [str(folder)])
-    assert done.exit_code == 2
-    assert "say what to make" in done.output
+
+
+def test_maps_alone_make_a_page_beside_them(folder):
+    done = CliRunner().invoke(command, [str(folder / "pm25_2020-09-12.tif")])
+    assert done.exit_code == 0, done.output
+    page = folder / "pm25_2020-09-12.html"
+    assert page.stat().st_size > 1_000_000
+    page.unlink()
 
 
 def test_the_safe_colours_darken_from_class_to_class():
