@@ -134,6 +134,8 @@ def read_airnow(
     rows, zones, unplaced, replaced = placed_rows(rows, lists, counts, path)
     rows = by_local_day(rows, zones, days)
     means = daily_means(rows, counts.__setitem__)
+    if means.empty:
+        raise BadMonitors(_no_means(path, hours, counts, days))
     placed, places = tell_places_apart(positions_of(means, lists))
     counts["sites that moved, counted at every place"] = int(places["site_id"].str.contains("@").sum())
     counts["values of a site and day"] = len(placed)
@@ -177,6 +179,19 @@ def _missing(hours: Hours, days: Collection[dt.date] | None) -> tuple[dt.datetim
     count = int((last - first) / dt.timedelta(hours=1)) + 1
     every = (first + dt.timedelta(hours=i) for i in range(count))
     return tuple(hour for hour in every if hour not in there)
+
+
+def _no_means(path: Paths, hours: Hours, counts: dict[str, int], days: Collection[dt.date] | None) -> str:
+    asked = "any day" if days is None else f"a day of {min(days)} to {max(days)}"
+    there = f"{len(hours.files)} hours are there, {len(_missing(hours, days))} are missing"
+    left_out = ", ".join(
+        f"{count:,} {what}" for what, count in counts.items() if count and what != "rows read"
+    )
+    where = ", ".join(map(str, as_paths(path)))
+    return (
+        f"{where} gives no mean of {asked}: {there}; {left_out or 'none is of the days'}. "
+        f"Get the other hours with {FETCH_HINT}"
+    )
 
 
 def _nothing(path: Paths, held: Holdings, days: Collection[dt.date] | None) -> str:

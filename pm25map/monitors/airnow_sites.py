@@ -39,6 +39,9 @@ _TABLE_COLUMNS = {
 FARTHEST_HOURS = 3.0
 """From longitude / 15; the Yukon's standard time is two hours from it."""
 
+US_COUNTRIES = ("US", "PR", "RQ", "VI", "VQ", "GU", "GQ", "AS", "MP", "CQ")
+"""The United States and its territories, as ISO 3166 and FIPS 10-4 write them."""
+
 _STATES = frozenset(
     f"{code:02d}" for code in (*range(1, 57), 60, 66, 69, 72, 78) if code not in (3, 7, 14, 43, 52)
 )
@@ -150,7 +153,7 @@ def in_the_us(ids: pd.Series, full_ids: pd.Series, lists: pd.DataFrame) -> pd.Se
     by_id = full_ids.str.fullmatch(r"840.{9}") | (
         ids.str.fullmatch(r"\d{9}") & ids.str[:2].isin(list(_STATES))
     )
-    return pd.Series(np.where(known.notna(), known == "US", by_id), index=ids.index)
+    return pd.Series(np.where(known.notna(), known.isin(US_COUNTRIES), by_id), index=ids.index)
 
 
 def offsets(of_rows: pd.Series, lists: pd.DataFrame) -> tuple[pd.Series, list[str]]:
@@ -184,11 +187,10 @@ def positions_of(site_days: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     Returns:
         the same rows, by date, with latitude and longitude.
     """
-    left = site_days.assign(listed=site_days["date"].astype("datetime64[s]")).sort_values(
-        "listed", kind="stable"
-    )
+    left = site_days.astype({"site_id": "str"})
+    left = left.assign(listed=left["date"].astype("datetime64[s]")).sort_values("listed", kind="stable")
     right = lists[["site_id", "latitude", "longitude", "listed"]].astype({"listed": "datetime64[s]"})
-    right = right.sort_values("listed", kind="stable")
+    right = right.sort_values("listed", kind="stable").astype({"site_id": "str"})
     placed = pd.merge_asof(left, right, on="listed", by="site_id", direction="backward")
     first = right.drop_duplicates("site_id").set_index("site_id")
     for column in ("latitude", "longitude"):
