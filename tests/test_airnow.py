@@ -265,21 +265,38 @@ def test_a_missing_hour_is_named_and_the_day_stands_on_the_others(tmp_path):
     assert read_airnow(tmp_path).missing_hours == found.missing_hours
 
 
-def test_a_truncated_hour_is_named_with_its_line(tmp_path):
+@pytest.mark.parametrize("lost", range(1, 60, 7))
+def test_a_truncated_hour_is_named_with_its_line_wherever_it_ends(lost, tmp_path):
     path = world(tmp_path, {air.DENVER: RISING, air.OAKLAND: RISING}) / "HourlyData_2024041712.dat"
-    path.write_bytes(path.read_bytes()[:-25])
+    path.write_bytes(path.read_bytes()[:-lost])
     with pytest.raises(BadMonitors, match=r"HourlyData_2024041712\.dat, line 4: .* truncated; delete it"):
-        read_airnow(tmp_path, days=[DAY])
+        read_airnow(path)
 
 
-def test_truncated_observations_are_named_with_their_line(tmp_path):
-    hour = air.beginning("2024041712")
-    path = air.write_observations(tmp_path, hour, {air.DENVER: 3.0, air.OAKLAND: 4.0})
-    whole = path.read_bytes()
-    for size in (len(whole) - 3, len(whole) - 40):
-        path.write_bytes(whole[:size])
-        with pytest.raises(BadMonitors, match=r"HourlyAQObs_2024041712\.dat, line 3: .* truncated"):
-            read_airnow(tmp_path)
+def test_a_row_that_lacks_fields_is_named_with_its_line(tmp_path):
+    path = world(tmp_path, {air.DENVER: RISING, air.OAKLAND: RISING}) / "HourlyData_2024041712.dat"
+    path.write_bytes(path.read_bytes().replace(b"|33|An Agency", b"", 1))
+    with pytest.raises(BadMonitors, match=r"HourlyData_2024041712\.dat, line 1: it has 7 of 9 fields"):
+        read_airnow(path)
+
+
+@pytest.mark.parametrize("lost", range(1, 60, 7))
+def test_truncated_observations_are_named_with_their_line(lost, tmp_path):
+    path = air.write_observations(tmp_path, air.beginning("2024041712"), {air.DENVER: 3.0, air.OAKLAND: 4.0})
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(BadMonitors, match=r"HourlyAQObs_2024041712\.dat, line 3: .* truncated"):
+        read_airnow(path)
+
+
+def test_observations_without_a_column_or_with_an_odd_row_are_refused(tmp_path):
+    path = air.write_observations(tmp_path, air.beginning("2024041712"), {air.DENVER: 3.0, air.OAKLAND: 4.0})
+    body = path.read_bytes()
+    path.write_bytes(body.replace(b'"ValidTime"', b'"Time"'))
+    with pytest.raises(BadMonitors, match="lacks the columns of HourlyAQObs"):
+        read_airnow(path)
+    path.write_bytes(body.replace(b'"Active",', b"", 1))
+    with pytest.raises(BadMonitors, match=r"HourlyAQObs_2024041712\.dat: .*Expected 18 columns, got 17"):
+        read_airnow(path)
 
 
 @pytest.mark.parametrize(
@@ -317,6 +334,9 @@ def test_a_truncated_site_list_is_named_with_its_line(version, tmp_path):
     path = air.write_sites(tmp_path, ALL_SITES, version=version)
     body = path.read_bytes()
     path.write_bytes(body[: body.rindex(b"An Agency")])
+    with pytest.raises(BadMonitors, match=r"_[Ll]ocations.*\.dat, line \d+: .* truncated"):
+        read_airnow(tmp_path)
+    path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(BadMonitors, match=r"_[Ll]ocations.*\.dat, line \d+: it has \d+ of \d+ fields"):
         read_airnow(tmp_path)
 
@@ -436,7 +456,7 @@ def test_a_damaged_daily_file_is_named_with_its_line(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"18.4", b"18,4"))
     with pytest.raises(BadMonitors, match=r"daily_data_v2\.dat, line 1: .*'18,4'"):
         read_airnow(tmp_path, days=[DAY])
-    path.write_bytes(b"04/17/24|0803")
+    path.write_bytes(b"04/17/24|0803\n")
     with pytest.raises(BadMonitors, match="it has 2 of 8 fields"):
         read_airnow(tmp_path, days=[DAY])
 
@@ -552,36 +572,34 @@ def test_real_observations_are_stamped_and_valued_as_the_hourly_data(shared_data
 @pytest.mark.shared
 def test_the_sun_says_that_a_stamp_is_the_beginning_of_its_hour(shared_data):
     """Solar radiation where the sun rose, or set, on the stamp: light in the hour after it, or in the hour before."""
-    from pvlib.solarposition import get_solarposition
+    from pvlib import solarposition as sun
 
     folder = shared_data / "airnow_2024"
     sites = pd.read_parquet(folder / "sites_from_HourlyAQObs.parquet").set_index("aqsid")
+    day_of_year = dt.date(2024, 4, 17).timetuple().tm_yday
+    minutes_ahead = sun.equation_of_time_spencer71(day_of_year)
+
+    def mean_sine(places, first_hour):
+        """Of the sun's height over an hour, 0 where it is down; (site,)."""
+        hours = first_hour + np.arange(61) / 60
+        angle = np.radians(
+            15 * (hours - 12 + minutes_ahead / 60) + places[["Longitude"]].to_numpy()
+        )  # (site, 61)
+        latitude = np.radians(places[["Latitude"]].to_numpy())
+        zenith = sun.solar_zenith_analytical(latitude, angle, sun.declination_spencer71(day_of_year))
+        return np.clip(np.cos(zenith), 0, None).mean(axis=1)
+
     light, dark = {}, {}
     for hour in (0, 12):
-        text = pd.read_csv(
-            folder / f"raw/HourlyData_20240417{hour:02d}.dat",
-            sep="|",
-            header=None,
-            encoding="latin-1",
-            dtype={2: str},
-        )
+        file = folder / f"raw/HourlyData_20240417{hour:02d}.dat"
+        text = pd.read_csv(file, sep="|", header=None, encoding="latin-1", dtype={2: str})
         radiation = text[text[5] == "SRAD"].set_index(2)[7].rename("watts")
-        placed = sites.join(radiation, how="inner")
-        placed = placed[(placed["Longitude"] < -60) & placed["watts"].between(-50, 1400)]
-        stamp = pd.Timestamp(2024, 4, 17, hour, tz="UTC")
-
-        def sine(first, placed=placed):
-            times = pd.date_range(first, periods=7, freq="10min")
-            of_site = [
-                get_solarposition(times, lat, lon)["elevation"].to_numpy()
-                for lat, lon in placed[["Latitude", "Longitude"]].to_numpy()
-            ]
-            return np.clip(np.sin(np.radians(of_site)), 0, None).mean(axis=1)
-
-        before, after = sine(stamp - pd.Timedelta(hours=1)), sine(stamp)
+        places = sites.join(radiation, how="inner")
+        places = places[(places["Longitude"] < -60) & places["watts"].between(-50, 1400)]
+        before, after = mean_sine(places, hour - 1), mean_sine(places, hour)
         decided = (before == 0) & (after > 0.03) if hour else (after == 0) & (before > 0.03)
-        light[hour] = int((placed["watts"][decided] > 5).sum())
-        dark[hour] = int((placed["watts"][decided] <= 5).sum())
+        light[hour] = int((places["watts"][decided] > 5).sum())
+        dark[hour] = int((places["watts"][decided] <= 5).sum())
     # At 00 UTC the sun had just set, at 12 UTC it was about to rise.
     assert (light[0], dark[0]) == (0, 12)
-    assert (light[12], dark[12]) == (17, 3)
+    assert (light[12], dark[12]) == (22, 3)

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadMonitors
+from pm25map.monitors.airnow_files import whole_lines
 
 LOWEST_UGM3, HIGHEST_UGM3 = -15.0, 2000.0
 MISSING_FROM_UGM3 = -99.0
@@ -96,8 +97,8 @@ def read_daily(paths: list[Path]) -> pd.DataFrame:
     """
     rows = []
     for path in paths:
-        for number, line in enumerate(path.read_bytes().decode("latin-1").splitlines(), 1):
-            fields = line.split("|")
+        for number, line in enumerate(whole_lines(path, path.read_bytes()), 1):
+            fields = line.decode("latin-1").split("|")
             if line.strip() and len(fields) < 8:
                 raise BadMonitors(
                     f"{path}, line {number}: it has {len(fields)} of 8 fields or more: get AirNow's file again"

@@ -7,7 +7,7 @@ DailyDataFactSheet.pdf. On the public server every UTC day has a folder: airnow/
 An hour's stamp is the **beginning** of the hour, in UTC: the value of 17:00 is the mean of 17:00 to 18:00. So say the
 fact sheet of the hourly data file and those who had it wrong first (openaq-fetch issue 671). The files bear it out:
 their solar radiation (SRAD) at 00 UTC of 2024-04-17 is dark at all 12 of the sites where the sun had set by 00:00 and
-had shone from 23:00, and at 12 UTC it is light at 17 of the 20 sites where it rose between 12:00 and 13:00. HourlyAQObs
+had shone from 23:00, and at 12 UTC it is light at 22 of the 25 sites where it rose between 12:00 and 13:00. HourlyAQObs
 of an hour has the values of HourlyData of the same hour: all of 1,364 sites on 2024-04-08 00 UTC.
 """
 
@@ -36,6 +36,8 @@ _SITES = re.compile(r"monitoring_site_locations(?:_v2)?(?:_(\d{8}))?\.dat", re.I
 _DAILY = re.compile(r"daily_data(?:_v2)?(?:_(\d{8}))?\.dat", re.IGNORECASE)
 _HOUR_TABLE = re.compile(r"pm25_hourly.*\.parquet")
 _SITE_TABLE = re.compile(r"sites.*\.parquet")
+
+GET_AGAIN = "delete it and fetch again; without it what it holds is missing"
 
 FETCH_HINT = "pm25map data fetch --source airnow --start DAY --end DAY --out FOLDER"
 
@@ -185,3 +187,17 @@ def _once(files: list[Path]) -> list[Path]:
         if first is not path and first.read_bytes() != path.read_bytes():
             raise BadMonitors(f"{first} and {path} are of the same hour and differ: keep the newer one")
     return [kept[name] for name in sorted(kept, key=lambda name: not name.startswith("HourlyData_"))]
+
+
+def whole_lines(path: Path, body: bytes) -> list[bytes]:
+    """Split one of AirNow's files into lines; a file that was cut off has no end of line at its end.
+
+    Raises:
+        BadMonitors: it is empty or truncated (says the line).
+    """
+    lines = body.splitlines()
+    if not body.strip():
+        raise BadMonitors(f"{path} is empty: {GET_AGAIN}")
+    if not body.endswith(b"\n"):
+        raise BadMonitors(f"{path}, line {len(lines)}: the file ends within it, it is truncated; {GET_AGAIN}")
+    return lines

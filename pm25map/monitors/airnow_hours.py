@@ -5,7 +5,6 @@ site name, GMT offset, parameter, unit, value, agency; rows of every parameter o
 and a row a site, with its position. Zones with a fraction have stamps such as 12:30 in the file of 12.
 """
 
-import csv
 import datetime as dt
 import io
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pyarrow import csv as arrow_csv
 
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_bytes
-from pm25map.monitors.airnow_files import SourceFile
+from pm25map.monitors.airnow_files import GET_AGAIN, SourceFile, whole_lines
 
 UNIT = "UG/M3"
 PARAMETER = "PM2.5"
@@ -32,8 +31,6 @@ _OBSERVATION_COLUMNS = {
     "CountryCode": "country", "ValidDate": "date", "ValidTime": "time", "PM25": "value", "PM25_Unit": "unit",
 }  # fmt: skip
 _TABLE_COLUMNS = ["utc", "aqsid", "value", "gmt", "unit"]
-
-_GET_AGAIN = "delete it and fetch again; without it the hour is missing"
 
 Locate = Callable[[int], str]
 """Says of a row where it stands: the file and its line."""
@@ -94,8 +91,8 @@ def _read_data(hourly: list[tuple[dt.datetime, Path]], files: list[SourceFile]) 
     first_rows, first_file = [], len(files)
     for _, path in hourly:
         body = path.read_bytes()
-        lines = body.splitlines()
-        if not lines or body.count(b"|") != (len(FIELDS) - 1) * len(lines):
+        lines = whole_lines(path, body)
+        if body.count(b"|") != (len(FIELDS) - 1) * len(lines):
             _check_lines(path, lines)
         files.append(SourceFile(path.name, sha256_of_bytes(body)))
         first_rows.append(len(kept))
@@ -127,17 +124,12 @@ def _check_lines(path: Path, lines: list[bytes]) -> None:
     """Name the first line that has not its nine fields.
 
     Raises:
-        BadMonitors: there is one, or none is whole.
+        BadMonitors: there is one.
     """
-    if not any(line.strip() for line in lines):
-        raise BadMonitors(f"{path} is empty: {_GET_AGAIN}")
     for number, line in enumerate(lines, 1):
         there = line.count(b"|") + 1
         if line.strip() and there != len(FIELDS):
-            last = " and the file ends there: it is truncated" if number == len(lines) else ""
-            raise BadMonitors(
-                f"{path}, line {number}: it has {there} of {len(FIELDS)} fields{last}; {_GET_AGAIN}"
-            )
+            raise BadMonitors(f"{path}, line {number}: it has {there} of {len(FIELDS)} fields; {GET_AGAIN}")
 
 
 def _read_observations(
@@ -145,9 +137,7 @@ def _read_observations(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read one HourlyAQObs file: its rows with PM2.5, and the positions of all its sites."""
     body = path.read_bytes()
-    if not body.strip():
-        raise BadMonitors(f"{path} is empty: {_GET_AGAIN}")
-    _check_csv(path, body)
+    whole_lines(path, body)
     options = arrow_csv.ReadOptions(encoding="latin-1")
     text = _parse(body, str(path), options, arrow_csv.ParseOptions(), list(_OBSERVATION_COLUMNS))
     text = text.rename(columns=_OBSERVATION_COLUMNS)
@@ -166,37 +156,9 @@ def _read_observations(
     return rows.assign(file=number)[HOUR_COLUMNS], places
 
 
-def _check_csv(path: Path, body: bytes) -> None:
-    """Check that the last row is whole; a cut in the middle of a file does not happen on the way.
-
-    Raises:
-        BadMonitors: it is not.
-    """
-    lines = body.splitlines()
-    width = len(next(csv.reader([lines[0].decode("latin-1")])))
-    tail = lines[-1].decode("latin-1")
-    try:
-        there = len(next(csv.reader([tail], strict=True)))
-    except csv.Error:
-        there = 0
-    if there != width:
-        raise BadMonitors(
-            f"{path}, line {len(lines)}: the row is not whole and the file ends there: it is truncated; {_GET_AGAIN}"
-        )
-
-
 def _read_table(path: Path, wanted: set[dt.datetime] | None, files: list[SourceFile]) -> pd.DataFrame:
     """Read a parquet table with the columns utc, aqsid, value, gmt, unit: one row a site and hour."""
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
-    missing = [column for column in _TABLE_COLUMNS if column not in table]
-    if missing:
-        raise BadMonitors(
-            f"{path} lacks the columns {', '.join(missing)}: it needs {', '.join(_TABLE_COLUMNS)}"
-        )
+    table = read_table(path, _TABLE_COLUMNS)
     if not pd.api.types.is_datetime64_any_dtype(table["utc"]):
         raise BadMonitors(f"{path}: utc holds {table['utc'].dtype}, and must hold times (UTC)")
     other = table["unit"].astype("str").str.upper() != UNIT
@@ -234,6 +196,23 @@ def _read_table(path: Path, wanted: set[dt.datetime] | None, files: list[SourceF
     return rows.assign(file=numbers).reset_index(drop=True)[HOUR_COLUMNS]
 
 
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read some columns of a parquet table.
+
+    Raises:
+        BadMonitors: it is damaged, or lacks one.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        first = str(error).splitlines()[0] if str(error) else repr(error)
+        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise BadMonitors(f"{path} lacks the columns {', '.join(missing)}: it needs {', '.join(columns)}")
+    return table[columns]
+
+
 def _parse(
     body: bytes,
     name: str,
@@ -253,7 +232,7 @@ def _parse(
             f"{name} lacks the columns of HourlyAQObs ({error}): get AirNow's file again"
         ) from error
     except pyarrow.ArrowException as error:
-        raise BadMonitors(f"cannot read {name}: {str(error).splitlines()[0]}. {_GET_AGAIN}") from error
+        raise BadMonitors(f"cannot read {name}: {str(error).splitlines()[0]}. {GET_AGAIN}") from error
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
@@ -274,7 +253,7 @@ def _checked(text: pd.DataFrame, hours: np.ndarray, locate: Locate) -> pd.DataFr
         if bad.any():
             row = int(text.index[int(np.argmax(bad))])
             value = str(text.loc[row, column])[:40]
-            raise BadMonitors(f"{locate(row)}: {column} is {value!r}, and must be {must}; {_GET_AGAIN}")
+            raise BadMonitors(f"{locate(row)}: {column} is {value!r}, and must be {must}; {GET_AGAIN}")
 
     values = text["value"].str.strip()
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow
 
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_file
-from pm25map.monitors.airnow_files import SourceFile
+from pm25map.monitors.airnow_files import SourceFile, whole_lines
+from pm25map.monitors.airnow_hours import read_table
 
 LIST_COLUMNS = ["site_id", "latitude", "longitude", "offset", "country", "listed"]
 V2_COLUMNS = {
@@ -90,10 +90,8 @@ def usable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _read_list(path: Path) -> pd.DataFrame:
     # The encoding of names has changed over the years; no name is read.
-    lines = path.read_bytes().decode("latin-1").splitlines()
+    lines = [line.decode("latin-1") for line in whole_lines(path, path.read_bytes())]
     rows = [(number, line.split("|")) for number, line in enumerate(lines, 1) if line.strip()]
-    if not rows:
-        raise BadMonitors(f"{path} is empty: get AirNow's site list again")
     header = [name.strip() for name in rows[0][1]]
     if "AQSID" in header:
         missing = [name for name in V2_COLUMNS if name not in header]
@@ -123,15 +121,7 @@ def _read_list(path: Path) -> pd.DataFrame:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
-    missing = [name for name in _TABLE_COLUMNS if name not in table]
-    if missing:
-        raise BadMonitors(f"{path} lacks the columns {', '.join(missing)} of a table of AirNow's sites")
-    frame = table[list(_TABLE_COLUMNS)].rename(columns=_TABLE_COLUMNS).fillna({"country": ""})
+    frame = read_table(path, list(_TABLE_COLUMNS)).rename(columns=_TABLE_COLUMNS).fillna({"country": ""})
     for column in ("latitude", "longitude", "offset"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype("float64")
     return frame
