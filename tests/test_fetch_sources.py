@@ -74,6 +74,8 @@ ADDRESSES = {
     "gmted": "https://edcintl.cr.usgs.gov/downloads/sciweb1/shared/topo/downloads/GMTED/Global_tiles_GMTED/"
     "300darcsec/mea/W150/10N150W_20101117_gmted_mea300.tif",
     "aqs": "https://aqs.epa.gov/aqsweb/airdata/daily_88101_2020.zip",
+    # The day begins at 05 UTC on the east coast.
+    "airnow": "https://files.airnowtech.org/airnow/2020/20200830/HourlyData_2020083005.dat",
 }
 
 
@@ -90,7 +92,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("source", sorted(set(providers()) - {"aqs"}))
+@pytest.mark.parametrize("source", sorted(set(providers()) - {"aqs", "airnow"}))
 def test_a_source_s_reader_finds_what_is_fetched_for_it(source, tmp_path):
     """The name that a file gets is one that the source's own reader looks for."""
     from pm25map.predictors.sources import daymet, gmted, gridmet, hms, merra2, modis, ncep, nclimgrid
@@ -117,7 +119,7 @@ def test_every_source_that_reads_files_can_be_fetched_and_every_check_exists():
     from pm25map.cli.fetch import FETCHED
     from pm25map.predictors.sources.catalogue import CATALOGUE
 
-    assert set(providers()) == set(FETCHED) == {*CATALOGUE, "aqs"}
+    assert set(providers()) == set(FETCHED) == {*CATALOGUE, "aqs", "airnow"}
     assert {provider.check for provider in providers().values()} == set(CHECKS)
 
 

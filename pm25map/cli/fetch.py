@@ -17,12 +17,26 @@ if TYPE_CHECKING:
     from pm25map.predictors.fetch.fetch import Fetched, Job
     from pm25map.predictors.fetch.providers import Provider
 
-FETCHED = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "merra2", "ncep", "aqs")
+FETCHED = (
+    "maiac",
+    "ndvi",
+    "daymet",
+    "gridmet",
+    "gmted",
+    "hms",
+    "nclimgrid",
+    "merra2",
+    "ncep",
+    "aqs",
+    "airnow",
+)
 """As in predictors/fetch/providers.yaml, which is slow to read."""
 
 
 @click.command()
-@click.option("--source", type=click.Choice(FETCHED), required=True, help="aqs: EPA's files for --monitors.")
+@click.option(
+    "--source", type=click.Choice(FETCHED), required=True, help="aqs, airnow: EPA's files for --monitors."
+)
 @click.option("--start", type=DAY, help="First day. Of gmted there is none.")
 @click.option("--end", type=DAY, help="Last day, included.")
 @click.option(
@@ -37,7 +51,7 @@ FETCHED = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "m
     "variables",
     multiple=True,
     help="gridmet: th, vs (both are usual), tmmx ...; daymet: tmax ...; ndvi: MCD43A4 (usual) or MOD13A2; aqs: "
-    "88101, 88502. Repeat.",
+    "88101, 88502; airnow: hourly and sites (both are usual), daily. Repeat.",
 )
 @click.option("--dry-run", is_flag=True, help="List addresses and sizes, MB; fetch nothing.")
 @click.option(

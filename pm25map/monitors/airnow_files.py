@@ -1,214 +1,218 @@
-"""AirNow's files, read as they come: hours of all monitors, and lists of where the monitors stand.
+"""What AirNow's files are called, which hours they hold, and which of them some days need.
 
-Formats: docs.airnowapi.org, fact sheets "Hourly Data File", "Hourly AQ Obs File", "Monitoring Site File". Text is in
-the encoding of the agency that wrote it (CP437, Latin-1 or UTF-8), none of which matters to the fields read here.
+The products, as EPA describes them at https://docs.airnowapi.org (File Products) and in the fact sheets under
+https://docs.airnowapi.org/docs/: HourlyDataFactSheet.pdf, HourlyAQObsFactSheet.pdf, MonitoringSiteFactSheet.pdf and
+DailyDataFactSheet.pdf. On the public server every UTC day has a folder: airnow/YYYY/YYYYMMDD/.
 
-- HourlyData_YYYYMMDDHH.dat, a row a monitor and parameter: date, time (UTC), site, name, GMT offset, parameter, unit,
-  value, source.
-- HourlyAQObs_YYYYMMDDHH.dat, a row a site, quoted, with a header: AQSID, Latitude, Longitude, GMTOffset, CountryCode,
-  ValidDate, ValidTime, PM25, PM25_Unit and others.
-- monitoring_site_locations.dat, a row a site and parameter, no header: the first field is the site, the 9th to 13th are
-  latitude, longitude, elevation, GMT offset and country.
-- Monitoring_Site_Locations_V2.dat, a row a site and parameter, with a header: FullAQSID, Latitude, Longitude,
-  GMTOffset, CountryFIPS and others.
+An hour's stamp is the **beginning** of the hour, in UTC: the value of 17:00 is the mean of 17:00 to 18:00. So say the
+fact sheet of the hourly data file and those who had it wrong first (openaq-fetch issue 671). The files bear it out:
+their solar radiation (SRAD) at 00 UTC of 2024-04-17 is dark at all 12 of the sites where the sun had set by 00:00 and
+had shone from 23:00, and at 12 UTC it is light at 22 of the 25 sites where it rose between 12:00 and 13:00. HourlyAQObs
+of an hour has the values of HourlyData of the same hour: all of 1,364 sites on 2024-04-08 00 UTC.
 """
 
 import datetime as dt
 import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from pm25map.base.errors import BadMonitors
 
-HOURLY_DATA = re.compile(r"^HourlyData_(\d{10})\.dat$", re.IGNORECASE)
-HOURLY_OBS = re.compile(r"^HourlyAQObs_(\d{10})\.dat$", re.IGNORECASE)
-SITES_V1 = "monitoring_site_locations.dat"
-SITES_V2 = "monitoring_site_locations_v2.dat"
+CONUS_OFFSETS = (-8.0, -5.0)
+"""Hours from UTC to standard time, at the west coast and at the east coast."""
 
-_HOURLY_FIELDS = 9
-_SITE_FIELDS = {0: "airnow_id", 8: "latitude", 9: "longitude", 11: "gmt_offset", 12: "country"}
-_PARAMETER, _UNIT = "PM2.5", "UG/M3"
-_OBS_COLUMNS = {
-    "AQSID": "airnow_id",
-    "Latitude": "latitude",
-    "Longitude": "longitude",
-    "GMTOffset": "gmt_offset",
-    "CountryCode": "country",
-    "ValidDate": "date",
-    "ValidTime": "time",
-    "PM25": "pm25_ugm3",
-    "PM25_Unit": "unit",
-}
-_V2_COLUMNS = {
-    "FullAQSID": "airnow_id",
-    "Latitude": "latitude",
-    "Longitude": "longitude",
-    "GMTOffset": "gmt_offset",
-    "CountryFIPS": "country",
-}
+US_OFFSETS = (-11.0, 10.0)
+"""From American Samoa to Guam."""
 
-HOUR_COLUMNS = ["airnow_id", "hour", "pm25_ugm3", "gmt_offset"]
-SITE_COLUMNS = ["airnow_id", "latitude", "longitude", "gmt_offset", "country"]
+WORLD_OFFSETS = (-12.0, 14.0)
+
+HOURLY_MB = 0.76
+SITES_MB = 1.8
+"""Of April 2024, and of the list of November 2018. The server states the true sizes."""
+
+_HOURLY = re.compile(r"(HourlyData|HourlyAQObs)_(\d{10})\.dat")
+_SITES = re.compile(r"monitoring_site_locations(?:_v2)?(?:_(\d{8}))?\.dat", re.IGNORECASE)
+_DAILY = re.compile(r"daily_data(?:_v2)?(?:_(\d{8}))?\.dat", re.IGNORECASE)
+_HOUR_TABLE = re.compile(r"pm25_hourly.*\.parquet")
+_SITE_TABLE = re.compile(r"sites.*\.parquet")
+
+GET_AGAIN = "delete it and fetch again; without it what it holds is missing"
+
+FETCH_HINT = "pm25map data fetch --source airnow --start DAY --end DAY --out FOLDER"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that something was read from: its name and SHA-256."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NeededFile:
+    """A file that some days need: its name, and about how many MB it has."""
+
+    name: str
+    megabytes: float
+
+
+@dataclass
+class Holdings:
+    """AirNow's files in some folders.
+
+    Attributes:
+        hourly: HourlyData and HourlyAQObs by the beginning of their hour (UTC), HourlyData first.
+        tables: parquet tables of hours.
+        site_lists: files with the day they are of; date.max where nothing says.
+        daily: daily files.
+    """
+
+    hourly: dict[dt.datetime, list[Path]] = field(default_factory=dict)
+    tables: list[Path] = field(default_factory=list)
+    site_lists: list[tuple[dt.date, Path]] = field(default_factory=list)
+    daily: list[Path] = field(default_factory=list)
+
+    def add(self, path: Path) -> bool:
+        """Put a file where it belongs, and say whether it is one of AirNow's."""
+        name = path.name
+        if match := _HOURLY.fullmatch(name):
+            try:
+                hour = dt.datetime.strptime(match[2], "%Y%m%d%H").replace(tzinfo=dt.UTC)
+            except ValueError as error:
+                raise BadMonitors(f"{path} names no hour ({match[2]}): give it its name back") from error
+            self.hourly.setdefault(hour, []).append(path)
+        elif match := _SITES.fullmatch(name):
+            self.site_lists.append((_day_of(match[1] or path.parent.name), path))
+        elif _DAILY.fullmatch(name):
+            self.daily.append(path)
+        elif _HOUR_TABLE.fullmatch(name):
+            self.tables.append(path)
+        elif _SITE_TABLE.fullmatch(name):
+            self.site_lists.append((dt.date.max, path))
+        else:
+            return False
+        return True
 
 
 def is_airnow(path: Path) -> bool:
-    """Say whether a file has one of the names that AirNow gives, or a folder holds such a file."""
+    """Say whether a file is AirNow's by its name, or a folder holds hours of it.
+
+    A table of sites alone does not tell: other tables of monitors have one too.
+    """
+    held = Holdings()
     if path.is_dir():
-        return any(is_airnow(inside) for inside in path.iterdir() if inside.is_file())
-    return bool(stamp_of(path)) or path.name.lower() in (SITES_V1, SITES_V2)
+        for inside in path.rglob("*"):
+            if inside.is_file():
+                held.add(inside)
+        return bool(held.hourly or held.tables)
+    held.add(path)
+    return bool(held.hourly or held.tables or held.daily or (held.site_lists and path.suffix == ".dat"))
 
 
-def stamp_of(path: Path) -> dt.datetime | None:
-    """Return the hour (UTC) that an hourly file is named after; None for a file that is none."""
-    match = HOURLY_DATA.match(path.name) or HOURLY_OBS.match(path.name)
-    if match is None:
-        return None
-    try:
-        return dt.datetime.strptime(match[1], "%Y%m%d%H").replace(tzinfo=dt.UTC)
-    except ValueError:
-        return None
+def hours_of(days: Iterable[dt.date], offsets: tuple[float, float] = CONUS_OFFSETS) -> list[dt.datetime]:
+    """List the UTC hours that local standard days need, each by its beginning.
 
-
-def read_hours(path: Path) -> pd.DataFrame:
-    """Read PM2.5 of one hourly file.
+    Args:
+        days: local standard days.
+        offsets: hours from UTC to standard time in the west and in the east of the land.
 
     Returns:
-        airnow_id (as in the file), hour (datetime64, UTC, as stamped), pm25_ugm3 (float64, as in the file), gmt_offset
-        (hours); of an HourlyAQObs file latitude, longitude and country too.
+        aware datetimes in UTC, oldest first, each once; 27 of one day of CONUS.
 
-    Raises:
-        BadMonitors: the file is cut off, holds another hour than its name says, or another unit.
+    >>> hours = hours_of([dt.date(2024, 4, 17)])
+    >>> f"{hours[0]:%d %H}, {hours[-1]:%d %H}, {len(hours)}"
+    '17 05, 18 07, 27'
     """
-    stamp = stamp_of(path)
-    if stamp is None:
-        raise BadMonitors(f"{path} is not named after an hour, as HourlyData_2024041700.dat is")
-    rows = _read_obs(path) if HOURLY_OBS.match(path.name) else _read_data(path)
-    moment = pd.to_datetime(rows["date"] + " " + rows["time"], format="mixed", errors="coerce")
-    # Where local time is half an hour off, an hour begins half an hour after the file's.
-    wrong = (moment.dt.floor("h") != stamp.replace(tzinfo=None)).to_numpy()
-    if wrong.any():
-        row = rows[wrong].iloc[0]
-        raise BadMonitors(
-            f"{path}, line {int(row['line'])}: the hour is {row['date']} {row['time']}, and the file is named after "
-            f"{stamp:%Y-%m-%d %H}:00 UTC. Get the file again from AirNow"
-        )
-    return rows.assign(hour=moment.astype("datetime64[s]")).drop(columns=["date", "time", "line"])
+    west, east = offsets
+    needed = set()
+    for day in days:
+        midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+        # A zone with a fraction begins its day inside an hour, which is needed whole.
+        hour = (midnight - dt.timedelta(hours=east)).replace(minute=0)
+        end = midnight + dt.timedelta(days=1) - dt.timedelta(hours=west)
+        while hour < end:
+            needed.add(hour)
+            hour += dt.timedelta(hours=1)
+    return sorted(needed)
 
 
-def _read_data(path: Path) -> pd.DataFrame:
-    """Read the PM2.5 rows of an HourlyData file; a last line that is cut off is refused."""
-    lines = path.read_bytes().decode("latin-1").split("\n")
-    if lines[-1].strip():
-        raise BadMonitors(
-            f"{path}, line {len(lines)}: the file ends in the middle of a line. Get it again from AirNow"
-        )
-    numbered = [(i, line.rstrip("\r").split("|")) for i, line in enumerate(lines, start=1) if line.strip()]
-    if not numbered:
-        raise BadMonitors(f"{path} is empty: get it again from AirNow")
-    short = next((i for i, fields in numbered if len(fields) != _HOURLY_FIELDS), None)
-    if short is not None:
-        raise BadMonitors(
-            f"{path}, line {short}: not {_HOURLY_FIELDS} fields. Get the file again from AirNow"
-        )
-    wanted = [(i, *fields) for i, fields in numbered if fields[5].strip().upper() == _PARAMETER]
-    names = [
-        "line",
-        "date",
-        "time",
-        "airnow_id",
-        "name",
-        "gmt_offset",
-        "parameter",
-        "unit",
-        "value",
-        "source",
+def hourly_name(hour: dt.datetime) -> str:
+    """Return what AirNow calls the hourly data file of an hour (UTC)."""
+    return f"HourlyData_{hour:%Y%m%d%H}.dat"
+
+
+def files_of(days: Collection[dt.date]) -> list[NeededFile]:
+    """List the files that local standard days of CONUS need, with approximate sizes.
+
+    Returns:
+        the hourly files, oldest first, then the site lists of the first and the last day; nothing of no day.
+    """
+    lists = sorted({min(days), max(days)}) if days else []
+    return [
+        *(NeededFile(hourly_name(hour), HOURLY_MB) for hour in hours_of(days)),
+        *(NeededFile(f"Monitoring_Site_Locations_V2_{day:%Y%m%d}.dat", SITES_MB) for day in lists),
     ]
-    rows = pd.DataFrame(wanted, columns=names, dtype=object)
-    _check_unit(rows, path)
-    return pd.DataFrame(
-        {
-            "line": rows["line"].astype("int64"),
-            "date": rows["date"].astype("str"),
-            "time": rows["time"].astype("str"),
-            "airnow_id": rows["airnow_id"].astype("str").str.strip(),
-            "gmt_offset": pd.to_numeric(rows["gmt_offset"], errors="coerce").astype("float64"),
-            "pm25_ugm3": _numbers(rows, "value", path),
-        }
-    )
 
 
-def _read_obs(path: Path) -> pd.DataFrame:
-    """Read the sites of an HourlyAQObs file that have PM2.5."""
-    try:
-        rows = pd.read_csv(
-            path, dtype="str", keep_default_na=False, encoding="latin-1", usecols=list(_OBS_COLUMNS)
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise BadMonitors(f"cannot read {path} ({error}): get it again from AirNow") from error
-    rows = rows.rename(columns=_OBS_COLUMNS).assign(line=np.arange(len(rows)) + 2)
-    rows = rows[rows["pm25_ugm3"].str.strip() != ""]
-    _check_unit(rows, path)
-    return rows.assign(
-        pm25_ugm3=_numbers(rows, "pm25_ugm3", path),
-        airnow_id=rows["airnow_id"].str.strip(),
-        **{
-            name: pd.to_numeric(rows[name], errors="coerce").astype("float64")
-            for name in ("latitude", "longitude", "gmt_offset")
-        },
-    ).drop(columns="unit")
+def list_holdings(paths: Sequence[Path]) -> Holdings:
+    """List AirNow's files in folders, their subfolders included, or among files.
 
-
-def read_sites(path: Path) -> pd.DataFrame:
-    """Read a list of sites, of either version.
-
-    Returns:
-        airnow_id, latitude, longitude (degrees, NaN where the list has none), gmt_offset (hours), country.
+    Hidden folders, and what is called otherwise, are not looked at. A file that is there twice counts once.
 
     Raises:
-        BadMonitors: the list is empty or has other columns.
+        BadMonitors: there is no such path, or nothing of AirNow in it; or two files of an hour differ.
     """
-    second = path.name.lower() == SITES_V2
+    held = Holdings()
+    for path in paths:
+        if path.is_dir():
+            inside = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
+            names = [name for name in inside if not any(part.startswith(".") for part in name.parts)]
+            for name in sorted(names):
+                held.add(path / name)
+        elif not path.is_file():
+            raise BadMonitors(f"there is no file or folder {path}: get AirNow's files with {FETCH_HINT}")
+        elif not held.add(path):
+            raise BadMonitors(
+                f"{path} is not called as AirNow's files are (HourlyData_YYYYMMDDHH.dat, "
+                "Monitoring_Site_Locations_V2.dat): give it its name back"
+            )
+    if not held.hourly and not held.tables:
+        where = ", ".join(map(str, paths)) or "no path"
+        raise BadMonitors(f"{where} holds no HourlyData_YYYYMMDDHH.dat of AirNow: get them with {FETCH_HINT}")
+    held.hourly = {hour: _once(files) for hour, files in sorted(held.hourly.items())}
+    held.site_lists.sort(key=lambda entry: entry[0])
+    return held
+
+
+def _day_of(text: str) -> dt.date:
+    """Return the day of YYYYMMDD, as the server calls its folders; date.max where the text is none."""
     try:
-        if second:
-            rows = pd.read_csv(
-                path, sep="|", dtype="str", keep_default_na=False, encoding="latin-1", quoting=3,
-                usecols=list(_V2_COLUMNS), encoding_errors="replace",
-            ).rename(columns=_V2_COLUMNS)  # fmt: skip
-        else:
-            rows = pd.read_csv(
-                path, sep="|", dtype="str", keep_default_na=False, encoding="latin-1", quoting=3, header=None,
-                usecols=list(_SITE_FIELDS),
-            ).rename(columns=_SITE_FIELDS)  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise BadMonitors(
-            f"cannot read the list of sites {path} ({error}): get it again from AirNow"
-        ) from error
-    numbers = {
-        name: pd.to_numeric(rows[name], errors="coerce").astype("float64")
-        for name in ("latitude", "longitude", "gmt_offset")
-    }
-    return rows.assign(airnow_id=rows["airnow_id"].str.strip(), **numbers)[SITE_COLUMNS]
+        return dt.datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return dt.date.max
 
 
-def _check_unit(rows: pd.DataFrame, path: Path) -> None:
-    other = ~rows["unit"].astype("str").str.strip().str.upper().isin([_UNIT])
-    if other.any():
-        row = rows[other].iloc[0]
-        raise BadMonitors(
-            f"{path}, line {int(row['line'])}: PM2.5 of site {row['airnow_id']} is in {row['unit']!r}, and must be in "
-            f"{_UNIT}. Leave the site out of the file"
-        )
+def _once(files: list[Path]) -> list[Path]:
+    """Keep one file of each kind of an hour, HourlyData first."""
+    kept: dict[str, Path] = {}
+    for path in files:
+        first = kept.setdefault(path.name, path)
+        if first is not path and first.read_bytes() != path.read_bytes():
+            raise BadMonitors(f"{first} and {path} are of the same hour and differ: keep the newer one")
+    return [kept[name] for name in sorted(kept, key=lambda name: not name.startswith("HourlyData_"))]
 
 
-def _numbers(rows: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    values = pd.to_numeric(rows[column], errors="coerce").astype("float64")
-    bad = values.isna().to_numpy()
-    if bad.any():
-        row = rows[bad].iloc[0]
-        raise BadMonitors(
-            f"{path}, line {int(row['line'])}: PM2.5 of site {row['airnow_id']} is {row[column]!r}, no number. Get the "
-            "file again from AirNow"
-        )
-    return values
+def whole_lines(path: Path, body: bytes) -> list[bytes]:
+    """Split one of AirNow's files into lines; a file that was cut off has no end of line at its end.
+
+    Raises:
+        BadMonitors: it is empty or truncated (says the line).
+    """
+    lines = body.splitlines()
+    if not body.strip():
+        raise BadMonitors(f"{path} is empty: {GET_AGAIN}")
+    if not body.endswith(b"\n"):
+        raise BadMonitors(f"{path}, line {len(lines)}: the file ends within it, it is truncated; {GET_AGAIN}")
+    return lines

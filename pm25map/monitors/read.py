@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow
 
 from pm25map.base.errors import BadMonitors
-from pm25map.monitors.airnow import is_airnow, read_airnow
+from pm25map.monitors.airnow import read_airnow
+from pm25map.monitors.airnow_files import is_airnow
 from pm25map.monitors.aqs import read_rows
 from pm25map.monitors.choose import Events, Negatives, choose, prefer, settle_negatives
 from pm25map.monitors.examine import examine, summary

@@ -84,6 +84,12 @@ def _raster(path: Path) -> None:
         raise BadFetch(f"{path.name} is cut off or no raster: fetch it again") from error
 
 
+def _airnow(path: Path) -> None:
+    from pm25map.monitors.airnow_check import check_airnow_file  # noqa: PLC0415
+
+    check_airnow_file(path)
+
+
 CHECKS: dict[str, Callable[[Path], None]] = {
     "maiac": _maiac,
     "ndvi": _ndvi,
@@ -91,4 +97,5 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "zip": _zip,
     "hms": _hms,
     "raster": _raster,
+    "airnow": _airnow,
 }

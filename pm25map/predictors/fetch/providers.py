@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pm25map.base.days import day_of_year
 from pm25map.base.errors import BadConfig, BadDate, BadFetch, UnknownName
+from pm25map.monitors.airnow_files import hours_of
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
@@ -21,13 +22,23 @@ GMTED_TILE_DEGREES = 30, 20
 """East-west and north-south."""
 
 
+class Beside(BaseModel):
+    """Files of UTC days beside those of the hours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    name: str
+    days: Literal["each", "ends"]
+
+
 class Provider(BaseModel):
     """One entry of providers.yaml, where its fields are explained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
-    period: Literal["day", "month", "year", "static"]
+    period: Literal["hour", "day", "month", "year", "static"]
     check: str
     most_mb: int = Field(gt=0)
     parallel: int = Field(gt=0, le=8)
@@ -37,6 +48,7 @@ class Provider(BaseModel):
     name: str = ""
     variables: tuple[str, ...] = ()
     usual: tuple[str, ...] = ()
+    beside: dict[str, Beside] = {}
     begins: dt.date = dt.date.min
     every: int = 1
     before: int = 0
@@ -48,6 +60,8 @@ class Provider(BaseModel):
             raise ValueError("give base and path, or search and name")
         if not set(self.usual) <= set(self.variables):
             raise ValueError("usual names what is not in variables")
+        if not set(self.beside) <= set(self.variables) or (self.beside and self.period != "hour"):
+            raise ValueError("beside names what is not in variables, or the period is not hour")
         return self
 
     @property
@@ -124,6 +138,8 @@ def variables_wanted(provider: Provider, named: tuple[str, ...]) -> tuple[str, .
 def periods_of(provider: Provider, start: dt.date, end: dt.date) -> list[dt.date]:
     """List the first days of the files that hold the days from start to end, both included.
 
+    Of files of hours: the local standard days that they are fetched for.
+
     Raises:
         BadFetch: the provider begins after the last day.
 
@@ -163,6 +179,8 @@ def plain_files(
         base: scheme and host to ask, and what comes before the path: of the provider, or of a mirror.
     """
     root = base.rstrip("/")
+    if provider.period == "hour":
+        return _hourly_files(provider, periods, variables, root)
     urls: list[tuple[str, dt.date | None]]
     if provider.period == "static":
         urls = [(root + provider.path.format(tile=tile), None) for tile in gmted_tiles(box)]
@@ -173,6 +191,25 @@ def plain_files(
             for variable in variables
         ]
     return [Wanted(url.rsplit("/", 1)[1], url, last) for url, last in urls]
+
+
+def _hourly_files(
+    provider: Provider, days: list[dt.date], variables: tuple[str, ...], root: str
+) -> list[Wanted]:
+    """List the files of the hours that local standard days need, then those beside them."""
+    hours = hours_of(days)
+    dates = sorted({hour.date() for hour in hours})
+    urls = [(root + provider.path.format(day=hour), hour.date()) for hour in hours]
+    wanted = [
+        Wanted(url.rsplit("/", 1)[1], url, day) for url, day in urls if set(variables) - set(provider.beside)
+    ]
+    for variable in variables:
+        if beside := provider.beside.get(variable):
+            chosen = dates if beside.days == "each" else sorted({days[0], days[-1]})
+            wanted += [
+                Wanted(beside.name.format(day=day), root + beside.path.format(day=day), day) for day in chosen
+            ]
+    return wanted
 
 
 def gmted_tiles(box: Box) -> list[Corner]:
