@@ -10,7 +10,7 @@ import pytest
 
 from pm25map.base.errors import BadMonitors
 from pm25map.monitors.airnow import read_airnow
-from pm25map.monitors.airnow_files import files_of, hours_of, list_holdings
+from pm25map.monitors.airnow_files import files_of, hours_of, is_airnow, list_holdings
 from pm25map.monitors.airnow_hours import read_hours
 from pm25map.monitors.airnow_now import read_nowcast
 from pm25map.monitors.airnow_sites import in_the_us, plain_ids
@@ -365,6 +365,14 @@ def test_no_folder_or_none_of_airnow_is_one_line(tmp_path):
     (tmp_path / "notes.dat").write_text("x")
     with pytest.raises(BadMonitors, match=r"notes\.dat is not called as AirNow's files are"):
         read_airnow(tmp_path / "notes.dat")
+
+
+def test_a_folder_of_airnow_is_told_from_others(tmp_path):
+    hour = air.write_hour(tmp_path / "copy/2024/20240417", air.beginning("2024041712"), {air.DENVER: 9})
+    assert is_airnow(hour) and is_airnow(tmp_path / "copy")
+    assert is_airnow(write_table(tmp_path / "table", {air.DENVER: RISING}))
+    lists = air.write_sites(tmp_path / "lists", ALL_SITES)
+    assert not is_airnow(lists) and not is_airnow(lists.parent) and not is_airnow(tmp_path / "none")
 
 
 def test_the_server_s_folders_are_read_as_they_are_and_hidden_ones_are_not(tmp_path):

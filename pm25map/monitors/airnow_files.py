@@ -156,6 +156,15 @@ def files_of(days: Collection[dt.date]) -> list[NeededFile]:
     ]
 
 
+def is_airnow(path: Path) -> bool:
+    """Tell whether a path is an hour of AirNow, or a folder that holds one, in whichever subfolder."""
+    files = path.rglob("*") if path.is_dir() else iter([path])
+    return any(
+        (_HOURLY.fullmatch(file.name) or _HOUR_TABLE.fullmatch(file.name)) and file.is_file()
+        for file in files
+    )
+
+
 def list_holdings(paths: Sequence[Path]) -> Holdings:
     """List AirNow's files in folders, their subfolders included, or among files.
 
