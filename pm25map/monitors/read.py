@@ -1,151 +1,304 @@
-"""Reading monitors: EPA's daily files, zipped or not, a folder of them, or the two parquet tables."""
+"""Reading monitors: which form a file or folder has, its reader, and what all forms have in common."""
 
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import pandas as pd
-import pyarrow
 
 from pm25map.base.errors import BadMonitors
-from pm25map.monitors.aqs import read_rows
-from pm25map.monitors.choose import Events, Negatives, choose, prefer, settle_negatives
+from pm25map.monitors.aqs import COLUMNS, is_daily_file, read_rows
+from pm25map.monitors.archive import each_csv, header_of, is_leftover
+from pm25map.monitors.choose import PARAMETERS, Events, Negatives, choose, prefer, settle_negatives
+from pm25map.monitors.doubts import Examination
+from pm25map.monitors.examine import (
+    RULES,
+    Rules,
+    examine,
+    examine_counts,
+    examine_places,
+    examine_runs,
+    examine_twins,
+    examine_values,
+)
+from pm25map.monitors.join import join
+from pm25map.monitors.plain import (
+    NEEDED,
+    is_plain,
+    one_value_a_site_and_day,
+    read_plain_csv,
+    read_plain_parquet,
+)
 from pm25map.monitors.sites import UNKNOWN, tell_places_apart, to_wgs84
-from pm25map.monitors.table import OBSERVATION_COLUMNS, SITE_COLUMNS, Monitors, Reading
+from pm25map.monitors.table import Monitors, Reading, all_alike
+from pm25map.monitors.two_tables import OBSERVATIONS_FILE, SITES_FILE, read_two_tables
 
-OBSERVATIONS_FILE = "pm25_daily.parquet"
-SITES_FILE = "sites.parquet"
+SUFFIXES = (".csv", ".zip", ".parquet")
 
-PARAMETERS = (88101, 88502)
-"""PM2.5 by the reference method or its equal, then PM2.5 that is acceptable for the AQI."""
 
-MAX_MEMBER_BYTES = 8 * 2**30
-"""No year of EPA's daily files is a tenth of this; a member that says more is not one."""
+@dataclass(frozen=True)
+class Options:
+    """How monitors are read: the arguments of `read_monitors`; rules is None where nothing is examined."""
+
+    events: Events = "include"
+    minimum_percent: float = 75.0
+    negatives: Negatives = "keep"
+    parameters: tuple[int, ...] = PARAMETERS
+    rules: Rules | None = field(default_factory=Rules)
+
+
+class Form(NamedTuple):
+    """A form in which monitors come.
+
+    Attributes:
+        name: for errors.
+        fits: whether a file or folder, which is there, has this form.
+        read: reads all files and folders of this form that were named, as one table.
+        examined: whether `read` has applied `examine_places`, `examine_values` and `examine_runs`; if not,
+            `read_monitors` does.
+    """
+
+    name: str
+    fits: Callable[[Path], bool]
+    read: Callable[[list[Path], Options], Monitors]
+    examined: bool
 
 
 def read_monitors(
-    path: Path,
+    path: Path | Sequence[Path],
     *,
     events: Events = "include",
     minimum_percent: float = 75.0,
     negatives: Negatives = "keep",
     parameters: tuple[int, ...] = PARAMETERS,
+    examine: bool = True,
+    rules: Rules = RULES,
 ) -> Monitors:
-    """Read daily PM2.5 to one row a site and day; `choose` says by which rules.
+    """Read daily PM2.5 to one row a site and day; `choose` says by which rules, `examine` what is left out.
 
     Args:
-        path: one of EPA's daily files (.csv, or .zip, which is never unpacked to disk), a folder of them, or
-            a folder with pm25_daily.parquet and sites.parquet.
-        events: "include" keeps exceptional events such as wildfire smoke; the parquet tables always do.
-        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's files only: the parquet
-            tables hold days that were chosen already.
+        path: a file or folder, or several, the preferred first: where two have a value of one site and day, the
+            first counts. Forms: EPA's daily files (.csv, or .zip, which is never unpacked to disk), plain tables
+            (.csv, .parquet; see `plain`), a folder of these, a folder with pm25_daily.parquet and sites.parquet.
+            EPA's files are chosen from together, in whatever order they are named.
+        events: "include" keeps exceptional events such as wildfire smoke; tables always do.
+        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's files only: tables hold days that
+            were chosen already.
         negatives: keep, drop or set to zero the values below zero.
         parameters: AQS codes, the preferred first; one row a site and day stays.
+        examine: leave out what the rules of the module `examine` doubt.
+        rules: their thresholds.
 
     Raises:
-        BadMonitors: there is no such file, or it lacks columns or holds what cannot be read (says the line).
+        BadMonitors: there is no such file, it lacks columns or holds what cannot be read (says the line), most of its
+            sites stand wrong, a day lies in the future, or nothing is left.
     """
-    path = Path(path)
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
     if not 0 <= minimum_percent <= 100:
         raise BadMonitors(f"a minimum of {minimum_percent:g} % observed cannot be: give 0 to 100, such as 75")
-    if (path / OBSERVATIONS_FILE).is_file():
-        return _read_parquet(path, events, negatives, parameters)
-    files = _files(path)
-    chunks = [chunk for file in files for chunk in _read_file(file, parameters)]
+    options = Options(events, minimum_percent, negatives, parameters, rules if examine else None)
+    by_form: dict[Form, list[Path]] = {}
+    for one in paths:
+        by_form.setdefault(_form_of(one), []).append(one)
+    tables = [_examined(form, form.read(named, options), options) for form, named in by_form.items()]
+    joined = join(tables)
+    if not examine:
+        return joined
+    rows, twins = examine_twins(joined.observations, joined.sites, rules)
+    if twins.doubts:
+        joined = Monitors(joined.sites, rows, joined.reading.with_examination(twins))
+    doubts = joined.reading.examination
+    if joined.observations.empty and doubts.left_out:
+        raise BadMonitors(f"no value is left of {', '.join(map(str, paths))}: {doubts.doubts[0]}")
+    return joined
+
+
+def _form_of(path: Path) -> Form:
+    if not path.exists():
+        raise BadMonitors(
+            f"there is no file or folder {path}: give one of EPA's daily files, or a folder of them"
+        )
+    return next(form for form in FORMS if form.fits(path))
+
+
+def _examined(form: Form, table: Monitors, options: Options) -> Monitors:
+    if options.rules is None:
+        return table
+    if not form.examined:
+        return examine(table, options.rules)[0]
+    halved = examine_counts(table.observations, options.rules)
+    return table.with_reading(table.reading.with_examination(halved))
+
+
+def _are_two_tables(path: Path) -> bool:
+    folder = path.parent if path.name == OBSERVATIONS_FILE else path
+    return (folder / OBSERVATIONS_FILE).is_file() and (folder / SITES_FILE).is_file()
+
+
+def _read_two_tables(paths: list[Path], options: Options) -> Monitors:
+    tables = []
+    for path in paths:
+        folder = path.parent if path.name == OBSERVATIONS_FILE else path
+        if options.events == "exclude":
+            raise BadMonitors(
+                f"{folder} does not say which days had events: read EPA's daily files to exclude them"
+            )
+        rows, sites = read_two_tables(folder)
+        counts, examination = {"rows read": len(rows)}, Examination()
+        rows, counts["rows that repeat another exactly"] = one_value_a_site_and_day(rows)
+        if options.rules is not None:
+            standing = sites[sites["site_id"].isin(rows["site_id"].cat.categories)]
+            rows, examination = examine_places(rows, standing, options.rules)
+        tables.append(_settled(rows, sites, counts, examination, options))
+    return join(tables)
+
+
+def _settled(
+    rows: pd.DataFrame,
+    sites: pd.DataFrame,
+    counts: dict[str, int],
+    examination: Examination,
+    options: Options,
+) -> Monitors:
+    """Bring rows, one a site, day and parameter, to one a site and day."""
+    chosen = rows[rows["parameter_code"].isin(options.parameters)]
+    counts["rows of other parameters"] = len(rows) - len(chosen)
+    if options.rules is not None:
+        chosen, wrong = examine_values(chosen, options.rules)
+        chosen, stuck = examine_runs(chosen, options.rules)
+        examination += wrong + stuck
+    chosen = settle_negatives(chosen, options.negatives, counts)
+    values = prefer(chosen, options.parameters)
+    counts["values where a preferred parameter has one"] = len(chosen) - len(values)
+    return _table(values, sites, counts, examination)
+
+
+def _table(
+    values: pd.DataFrame, sites: pd.DataFrame, counts: dict[str, int], examination: Examination
+) -> Monitors:
+    reading = Reading(counts).with_examination(examination)
+    counts = {**reading.counts, "values of a site and day": len(values)}
+    sites = sites[sites["site_id"].astype("str").isin(values["site_id"].unique())]
+    return Monitors(sites, values, Reading(counts, reading.examination))
+
+
+def _read_tables(paths: list[Path], options: Options) -> Monitors:
+    """Read EPA's files and plain tables, in files and folders; EPA's are chosen from together."""
+    daily, plain = list[pd.DataFrame](), list[pd.DataFrame]()
+    first: list[str] = []
+
+    def read(handle: IO[bytes], name: str) -> Iterator[None]:
+        header = header_of(handle, name)
+        if is_plain(header) and not is_daily_file(header):
+            plain.extend(read_plain_csv(handle, name))
+            first.append("plain")
+        else:
+            _check_header(header, name)
+            chunks = list(read_rows(handle, name, options.parameters))
+            if not sum(int(chunk.attrs["rows_read"]) for chunk in chunks):
+                raise BadMonitors(f"{name} holds no row, only its header: get the file again from EPA")
+            daily.extend(chunks)
+            first.append("daily")
+        yield None
+
+    for path in paths:
+        for file in _files(path):
+            if file.suffix.lower() == ".parquet":
+                plain.append(read_plain_parquet(file))
+                first.append("plain")
+            else:
+                list(each_csv(file, read))
+    tables = {}
+    if daily:
+        tables["daily"] = _daily(daily, options)
+    if plain:
+        tables["plain"] = _plain(plain, options)
+    return join([tables[kind] for kind in dict.fromkeys(first)])
+
+
+def _check_header(header: list[str], name: str) -> None:
+    if not is_daily_file(header):
+        raise BadMonitors(
+            f"{name} lacks the columns of EPA's daily files ({', '.join(COLUMNS[:3])} ...) and those of a plain "
+            f"table: {NEEDED}"
+        )
+
+
+def _joined_rows(chunks: list[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
+    """Put chunks together; and say how many rows were read for them."""
     rows_read = sum(int(chunk.attrs["rows_read"]) for chunk in chunks)
     for chunk in chunks:
         chunk.attrs = {}
-    rows = pd.concat(chunks, ignore_index=True)
+    return pd.concat(chunks, ignore_index=True), rows_read
+
+
+def _daily(chunks: list[pd.DataFrame], options: Options) -> Monitors:
+    rows, rows_read = _joined_rows(chunks)
     counts = {"rows read": rows_read, "rows of other parameters": rows_read - len(rows)}
-    placed = rows[(rows["latitude"] != 0) | (rows["longitude"] != 0)]
-    counts["rows without a place (0, 0)"] = len(rows) - len(placed)
+    if rows.empty:
+        codes = ", ".join(map(str, options.parameters))
+        raise BadMonitors(f"none of the {rows_read:,} rows is of the parameters {codes}: give files of PM2.5")
+    placed, examination = _placed(rows, options)
+    if options.rules is not None:
+        placed, wrong = examine_values(placed, options.rules)
+        examination += wrong
     counts["rows whose datum is unknown, taken for WGS84"] = int(placed["datum"].isin(UNKNOWN).sum())
     placed, sites = tell_places_apart(to_wgs84(placed).drop(columns="datum"))
     counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
-    chosen, more = choose(
-        placed, events=events, minimum_percent=minimum_percent, negatives=negatives, parameters=parameters
+    chosen, more, doubts = choose(
+        placed,
+        events=options.events,
+        minimum_percent=options.minimum_percent,
+        negatives=options.negatives,
+        parameters=options.parameters,
+        rules=options.rules,
     )
-    sites = sites[sites["site_id"].isin(chosen["site_id"].unique())]
-    return Monitors(sites, chosen, Reading({**counts, **more, "values of a site and day": len(chosen)}))
+    chosen["network"] = all_alike("AQS", len(chosen))
+    return _table(chosen, sites, counts | more, examination + doubts)
+
+
+def _placed(rows: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, Examination]:
+    """Leave out rows that stand where no monitor can."""
+    spots = rows.drop_duplicates(["site_id", "latitude", "longitude"])
+    spots = spots[["site_id", "latitude", "longitude"]].astype({"site_id": "str"})
+    if options.rules is not None:
+        return examine_places(rows, spots, options.rules)
+    return rows[(rows["latitude"] != 0) | (rows["longitude"] != 0)], Examination()
+
+
+def _plain(tables: list[pd.DataFrame], options: Options) -> Monitors:
+    if options.events == "exclude":
+        raise BadMonitors(
+            "a plain table does not say which days had events: read EPA's daily files to exclude them"
+        )
+    rows, rows_read = _joined_rows(tables)
+    counts = {"rows read": rows_read}
+    rows, counts["rows that repeat another exactly"] = one_value_a_site_and_day(rows)
+    rows, examination = _placed(rows, options)
+    rows, sites = tell_places_apart(rows)
+    counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
+    return _settled(rows, sites, counts, examination, options)
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in (".csv", ".zip"))
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not is_leftover(p.name))
         if not files:
             raise BadMonitors(
                 f"the folder {path} holds no monitors: put EPA's daily_88101_YYYY.zip there, "
                 f"or {OBSERVATIONS_FILE} with {SITES_FILE}"
             )
         return files
-    if not path.is_file():
+    if path.suffix.lower() not in SUFFIXES:
         raise BadMonitors(
-            f"there is no file or folder {path}: give one of EPA's daily files, or a folder of them"
-        )
-    if path.suffix.lower() not in (".csv", ".zip"):
-        raise BadMonitors(
-            f"{path} is neither .csv nor .zip: give one of EPA's daily files, or a folder of them"
+            f"{path} is neither .csv nor .zip nor .parquet: give one of EPA's daily files, a plain table, or a folder"
         )
     return [path]
 
 
-def _read_file(path: Path, parameters: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    if path.suffix.lower() == ".csv":
-        with path.open("rb") as handle:
-            yield from read_rows(handle, str(path), parameters)
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if m.filename.lower().endswith(".csv")]
-            if not members:
-                raise BadMonitors(f"{path} holds no .csv: give one of EPA's daily files")
-            for member in members:
-                if member.file_size > MAX_MEMBER_BYTES:
-                    raise BadMonitors(
-                        f"{member.filename} in {path} is too large to be one of EPA's daily files"
-                    )
-                with archive.open(member) as handle:
-                    yield from read_rows(handle, f"{member.filename} in {path}", parameters)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise BadMonitors(f"{path} is damaged or not a zip file ({error}): get it again from EPA") from error
-
-
-def _read_parquet(
-    folder: Path, events: Events, negatives: Negatives, parameters: tuple[int, ...]
-) -> Monitors:
-    if events == "exclude":
-        raise BadMonitors(
-            f"{folder} does not say which days had events: read EPA's daily files to exclude them"
-        )
-    sites = _read_table(folder / SITES_FILE, SITE_COLUMNS)
-    rows = _read_table(folder / OBSERVATIONS_FILE, OBSERVATION_COLUMNS)
-    counts = {"rows read": len(rows)}
-    rows = rows.astype({"site_id": "str"}).drop_duplicates()
-    counts["rows that repeat another exactly"] = counts["rows read"] - len(rows)
-    chosen = rows[rows["parameter_code"].isin(parameters)]
-    counts["rows of other parameters"] = len(rows) - len(chosen)
-    chosen = settle_negatives(chosen, negatives, counts)
-    values = prefer(chosen, parameters)
-    counts["values where a preferred parameter has one"] = len(chosen) - len(values)
-    sites = sites[sites["site_id"].astype("str").isin(values["site_id"].unique())]
-    return Monitors(sites, values, Reading({**counts, "values of a site and day": len(values)}))
-
-
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise BadMonitors(f"{path} lacks the columns {', '.join(missing)}: it needs {', '.join(columns)}")
-    for column in columns:
-        is_number = pd.api.types.is_numeric_dtype(table[column])
-        is_date = pd.api.types.is_datetime64_any_dtype(table[column])
-        if (column == "date" and not is_date) or (column not in ("date", "site_id") and not is_number):
-            raise BadMonitors(
-                f"{path}: {column} holds {table[column].dtype}, and must hold numbers (date: days)"
-            )
-    return table[columns]
+FORMS = (
+    Form("pm25_daily.parquet with sites.parquet", _are_two_tables, _read_two_tables, examined=True),
+    Form("EPA's daily files and plain tables", lambda _: True, _read_tables, examined=True),
+)
+"""Tried in this order; the last one fits whatever is left. A form of another provider goes before it."""
