@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,7 @@ def in_united_states(lon: Floats, lat: Floats, land: BaseGeometry | None = None)
         inside |= (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
     parts = shapely.get_parts(states_land() if land is None else land)
     tree = shapely.STRtree(parts)
-    points = shapely.points(lon, lat)
+    points: Any = shapely.points(lon, lat)
     inside[tree.query(points, predicate="intersects")[0]] = True
     west, south, east, north = shapely.total_bounds(parts)
     # One degree of latitude is 111 km: what lies a degree outside of the bounds is farther than SHORE_M.

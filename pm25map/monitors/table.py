@@ -182,7 +182,9 @@ class Monitors:
         seen = self._on(day)
 
         def by(column: str) -> dict[str, int]:
-            counts = seen[column].value_counts(sort=False) if column in seen else {}
+            if column not in seen:
+                return {}
+            counts = seen[column].value_counts(sort=False)
             return {str(name): int(count) for name, count in sorted(counts.items()) if count}
 
         changed = seen["changed"].max() if "changed" in seen else pd.NaT
@@ -275,7 +277,7 @@ class Monitors:
         return rows[chosen], self._site_number[chosen], chosen
 
 
-def all_alike(text: str, rows: int) -> pd.Categorical[Any]:
+def all_alike(text: str, rows: int) -> "pd.Categorical[Any]":
     """Return a column that says the same in every row."""
     return pd.Categorical.from_codes(np.zeros(rows, dtype=np.int8), pd.Index([text]))
 
