@@ -158,7 +158,7 @@ def _dates(chunk: pd.DataFrame, name: str) -> pd.Series:
     dates = pd.to_datetime(chunk["Date Local"], format="%Y-%m-%d", errors="coerce")
     if dates.isna().any():
         raise _bad_field(chunk, "Date Local", name, dates.isna(), "a day as YYYY-MM-DD")
-    return dates.astype("datetime64[ns]")
+    return dates
 
 
 def _known(chunk: pd.DataFrame, column: str, name: str, meaning: dict[str, Any]) -> pd.Series:

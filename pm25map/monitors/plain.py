@@ -236,7 +236,7 @@ def _dates(table: pd.DataFrame, name: str) -> pd.Series:
     bad = days.isna() | (days != days.dt.normalize())
     if bad.any():
         raise _bad_field(table, "date", name, bad, wanted)
-    return days.astype("datetime64[ns]")
+    return days
 
 
 def _bad_field(table: pd.DataFrame, column: str, name: str, bad: pd.Series, wanted: str) -> BadMonitors:

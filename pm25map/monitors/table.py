@@ -110,6 +110,13 @@ class Monitors:
             raise BadMonitors(
                 f"site {lost} has no place on Earth: give its latitude and longitude in degrees"
             )
+        # Nanoseconds, which is how dates are kept here, reach from 1677 to 2262.
+        year = seen["date"].astype("datetime64[s]").dt.year.to_numpy()
+        if ((year < 1700) | (year > 2200)).any():
+            row = seen.iloc[int(np.argmax((year < 1700) | (year > 2200)))]
+            raise BadMonitors(
+                f"site {row['site_id']} has a value of {row['date']:%Y-%m-%d}: correct the date"
+            )
         kinds = {"date": "datetime64[ns]", "pm25_ugm3": "float32", "parameter_code": "int32"}
         kinds |= {name: kind for name, kind in OPTIONAL_COLUMNS.items() if name in seen}
         seen = seen.astype(kinds)
