@@ -14,6 +14,7 @@ from pm25map.base.errors import BadMonitors
 from pm25map.monitors import Monitors, read_monitors
 from pm25map.monitors.examine import (
     CODE,
+    DEAD,
     EARLY,
     HALVED,
     MINUS,
@@ -114,6 +115,17 @@ def test_runs_are_those_a_plain_loop_finds(series):
             if i + 1 == len(values) or values[i + 1] != value:
                 expected += run if run >= 4 else 0
     assert examination.left_out == expected == len(table) - len(left)
+
+
+def test_a_monitor_at_zero_on_most_days_is_dead_for_that_year():
+    # No run of zeros is long: every fifth day says something else.
+    flicker = [0.1 * (number % 5 == 0) for number in range(366 + 200)]
+    flicker[366:] = [float(number % 3) for number in range(200)]
+    table, examination = examine(world({"dead": flicker, "alive": [float(d % 7) for d in range(566)]}))
+    assert len(kept(table, "dead")) == 200
+    assert len(kept(table, "alive")) == 566
+    assert examination.counts == {DEAD: 366}
+    assert examination.doubts[0].last_day == dt.date(2020, 12, 31)
 
 
 def test_a_stuck_monitor_does_not_hide_behind_another_of_its_site(read):

@@ -13,6 +13,9 @@ Rules, each with its threshold and why:
   beside a fire reaches beyond 1,000.
 - Stuck: one monitor (POC) says the same value on 10 or more of its days in succession. In 1.5 million station
   days of 2017 to 2022 five runs are that long, and none has from six to nine days.
+- Dead: one monitor says exactly 0 on more than half of its days of a year, and on at least 30, with whatever
+  between. All its days of that year are left out. In 22 years of
+  EPA's files no site is at 0 on more than 17 % of a year.
 - Before 1999: EPA's network of PM2.5 begins then. After tomorrow: refused, for a date in the future is a date
   misread, and nobody can say which others are.
 - Place: (0, 0); longitude without its minus or latitude and longitude swapped, where that mends it (refused if
@@ -45,6 +48,7 @@ CODE = "a code for a missing value"
 RANGE = "a value no instrument gives"
 EARLY = "a day before the network began"
 STUCK = "a monitor that repeats one value"
+DEAD = "a monitor that says 0 on most days of a year"
 ZERO = "rows without a place (0, 0)"
 MINUS = "a longitude without its minus"
 SWAPPED = "latitude and longitude swapped"
@@ -68,6 +72,7 @@ class Rules:
         first_day: the first day that counts.
         last_day: the last day that can be; None for tomorrow, because a day begins earlier in Guam.
         stuck_days: so many equal values in succession are a stuck monitor.
+        dead_days: so many days of a year at 0, if they are more than half, are a dead monitor.
         abroad: keep sites outside of the United States, at sea too.
         twin_m: metres between two sites that stand at one point.
         around_days: days before and after, of whose counts the median is taken.
@@ -78,6 +83,7 @@ class Rules:
     first_day: dt.date = dt.date(1999, 1, 1)
     last_day: dt.date | None = None
     stuck_days: int = 10
+    dead_days: int = 30
     abroad: bool = False
     twin_m: float = 10.0
     around_days: int = 7
@@ -208,7 +214,7 @@ def _place_rules(sites: pd.DataFrame, rules: Rules, land: BaseGeometry | None) -
 
 
 def examine_runs(rows: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, Examination]:
-    """Leave out every run of equal values of one monitor.
+    """Leave out every run of equal values of one monitor, and the years in which it says nothing but 0.
 
     Args:
         rows: one a monitor and day: site_id, parameter_code, date, pm25_ugm3, and where known poc.
@@ -227,8 +233,32 @@ def examine_runs(rows: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, Examin
         run = order[first[number] : first[number] + length[number]]
         out[run] = True
         parts.append(doubts_of(rows.iloc[run], STUCK, detail="{:g} ug/m3 without change"))
+    for days in _dead_years(rows, series, rules):
+        gone = days[~out[days]]
+        out[days] = True
+        parts.append(doubts_of(rows.iloc[gone], DEAD))
+    parts = [part for part in parts if part.doubts]
     parts.sort(key=lambda part: (part.doubts[0].site_id, part.doubts[0].first_day))
     return (rows[~out] if out.any() else rows), Examination.of(parts)
+
+
+def _dead_years(
+    rows: pd.DataFrame, series: npt.NDArray[np.int64], rules: Rules
+) -> list[npt.NDArray[np.intp]]:
+    """List the rows of each year of a series that says 0 on most days, by number."""
+    zero = np.flatnonzero(rows["pm25_ugm3"].to_numpy() == 0)
+    names, zeros = np.unique(series[zero], return_counts=True)
+    dead = []
+    # Few series have so many zeros at all; only theirs are looked at by year.
+    for name in names[zeros >= rules.dead_days]:
+        own = np.flatnonzero(series == name)
+        year = rows["date"].to_numpy()[own].astype("datetime64[Y]")
+        silent = rows["pm25_ugm3"].to_numpy()[own] == 0
+        for one in np.unique(year):
+            count = int(silent[year == one].sum())
+            if count >= rules.dead_days and count > 0.5 * int((year == one).sum()):
+                dead.append(own[year == one])
+    return dead
 
 
 def _by_series(rows: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
@@ -254,30 +284,31 @@ def disagree(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) 
 
 
 def examine_twins(rows: pd.DataFrame, sites: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, Examination]:
-    """Leave out both values of a day where two sites stand at one point and disagree.
+    """Leave out all values of a day at a point where sites stand whose values disagree.
 
     Args:
         rows: one a site and day: site_id, date, pm25_ugm3.
         sites: site_id, latitude, longitude (degrees).
         rules: thresholds.
     """
-    parts, out = list[Examination](), pd.Index([])
-    for one, other in _pairs(sites, rules.twin_m):
-        both = rows[rows["site_id"] == one].reset_index().merge(
-            rows[rows["site_id"] == other].reset_index(), on="date", suffixes=("", "_other")
-        )  # fmt: skip
-        both = both[disagree(both["pm25_ugm3"].to_numpy(), both["pm25_ugm3_other"].to_numpy())]
-        if len(both):
-            gone = pd.Index([*both["index"], *both["index_other"]]).difference(out)
-            parts.append(
-                doubts_of(rows.loc[gone], TWINS, detail=f"{one} and {other}, {{:g}} ug/m3 by this one")
-            )
-            out = out.union(gone)
-    return (rows.drop(index=out) if len(out) else rows), Examination.of(parts)
+    points = _points(sites, rules.twin_m)
+    if not points:
+        return rows, Examination()
+    beside = rows[rows["site_id"].isin(points)]
+    point = beside["site_id"].map(points)
+    days = beside.groupby([point.rename("point"), "date"])["pm25_ugm3"]
+    # Where any two values disagree, the largest and the smallest do.
+    wrong = disagree(days.transform("max").to_numpy(), days.transform("min").to_numpy())
+    parts = list[Examination]()
+    for name, gone in beside[wrong].groupby(point[wrong]):
+        names = [site for site, own in points.items() if own == name]
+        detail = f"{', '.join(names[:3])}: {{:g}} ug/m3 by this one"
+        parts.append(doubts_of(gone, TWINS, detail=detail))
+    return rows.drop(index=beside.index[wrong]), Examination.of(parts)
 
 
-def _pairs(sites: pd.DataFrame, metres: float) -> list[tuple[str, str]]:
-    """List the pairs of sites at one point, by id."""
+def _points(sites: pd.DataFrame, metres: float) -> dict[str, str]:
+    """Name the point of each site that has another within some metres: the first of its sites."""
     lat, lon = sites["latitude"].to_numpy(np.float64), sites["longitude"].to_numpy(np.float64)
     points: Any = shapely.points(lon, lat)
     # A degree of longitude is 34 km at 72 N, the northern end of the United States.
@@ -285,7 +316,11 @@ def _pairs(sites: pd.DataFrame, metres: float) -> list[tuple[str, str]]:
     left, right = left[left < right], right[left < right]
     near = np.asarray(Geod(ellps="WGS84").inv(lon[left], lat[left], lon[right], lat[right])[2]) <= metres
     names = sites["site_id"].astype(str).to_numpy()
-    return sorted((names[i], names[j]) for i, j in zip(left[near], right[near], strict=True))
+    point: dict[str, str] = {}
+    for one, other in sorted(zip(names[left[near]], names[right[near]], strict=True)):
+        point.setdefault(one, one)
+        point.setdefault(other, point[one])
+    return point
 
 
 def examine_counts(rows: pd.DataFrame, rules: Rules) -> Examination:
