@@ -262,6 +262,16 @@ def test_two_sites_at_one_point_that_disagree_are_both_left_out_on_that_day():
     assert examine(far)[1].doubts == ()
 
 
+def test_many_sites_at_one_point_are_judged_together():
+    names = [f"s{number:03d}" for number in range(300)]
+    values = {name: [10.0 + number / 100, 30.0, 5.0 + number % 2] for number, name in enumerate(names)}
+    values["s150"][1] = 80.0
+    table, examination = examine(world(values, dict.fromkeys(names, (41.0, -100.0))))
+    assert examination.counts == {TWINS: 300}
+    assert examination.on(day(1)) == {TWINS: 300}
+    assert table.days == [day(0), day(2)]
+
+
 def test_a_day_on_which_a_network_halves_is_named_and_kept():
     values = {f"s{i:02d}": [float(i + d) for d in range(16)] for i in range(10)}
     for site in list(values)[:6]:
