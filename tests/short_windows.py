@@ -2,9 +2,9 @@
 
     python tests/short_windows.py MODEL MONITORS STATIC.zarr CACHE [--start DAY --end DAY]
 
-MONITORS, the store with static layers and the cache are those of training (docs/model.md). Missing days at the window's
-beginning take the daily fields of the first day that is present, as the reader of a store does. Prints a table: RMSE and
-MAE as ratios of inverse distance and of kriging, with 95 % intervals by bootstrap over stations.
+MONITORS, the store with static layers and the cache are those of training (docs/model.md). Missing days at the
+window's beginning take the daily fields of the first day that is present, as the reader of a store does. Prints a
+table: RMSE and MAE as ratios of inverse distance and of kriging, with 95 % intervals by bootstrap over stations.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def errors(found, truth, station, count):
 
 
 def ratios(ours, base, draws):
-    """RMSE and MAE as ratios of a baseline: estimate, low and high each; draws are counts of stations (draw, station)."""
+    """RMSE and MAE as ratios of a baseline: estimate, low and high each; draws count stations (draw, station)."""
     one, other = draws @ ours.T, draws @ base.T  # (draw, 3)
     rmse = np.sqrt(one[:, 0] / one[:, 2]) / np.sqrt(other[:, 0] / other[:, 2])
     mae = (one[:, 1] / one[:, 2]) / (other[:, 1] / other[:, 2])

@@ -352,10 +352,10 @@ def test_a_model_without_calibration_is_told_or_refused(tmp_path):
 
 
 def test_the_command_writes_match_ups_scores_and_pictures(say, tmp_path):
-    at_sea = stations([("buoy", 30.0, -130.0)], [DAY], lambda i, k: 4.0)
+    off_grid = stations([("hilo", 19.7, -155.1)], [DAY], lambda i, k: 4.0)
     here = country()
     everyone = Monitors(
-        pd.concat([here.sites, at_sea.sites]), pd.concat([here.observations, at_sea.observations])
+        pd.concat([here.sites, off_grid.sites]), pd.concat([here.observations, off_grid.observations])
     )
     save(everyone, tmp_path / "aqs")
     code, out, err = say("validate", "--date", DAY, "--monitors", "aqs", "--out", "v", "--json")

@@ -1,7 +1,19 @@
-"""What EPA's monitors measured: one tidy table, one row a site and day. Knows of no grid."""
+"""What monitors measured: one tidy table, one row a site and day, examined as it is read. Knows of no grid."""
 
+from pm25map.monitors.doubts import Doubt, Examination
+from pm25map.monitors.examine import Rules, examine
 from pm25map.monitors.join import join
 from pm25map.monitors.read import read_monitors
-from pm25map.monitors.table import Monitors, Reading
+from pm25map.monitors.table import DaySummary, Monitors, Reading
 
-__all__ = ["Monitors", "Reading", "join", "read_monitors"]
+__all__ = [
+    "DaySummary",
+    "Doubt",
+    "Examination",
+    "Monitors",
+    "Reading",
+    "Rules",
+    "examine",
+    "join",
+    "read_monitors",
+]

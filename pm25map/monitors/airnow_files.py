@@ -104,7 +104,8 @@ def is_airnow(path: Path) -> bool:
     held = Holdings()
     if path.is_dir():
         for inside in path.rglob("*"):
-            if inside.is_file():
+            hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
+            if inside.is_file() and not hidden:
                 held.add(inside)
         return bool(held.hourly or held.tables)
     held.add(path)
@@ -154,15 +155,6 @@ def files_of(days: Collection[dt.date]) -> list[NeededFile]:
         *(NeededFile(hourly_name(hour), HOURLY_MB) for hour in hours_of(days)),
         *(NeededFile(f"Monitoring_Site_Locations_V2_{day:%Y%m%d}.dat", SITES_MB) for day in lists),
     ]
-
-
-def is_airnow(path: Path) -> bool:
-    """Tell whether a path is an hour of AirNow, or a folder that holds one, in whichever subfolder."""
-    files = path.rglob("*") if path.is_dir() else iter([path])
-    return any(
-        (_HOURLY.fullmatch(file.name) or _HOUR_TABLE.fullmatch(file.name)) and file.is_file()
-        for file in files
-    )
 
 
 def list_holdings(paths: Sequence[Path]) -> Holdings:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadMonitors
+from pm25map.monitors.table import all_alike
 
 _TEXT = [
     "State Code",
@@ -48,6 +49,11 @@ DURATIONS = ("24 HOUR", "24-HR BLK AVG", "1 HOUR")
 CHUNK_ROWS = 200_000
 
 
+def is_daily_file(header: list[str]) -> bool:
+    """Tell whether the columns are those of EPA's daily files, or meant to be."""
+    return len({_official(column) for column in header} & set(COLUMNS)) >= 3
+
+
 def read_rows(handle: IO[bytes], name: str, parameters: tuple[int, ...]) -> Iterator[pd.DataFrame]:
     """Read the rows of some parameters from one daily file, a chunk at a time.
 
@@ -58,7 +64,8 @@ def read_rows(handle: IO[bytes], name: str, parameters: tuple[int, ...]) -> Iter
 
     Yields:
         site_id, parameter_code, poc, latitude, longitude, datum, duration (number in DURATIONS), standard,
-        date, event, percent, pm25_ugm3, changed. The attribute `rows_read` of the frame counts all rows.
+        date, event, percent, pm25_ugm3, changed, file, line. The attribute `rows_read` of the frame counts all
+        rows.
 
     Raises:
         BadMonitors: columns are missing, a field cannot be read (says the line), or the unit is another.
@@ -121,7 +128,11 @@ def _checked(chunk: pd.DataFrame, name: str, parameters: tuple[int, ...]) -> pd.
             "percent": _numbers(chunk, "Observation Percent", name, 0).astype("float32"),
             "pm25_ugm3": _numbers(chunk, "Arithmetic Mean", name),
             "changed": _column(chunk, "Date of Last Change").astype("category"),
-        }
+            "file": all_alike(name, len(chunk)),
+            # The index counts data rows over all chunks from 0; the header is line 1.
+            "line": (chunk.index + 2).astype("int32"),
+        },
+        index=chunk.index,
     )
     _known(chunk, "Units of Measure", name, {UNITS.lower(): 0})
     rows.attrs["rows_read"] = rows_read
@@ -147,7 +158,7 @@ def _dates(chunk: pd.DataFrame, name: str) -> pd.Series:
     dates = pd.to_datetime(chunk["Date Local"], format="%Y-%m-%d", errors="coerce")
     if dates.isna().any():
         raise _bad_field(chunk, "Date Local", name, dates.isna(), "a day as YYYY-MM-DD")
-    return dates.astype("datetime64[ns]")
+    return dates
 
 
 def _known(chunk: pd.DataFrame, column: str, name: str, meaning: dict[str, Any]) -> pd.Series:
@@ -173,7 +184,9 @@ def _site_ids(chunk: pd.DataFrame, name: str) -> pd.Series:
 def _bad_field(chunk: pd.DataFrame, column: str, name: str, bad: pd.Series, wanted: str) -> BadMonitors:
     first = int(np.argmax(bad))
     text = re.sub(r"\s+", " ", str(chunk[column].iloc[first]))[:40]
-    # The index counts data rows over all chunks from 0; the header is line 1.
+    row = chunk.iloc[first]
+    site = "-".join(row[["State Code", "County Code", "Site Num"]])
     return BadMonitors(
-        f"{name}, line {int(chunk.index[first]) + 2}: {column} is {text!r}, and must be {wanted}"
+        f"{name}, line {int(chunk.index[first]) + 2}: {column} is {text!r}, and must be {wanted} "
+        f"(site {site}, {row['Date Local']})"
     )

@@ -1,69 +1,97 @@
-"""Several tables of monitors as one: the first that has a value for a site and day counts."""
+"""Tables of several networks joined into one: the first that has a value for a site and day counts."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from pyproj import Geod
 
 from pm25map.base.errors import BadMonitors
+from pm25map.monitors.doubts import Examination, doubts_of
+from pm25map.monitors.examine import disagree
 from pm25map.monitors.sites import MOVED_M
-from pm25map.monitors.table import NETWORK, Monitors, Reading
+from pm25map.monitors.table import OPTIONAL_COLUMNS, Monitors, Reading
 
-DISAGREE_UGM3 = 10.0
-"""Two networks that differ by more for one site and day are counted; the first counts."""
+REPEATED = "values where a table named before has one"
+DIFFERS = "two tables that disagree"
 
 
-def join(parts: Sequence[Monitors]) -> Monitors:
-    """Join tables of monitors, the preferred first.
+def join(tables: Sequence[Monitors]) -> Monitors:
+    """Join tables of monitors, such as AQS before AirNow.
 
-    A site that stands more than MOVED_M from the place that an earlier table gives it is another place, and gets the
-    network's name behind its id.
+    A value of a later table counts where no earlier one has a value of that site and day. Where both have one
+    and they differ by more than 10 ug/m3 and more than half of the larger, the doubt is named, and the earlier
+    table's value counts. A site of a later table is that of an earlier one if it has its id and stands within
+    100 m of it; with the same id elsewhere it is one more place of that site, "060010001@2".
 
     Args:
-        parts: at least one; AQS before AirNow.
+        tables: the preferred first.
 
     Raises:
         BadMonitors: there is no table.
     """
-    if not parts:
-        raise BadMonitors("there is no table of monitors to read: name one with --monitors")
-    joined = parts[0]
-    for other in parts[1:]:
-        joined = _joined(joined, other)
+    if not tables:
+        raise BadMonitors("there are no monitors to join: name at least one file or folder")
+    joined = tables[0]
+    for table in tables[1:]:
+        joined = _joined(joined, table)
     return joined
 
 
 def _joined(first: Monitors, second: Monitors) -> Monitors:
-    sites, names = _named(first.sites, second)
-    late = second.observations.assign(site_id=second.observations["site_id"].map(names))
-    both = first.observations.merge(late, on=["site_id", "date"], suffixes=("", "_late"))
-    apart = (both["pm25_ugm3"] - both["pm25_ugm3_late"]).abs() > DISAGREE_UGM3
-    rows = pd.concat([_plain(first.observations), _plain(late)], ignore_index=True)
-    kept = rows.drop_duplicates(["site_id", "date"], keep="first")
-    counts = {
-        **first.reading.counts,
-        **second.reading.counts,
-        "values of a site and day that an earlier table has": len(rows) - len(kept),
-        f"of these, values that differ by more than {DISAGREE_UGM3:g} ug/m3": int(apart.sum()),
-    }
-    return Monitors(sites, kept, Reading(counts, first.reading.doubts + second.reading.doubts))
+    names = _places_in(first.sites, second.sites)
+    more = second.sites.assign(site_id=second.sites["site_id"].map(names))
+    added = second.observations.assign(site_id=second.observations["site_id"].map(names))
+    both = first.observations[["site_id", "date", "pm25_ugm3"]].merge(
+        added[["site_id", "date", "pm25_ugm3"]].reset_index(),
+        on=["site_id", "date"],
+        suffixes=("", "_second"),
+    )
+    apart = both[disagree(both["pm25_ugm3"].to_numpy(), both["pm25_ugm3_second"].to_numpy())]
+    examination = doubts_of(apart, DIFFERS, "kept", "{:g} ug/m3 by the first of them")
+    reading = Reading(_sum_of(first.reading.counts, second.reading.counts, {REPEATED: len(both)}))
+    reading = Reading(reading.counts, first.reading.examination + second.reading.examination)
+    added = added.drop(index=pd.Index(both["index"]))
+    return Monitors(
+        pd.concat([first.sites, more[~more["site_id"].isin(first.sites["site_id"])]]),
+        pd.concat([_plain(first.observations), _plain(added)], ignore_index=True),
+        reading.with_examination(examination if len(apart) else Examination()),
+    )
 
 
-def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Take the categories off, which differ between tables."""
-    return rows.astype({NETWORK: "str", "status": "str"})
+def _plain(seen: pd.DataFrame) -> pd.DataFrame:
+    """Turn categories into text, which tables of other categories can follow; what is unknown stays so."""
+    texts = [column for column, kind in OPTIONAL_COLUMNS.items() if kind == "category" and column in seen]
+    return seen.astype(dict.fromkeys(texts, "object"))
 
 
-def _named(sites: pd.DataFrame, second: Monitors) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Name the sites of a second table, and list the sites of both."""
-    geod = Geod(ellps="WGS84")
-    known = {row.site_id: (row.longitude, row.latitude) for row in sites.itertuples(index=False)}
-    network = str(second.observations[NETWORK].iloc[0]) if len(second.observations) else ""
-    names = {}
-    for row in second.sites.itertuples(index=False):
-        site_id = str(row.site_id)
-        moved = site_id in known and geod.inv(*known[site_id], row.longitude, row.latitude)[2] > MOVED_M
-        names[site_id] = f"{site_id}@{network}" if moved else site_id
-    new = second.sites.assign(site_id=second.sites["site_id"].map(names))
-    new = new[~new["site_id"].isin(known)]
-    return pd.concat([sites, new], ignore_index=True), names
+def _sum_of(*counts: dict[str, int]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in counts:
+        for what, count in part.items():
+            total[what] = total.get(what, 0) + count
+    return total
+
+
+def _places_in(known: pd.DataFrame, sites: pd.DataFrame) -> dict[str, str]:
+    """Map the ids of some sites to those of the places they are in a table that is known."""
+    places: dict[str, list[tuple[str, float, float]]] = {}
+    for site_id, lat, lon in known[["site_id", "latitude", "longitude"]].itertuples(index=False):
+        places.setdefault(site_id.partition("@")[0], []).append((site_id, lat, lon))
+    geod, names = Geod(ellps="WGS84"), {}
+    for site_id, lat, lon in sites[["site_id", "latitude", "longitude"]].itertuples(index=False):
+        base = site_id.partition("@")[0]
+        there = places.setdefault(base, [])
+        away = [geod.inv(lon, lat, other_lon, other_lat)[2] for _, other_lat, other_lon in there]
+        if away and min(away) <= MOVED_M:
+            names[site_id] = there[int(np.argmin(away))][0]
+            continue
+        taken = {name for name, _, _ in there}
+        number = next(n for n in range(1, len(taken) + 2) if _place(base, n) not in taken)
+        names[site_id] = _place(base, number)
+        there.append((names[site_id], lat, lon))
+    return names
+
+
+def _place(base: str, number: int) -> str:
+    return base if number == 1 else f"{base}@{number}"

@@ -1,246 +1,320 @@
-"""Reading monitors in any accepted form: EPA's daily files, the parquet tables, AirNow's hours, or a plain table."""
+"""Reading monitors: which form a file or folder has, its reader, and what all forms have in common."""
 
-import datetime as dt
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import pandas as pd
-import pyarrow
 
 from pm25map.base.errors import BadMonitors
 from pm25map.monitors.airnow import read_airnow
 from pm25map.monitors.airnow_files import is_airnow
-from pm25map.monitors.aqs import read_rows
-from pm25map.monitors.choose import Events, Negatives, choose, prefer, settle_negatives
-from pm25map.monitors.examine import examine, summary
+from pm25map.monitors.aqs import COLUMNS, is_daily_file, read_rows
+from pm25map.monitors.archive import each_csv, header_of, is_leftover
+from pm25map.monitors.choose import PARAMETERS, Events, Negatives, choose, prefer, settle_negatives
+from pm25map.monitors.doubts import Examination
+from pm25map.monitors.examine import (
+    RULES,
+    Rules,
+    examine,
+    examine_counts,
+    examine_places,
+    examine_runs,
+    examine_twins,
+    examine_values,
+)
 from pm25map.monitors.join import join
-from pm25map.monitors.plain import is_plain, read_plain
+from pm25map.monitors.plain import (
+    NEEDED,
+    is_plain,
+    one_value_a_site_and_day,
+    read_plain_csv,
+    read_plain_parquet,
+)
 from pm25map.monitors.sites import UNKNOWN, tell_places_apart, to_wgs84
-from pm25map.monitors.table import OBSERVATION_COLUMNS, SITE_COLUMNS, Monitors, Reading
+from pm25map.monitors.table import Monitors, Reading, all_alike
+from pm25map.monitors.two_tables import OBSERVATIONS_FILE, SITES_FILE, read_two_tables
 
-OBSERVATIONS_FILE = "pm25_daily.parquet"
-SITES_FILE = "sites.parquet"
+SUFFIXES = (".csv", ".zip", ".parquet")
 
-PARAMETERS = (88101, 88502)
-"""PM2.5 by the reference method or its equal, then PM2.5 that is acceptable for the AQI."""
 
-MAX_MEMBER_BYTES = 2 * 2**30
-"""No year of EPA's daily files is a tenth of this; a member that says more is not one."""
+@dataclass(frozen=True)
+class Options:
+    """How monitors are read: the arguments of `read_monitors`; rules is None where nothing is examined."""
 
-MAX_RATIO = 200
-"""EPA's files are about 25 times as large outside of their archives; one that grows more is not a table of numbers."""
+    events: Events = "include"
+    minimum_percent: float = 75.0
+    negatives: Negatives = "keep"
+    parameters: tuple[int, ...] = PARAMETERS
+    rules: Rules | None = field(default_factory=Rules)
+
+
+class Form(NamedTuple):
+    """A form in which monitors come.
+
+    Attributes:
+        name: for errors.
+        fits: whether a file or folder, which is there, has this form.
+        read: reads all files and folders of this form that were named, as one table.
+        examined: whether `read` has applied `examine_places`, `examine_values` and `examine_runs`; if not,
+            `read_monitors` does.
+    """
+
+    name: str
+    fits: Callable[[Path], bool]
+    read: Callable[[list[Path], Options], Monitors]
+    examined: bool
 
 
 def read_monitors(
-    paths: Path | Sequence[Path],
+    path: Path | Sequence[Path],
     *,
     events: Events = "include",
     minimum_percent: float = 75.0,
     negatives: Negatives = "keep",
     parameters: tuple[int, ...] = PARAMETERS,
+    examine: bool = True,
+    rules: Rules = RULES,
 ) -> Monitors:
-    """Read daily PM2.5 to one row a site and day, examined (`examine`).
+    """Read daily PM2.5 to one row a site and day; `choose` says by which rules, `examine` what is left out.
 
     Args:
-        paths: one or several; where two have a value for a site and day, the first counts. Each is one of EPA's daily
-            files (.csv, or .zip, which is never unpacked to disk), a plain table (.csv, .parquet), a folder of these, a
-            folder with pm25_daily.parquet and sites.parquet, or AirNow's files with a list of sites.
-        events: "include" keeps exceptional events such as wildfire smoke; only EPA's daily files can exclude them.
-        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's daily files only: the other
-            tables hold days that were chosen already.
+        path: a file or folder, or several, the preferred first: where two have a value of one site and day, the
+            first counts. Forms: EPA's daily files (.csv, or .zip, which is never unpacked to disk), plain tables
+            (.csv, .parquet; see `plain`), a folder of these, a folder with pm25_daily.parquet and sites.parquet, or
+            AirNow's hourly files with a list of sites.
+            EPA's files are chosen from together, in whatever order they are named.
+        events: "include" keeps exceptional events such as wildfire smoke; tables always do.
+        minimum_percent: of the observations a day should have, 0 to 100. Of EPA's files only: tables hold days that
+            were chosen already.
         negatives: keep, drop or set to zero the values below zero.
         parameters: AQS codes, the preferred first; one row a site and day stays.
+        examine: leave out what the rules of the module `examine` doubt.
+        rules: their thresholds.
 
     Raises:
-        BadMonitors: there is no such file, or it lacks columns or holds what cannot be read (says the line).
+        BadMonitors: there is no such file, it lacks columns or holds what cannot be read (says the line), most of its
+            sites stand wrong, a day lies in the future, or nothing is left.
     """
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
     if not 0 <= minimum_percent <= 100:
         raise BadMonitors(f"a minimum of {minimum_percent:g} % observed cannot be: give 0 to 100, such as 75")
-    several = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    rules = _Rules(events, minimum_percent, negatives, parameters)
-    groups: dict[str, list[Path]] = {}
-    for path in several:
-        groups.setdefault(_form_of(path), []).append(path)
-    tables = [(table, group[0]) for form, group in groups.items() for table in _READERS[form](group, rules)]
-    return join([_examined(table, where) for table, where in tables])
+    options = Options(events, minimum_percent, negatives, parameters, rules if examine else None)
+    by_form: dict[Form, list[Path]] = {}
+    for one in paths:
+        by_form.setdefault(_form_of(one), []).append(one)
+    tables = [_examined(form, form.read(named, options), options) for form, named in by_form.items()]
+    joined = join(tables)
+    if not examine:
+        return joined
+    rows, twins = examine_twins(joined.observations, joined.sites, rules)
+    if twins.doubts:
+        joined = Monitors(joined.sites, rows, joined.reading.with_examination(twins))
+    doubts = joined.reading.examination
+    if joined.observations.empty and doubts.left_out:
+        raise BadMonitors(f"no value is left of {', '.join(map(str, paths))}: {doubts.doubts[0]}")
+    return joined
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """By which rules rows are chosen; as the arguments of `read_monitors`."""
-
-    events: Events
-    minimum_percent: float
-    negatives: Negatives
-    parameters: tuple[int, ...]
+def _form_of(path: Path) -> Form:
+    if not path.exists():
+        raise BadMonitors(
+            f"there is no file or folder {path}: give one of EPA's daily files, or a folder of them"
+        )
+    return next(form for form in FORMS if form.fits(path))
 
 
-def _form_of(path: Path) -> str:
-    """Recognize the form of a file or folder by its names and headers, never by trying to read all of it."""
-    if (path / OBSERVATIONS_FILE).is_file():
-        return "parquet"
-    if path.exists() and is_airnow(path):
-        return "airnow"
-    if is_plain(path):
-        return "plain"
-    return "aqs"
+def _examined(form: Form, table: Monitors, options: Options) -> Monitors:
+    if options.rules is None:
+        return table
+    if not form.examined:
+        return examine(table, options.rules)[0]
+    halved = examine_counts(table.observations, options.rules)
+    return table.with_reading(table.reading.with_examination(halved))
 
 
-def _examined(table: Monitors, where: Path) -> Monitors:
-    """Leave out what no monitor can have measured, by the rules of `examine`."""
-    sites, rows, doubts = examine(table.sites, table.observations, str(where))
-    counts = {**table.reading.counts, **summary(doubts)}
-    return Monitors(sites, rows, Reading(counts, (*table.reading.doubts, *doubts)))
+def _are_two_tables(path: Path) -> bool:
+    folder = path.parent if path.name == OBSERVATIONS_FILE else path
+    return (folder / OBSERVATIONS_FILE).is_file() and (folder / SITES_FILE).is_file()
 
 
-def _read_plain_tables(paths: list[Path], rules: _Rules) -> list[Monitors]:
-    """Read plain tables, each by itself."""
-    found = []
+def _read_two_tables(paths: list[Path], options: Options) -> Monitors:
+    tables = []
     for path in paths:
-        sites, rows = read_plain(path, dt.datetime.now(dt.UTC).date())
-        counts = {f"values of {path.name}": len(rows)}
-        found.append(Monitors(sites, settle_negatives(rows, rules.negatives, counts), Reading(counts)))
-    return found
+        folder = path.parent if path.name == OBSERVATIONS_FILE else path
+        if options.events == "exclude":
+            raise BadMonitors(
+                f"{folder} does not say which days had events: read EPA's daily files to exclude them"
+            )
+        rows, sites = read_two_tables(folder)
+        counts, examination = {"rows read": len(rows)}, Examination()
+        rows, counts["rows that repeat another exactly"] = one_value_a_site_and_day(rows)
+        if options.rules is not None:
+            standing = sites[sites["site_id"].isin(rows["site_id"].cat.categories)]
+            rows, examination = examine_places(rows, standing, options.rules)
+        tables.append(_settled(rows, sites, counts, examination, options))
+    return join(tables)
 
 
-def _read_airnow_files(paths: list[Path], rules: _Rules) -> list[Monitors]:
-    """Read AirNow's files together: hours of one day may lie in several folders, and the list of sites in another."""
-    monitors = read_airnow(paths).monitors
-    counts = dict(monitors.reading.counts)
-    rows = settle_negatives(monitors.observations, rules.negatives, counts)
-    return [Monitors(monitors.sites, rows, Reading(counts))]
+def _settled(
+    rows: pd.DataFrame,
+    sites: pd.DataFrame,
+    counts: dict[str, int],
+    examination: Examination,
+    options: Options,
+) -> Monitors:
+    """Bring rows, one a site, day and parameter, to one a site and day."""
+    chosen = rows[rows["parameter_code"].isin(options.parameters)]
+    counts["rows of other parameters"] = len(rows) - len(chosen)
+    if options.rules is not None:
+        chosen, wrong = examine_values(chosen, options.rules)
+        chosen, stuck = examine_runs(chosen, options.rules)
+        examination += wrong + stuck
+    chosen = settle_negatives(chosen, options.negatives, counts)
+    values = prefer(chosen, options.parameters)
+    counts["values where a preferred parameter has one"] = len(chosen) - len(values)
+    return _table(values, sites, counts, examination)
 
 
-def _read_aqs_files(paths: list[Path], rules: _Rules) -> list[Monitors]:
-    """Read EPA's daily files together: a site may have a parameter in each."""
-    files = [file for path in paths for file in _files(path)]
-    chunks = [chunk for file in files for chunk in _read_file(file, rules.parameters)]
+def _table(
+    values: pd.DataFrame, sites: pd.DataFrame, counts: dict[str, int], examination: Examination
+) -> Monitors:
+    reading = Reading(counts).with_examination(examination)
+    counts = {**reading.counts, "values of a site and day": len(values)}
+    sites = sites[sites["site_id"].astype("str").isin(values["site_id"].unique())]
+    return Monitors(sites, values, Reading(counts, reading.examination))
+
+
+def _read_tables(paths: list[Path], options: Options) -> Monitors:
+    """Read EPA's files and plain tables, in files and folders; EPA's are chosen from together."""
+    daily, plain = list[pd.DataFrame](), list[pd.DataFrame]()
+    first: list[str] = []
+
+    def read(handle: IO[bytes], name: str) -> Iterator[None]:
+        header = header_of(handle, name)
+        if is_plain(header) and not is_daily_file(header):
+            plain.extend(read_plain_csv(handle, name))
+            first.append("plain")
+        else:
+            _check_header(header, name)
+            chunks = list(read_rows(handle, name, options.parameters))
+            if not sum(int(chunk.attrs["rows_read"]) for chunk in chunks):
+                raise BadMonitors(f"{name} holds no row, only its header: get the file again from EPA")
+            daily.extend(chunks)
+            first.append("daily")
+        yield None
+
+    for path in paths:
+        for file in _files(path):
+            if file.suffix.lower() == ".parquet":
+                plain.append(read_plain_parquet(file))
+                first.append("plain")
+            else:
+                list(each_csv(file, read))
+    tables = {}
+    if daily:
+        tables["daily"] = _daily(daily, options)
+    if plain:
+        tables["plain"] = _plain(plain, options)
+    return join([tables[kind] for kind in dict.fromkeys(first)])
+
+
+def _check_header(header: list[str], name: str) -> None:
+    if not is_daily_file(header):
+        raise BadMonitors(
+            f"{name} lacks the columns of EPA's daily files ({', '.join(COLUMNS[:3])} ...) and those of a plain "
+            f"table: {NEEDED}"
+        )
+
+
+def _joined_rows(chunks: list[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
+    """Put chunks together; and say how many rows were read for them."""
     rows_read = sum(int(chunk.attrs["rows_read"]) for chunk in chunks)
-    if not rows_read:
-        raise BadMonitors(f"{files[0]} has a header and no row: get the file again from EPA")
     for chunk in chunks:
         chunk.attrs = {}
-    rows = pd.concat(chunks, ignore_index=True)
+    return pd.concat(chunks, ignore_index=True), rows_read
+
+
+def _daily(chunks: list[pd.DataFrame], options: Options) -> Monitors:
+    rows, rows_read = _joined_rows(chunks)
     counts = {"rows read": rows_read, "rows of other parameters": rows_read - len(rows)}
-    placed = rows[(rows["latitude"] != 0) | (rows["longitude"] != 0)]
-    counts["rows without a place (0, 0)"] = len(rows) - len(placed)
+    if rows.empty:
+        codes = ", ".join(map(str, options.parameters))
+        raise BadMonitors(f"none of the {rows_read:,} rows is of the parameters {codes}: give files of PM2.5")
+    placed, examination = _placed(rows, options)
+    if options.rules is not None:
+        placed, wrong = examine_values(placed, options.rules)
+        examination += wrong
     counts["rows whose datum is unknown, taken for WGS84"] = int(placed["datum"].isin(UNKNOWN).sum())
     placed, sites = tell_places_apart(to_wgs84(placed).drop(columns="datum"))
     counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
-    chosen, more = choose(
+    chosen, more, doubts = choose(
         placed,
-        events=rules.events,
-        minimum_percent=rules.minimum_percent,
-        negatives=rules.negatives,
-        parameters=rules.parameters,
+        events=options.events,
+        minimum_percent=options.minimum_percent,
+        negatives=options.negatives,
+        parameters=options.parameters,
+        rules=options.rules,
     )
-    sites = sites[sites["site_id"].isin(chosen["site_id"].unique())]
-    return [Monitors(sites, chosen, Reading({**counts, **more, "values of a site and day": len(chosen)}))]
+    chosen["network"] = all_alike("AQS", len(chosen))
+    return _table(chosen, sites, counts | more, examination + doubts)
 
 
-def _read_parquet_folders(paths: list[Path], rules: _Rules) -> list[Monitors]:
-    """Read folders of the two parquet tables, each by itself."""
-    return [_read_parquet(path, rules.events, rules.negatives, rules.parameters) for path in paths]
+def _placed(rows: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, Examination]:
+    """Leave out rows that stand where no monitor can."""
+    spots = rows.drop_duplicates(["site_id", "latitude", "longitude"])
+    spots = spots[["site_id", "latitude", "longitude"]].astype({"site_id": "str"})
+    if options.rules is not None:
+        return examine_places(rows, spots, options.rules)
+    return rows[(rows["latitude"] != 0) | (rows["longitude"] != 0)], Examination()
 
 
-_READERS: dict[str, Callable[[list[Path], _Rules], list[Monitors]]] = {
-    "parquet": _read_parquet_folders,
-    "airnow": _read_airnow_files,
-    "plain": _read_plain_tables,
-    "aqs": _read_aqs_files,
-}
-"""What reads each form. A new form is a line here and a recognizer in `_form_of`."""
+def _plain(tables: list[pd.DataFrame], options: Options) -> Monitors:
+    if options.events == "exclude":
+        raise BadMonitors(
+            "a plain table does not say which days had events: read EPA's daily files to exclude them"
+        )
+    rows, rows_read = _joined_rows(tables)
+    counts = {"rows read": rows_read}
+    rows, counts["rows that repeat another exactly"] = one_value_a_site_and_day(rows)
+    rows, examination = _placed(rows, options)
+    rows, sites = tell_places_apart(rows)
+    named = rows["network"] if "network" in rows else pd.Series(None, index=rows.index, dtype="object")
+    rows["network"] = named.astype("object").where(named.notna(), "table").astype("category")
+    counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
+    return _settled(rows, sites, counts, examination, options)
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(
-            p for p in path.iterdir() if p.suffix.lower() in (".csv", ".zip") and not p.name.startswith(".")
-        )
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not is_leftover(p.name))
         if not files:
             raise BadMonitors(
                 f"the folder {path} holds no monitors: put EPA's daily_88101_YYYY.zip there, "
                 f"or {OBSERVATIONS_FILE} with {SITES_FILE}"
             )
         return files
-    if not path.is_file():
+    if path.suffix.lower() not in SUFFIXES:
         raise BadMonitors(
-            f"there is no file or folder {path}: give one of EPA's daily files, or a folder of them"
-        )
-    if path.suffix.lower() not in (".csv", ".zip"):
-        raise BadMonitors(
-            f"{path} is neither .csv nor .zip: give one of EPA's daily files, or a folder of them"
+            f"{path} is neither .csv nor .zip nor .parquet: give one of EPA's daily files, a plain table, or a folder"
         )
     return [path]
 
 
-def _read_file(path: Path, parameters: tuple[int, ...]) -> Iterator[pd.DataFrame]:
-    if path.suffix.lower() == ".csv":
-        with path.open("rb") as handle:
-            yield from read_rows(handle, str(path), parameters)
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if _is_table(m.filename)]
-            if not members:
-                raise BadMonitors(f"{path} holds no .csv: give one of EPA's daily files")
-            for member in members:
-                grown = member.file_size > MAX_RATIO * max(member.compress_size, 1)
-                if member.file_size > MAX_MEMBER_BYTES or grown:
-                    raise BadMonitors(
-                        f"{member.filename} in {path} is far larger outside of its archive ({member.file_size:,} bytes "
-                        f"of {member.compress_size:,}): it is none of EPA's daily files"
-                    )
-                with archive.open(member) as handle:
-                    yield from read_rows(handle, f"{member.filename} in {path}", parameters)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise BadMonitors(f"{path} is damaged or not a zip file ({error}): get it again from EPA") from error
+def _read_airnow_files(paths: list[Path], options: Options) -> Monitors:
+    """Read AirNow's files together: hours of one day may lie in several folders, and the lists of sites in another."""
+    if options.events == "exclude":
+        raise BadMonitors("AirNow does not say which days had events: read EPA's daily files to exclude them")
+    table = read_airnow(paths).monitors
+    counts = dict(table.reading.counts)
+    rows = settle_negatives(table.observations, options.negatives, counts)
+    return Monitors(table.sites, rows, Reading(counts, table.reading.examination))
 
 
-def _is_table(name: str) -> bool:
-    """Say whether a member of an archive is a table: what macOS adds beside the files is none."""
-    parts = name.split("/")
-    return name.lower().endswith(".csv") and "__MACOSX" not in parts and not parts[-1].startswith("._")
-
-
-def _read_parquet(
-    folder: Path, events: Events, negatives: Negatives, parameters: tuple[int, ...]
-) -> Monitors:
-    if events == "exclude":
-        raise BadMonitors(
-            f"{folder} does not say which days had events: read EPA's daily files to exclude them"
-        )
-    sites = _read_table(folder / SITES_FILE, SITE_COLUMNS)
-    rows = _read_table(folder / OBSERVATIONS_FILE, OBSERVATION_COLUMNS)
-    counts = {"rows read": len(rows)}
-    rows = rows.astype({"site_id": "str"}).drop_duplicates()
-    counts["rows that repeat another exactly"] = counts["rows read"] - len(rows)
-    chosen = rows[rows["parameter_code"].isin(parameters)]
-    counts["rows of other parameters"] = len(rows) - len(chosen)
-    chosen = settle_negatives(chosen, negatives, counts)
-    values = prefer(chosen, parameters)
-    counts["values where a preferred parameter has one"] = len(chosen) - len(values)
-    sites = sites[sites["site_id"].astype("str").isin(values["site_id"].unique())]
-    return Monitors(sites, values, Reading({**counts, "values of a site and day": len(values)}))
-
-
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise BadMonitors(f"{path} lacks the columns {', '.join(missing)}: it needs {', '.join(columns)}")
-    for column in columns:
-        is_number = pd.api.types.is_numeric_dtype(table[column])
-        is_date = pd.api.types.is_datetime64_any_dtype(table[column])
-        if (column == "date" and not is_date) or (column not in ("date", "site_id") and not is_number):
-            raise BadMonitors(
-                f"{path}: {column} holds {table[column].dtype}, and must hold numbers (date: days)"
-            )
-    return table[columns]
+FORMS = (
+    Form("pm25_daily.parquet with sites.parquet", _are_two_tables, _read_two_tables, examined=True),
+    Form("AirNow's hourly files", is_airnow, _read_airnow_files, examined=False),
+    Form("EPA's daily files and plain tables", lambda _: True, _read_tables, examined=True),
+)
+"""Tried in this order; the last one fits whatever is left. A form of another provider goes before it."""

@@ -66,7 +66,7 @@ def tell_places_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     position = ["site_id", "latitude", "longitude"]
     spots = rows.groupby(position, observed=True)["date"].agg(["min", "size"]).reset_index()
     spots = spots.sort_values(["site_id", "min", "size", "latitude", "longitude"], ignore_index=True)
-    spots["place"] = _places(spots)
+    spots["place"] = pd.Series(_places(spots), index=spots.index, dtype="str")
     best = spots.sort_values(["place", "size", "min"], ascending=[True, False, False], kind="stable")
     sites = best.drop_duplicates("place")[["place", "latitude", "longitude"]]
     named = rows.merge(spots[[*position, "place"]], on=position, how="left")

@@ -1,9 +1,11 @@
 """The table of monitors: where each stands and what it measured, one row a site and day."""
 
+import copy
 import datetime as dt
 import functools
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,33 +13,72 @@ import pandas as pd
 
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_bytes
-from pm25map.monitors.examine import Doubt
+from pm25map.monitors.doubts import Examination
+
+_DAYS = 2**31
+"""More than the days of any calendar: site number times this plus the day orders by site and day."""
 
 SITE_COLUMNS = ["site_id", "latitude", "longitude"]
 OBSERVATION_COLUMNS = ["site_id", "date", "pm25_ugm3", "parameter_code"]
+OPTIONAL_COLUMNS = {
+    "network": "category",
+    "hours": "float32",
+    "status": "category",
+    "changed": "datetime64[ns]",
+}
+"""Columns that observations may have: the network ("AQS", "AirNow"), how many hours a mean has (NaN unknown),
+"final" or "preliminary", and the day of EPA's last change (NaT unknown)."""
 
-NETWORK, STATUS = "network", "status"
-"""Columns that observations may have: who measured, and whether the value is final or preliminary."""
 
-AQS = "AQS"
-FINAL, PRELIMINARY = "final", "preliminary"
+AQS, PRELIMINARY = "AQS", "preliminary"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read and what was left out.
+    """What was read and what was left out, by reason: rows of the files, in the order the rules apply.
 
     Attributes:
-        counts: rows of the files by reason, in the order the rules apply.
-        doubts: what the examination came upon, site by site.
+        counts: by reason.
+        examination: the doubts about what was read.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
-    doubts: tuple[Doubt, ...] = ()
+    examination: Examination = field(default_factory=Examination)
+
+    def with_examination(self, examination: Examination) -> "Reading":
+        """Add doubts, and their counts by rule."""
+        counts = dict(self.counts)
+        for rule, count in examination.counts.items():
+            counts[rule] = counts.get(rule, 0) + count
+        return Reading(counts, self.examination + examination)
 
     def lines(self) -> list[str]:
-        """Say each count that is not zero in a line, for a command to print."""
-        return [f"{count:>12,} {what}" for what, count in self.counts.items() if count]
+        """Say each count that is not zero in a line, then the doubts, for a command to print."""
+        counts = [f"{count:>12,} {what}" for what, count in self.counts.items() if count]
+        return [*counts, *self.examination.lines()]
+
+
+@dataclass(frozen=True)
+class DaySummary:
+    """What is known of one day of a table of monitors.
+
+    Attributes:
+        day: the day.
+        count: sites with a value.
+        by_parameter: of these, by AQS parameter code.
+        by_network: by network, where the table says so.
+        by_status: "final" and "preliminary", where the table says so.
+        changed: EPA's latest date of last change among the values, None where unknown.
+        doubts: what was left out or doubted, by rule.
+    """
+
+    day: dt.date
+    count: int
+    by_parameter: dict[int, int]
+    by_network: dict[str, int]
+    by_status: dict[str, int]
+    changed: dt.date | None
+    doubts: dict[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,29 +89,21 @@ class Monitors:
         sites: one row a place, by site_id: site_id (str), latitude, longitude (degrees, WGS84). A site
             that moved stands once a place: "060010001", "060010001@2".
         observations: one row a site and day, by site_id and date: site_id (str), date (datetime64[ns], local
-            standard day), pm25_ugm3 (float32, ug m-3), parameter_code (int32, 88101 or 88502), network (category, AQS
-            where nobody says otherwise), status (category, final or preliminary).
+            standard day), pm25_ugm3 (float32, ug m-3), parameter_code (int32, 88101 or 88502); and those of
+            OPTIONAL_COLUMNS that were given.
         reading: what the reader counted; empty where the table was not read from a file.
     """
 
     sites: pd.DataFrame
     observations: pd.DataFrame
     reading: Reading = field(default_factory=Reading)
+    _site_number: npt.NDArray[np.intp] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         sites = _with_columns(self.sites, SITE_COLUMNS, "sites")
-        seen = _with_columns(self.observations, OBSERVATION_COLUMNS, "observations")
+        seen = _with_columns(self.observations, OBSERVATION_COLUMNS, "observations", tuple(OPTIONAL_COLUMNS))
         kinds = {"latitude": "float64", "longitude": "float64"}
         sites = sites.astype({"site_id": "str", **kinds}).sort_values("site_id", ignore_index=True)
-        kinds = {"date": "datetime64[ns]", "pm25_ugm3": "float32", "parameter_code": "int32"}
-        seen = seen.assign(
-            **{
-                name: self.observations.get(name, default)
-                for name, default in ((NETWORK, AQS), (STATUS, FINAL))
-            }
-        )
-        kinds |= {NETWORK: "category", STATUS: "category"}
-        seen = seen.astype({"site_id": "str", **kinds}).sort_values(["site_id", "date"], ignore_index=True)
         if sites["site_id"].duplicated().any():
             twice = sites["site_id"][sites["site_id"].duplicated()].iloc[0]
             raise BadMonitors(f"site {twice} stands twice in the table of sites: keep one row a site")
@@ -80,22 +113,43 @@ class Monitors:
             raise BadMonitors(
                 f"site {lost} has no place on Earth: give its latitude and longitude in degrees"
             )
-        # Not isin: on a million arrow strings it takes seconds where an index takes a moment.
-        unknown = pd.Index(sites["site_id"]).get_indexer(pd.Index(seen["site_id"])) < 0
-        if unknown.any():
+        # Nanoseconds, which is how dates are kept here, reach from 1677 to 2262.
+        year = seen["date"].astype("datetime64[s]").dt.year.to_numpy()
+        if ((year < 1700) | (year > 2200)).any():
+            row = seen.iloc[int(np.argmax((year < 1700) | (year > 2200)))]
             raise BadMonitors(
-                f"site {seen['site_id'][unknown].iloc[0]} has observations and no row among the sites"
+                f"site {row['site_id']} has a value of {row['date']:%Y-%m-%d}: correct the date"
             )
-        double = seen.duplicated(["site_id", "date"])
-        if double.any():
-            site, date = seen.loc[double, ["site_id", "date"]].iloc[0]
+        kinds = {"date": "datetime64[ns]", "pm25_ugm3": "float32", "parameter_code": "int32"}
+        kinds |= {name: kind for name, kind in OPTIONAL_COLUMNS.items() if name in seen}
+        seen = seen.astype(kinds)
+        # Sites by number: to sort and compare a million texts takes seconds.
+        codes, names = pd.factorize(seen["site_id"])
+        number = pd.Index(sites["site_id"]).get_indexer(pd.Index(names).astype("str"))[codes]
+        if (number < 0).any():
+            unknown = seen["site_id"].iloc[int(np.argmax(number < 0))]
+            raise BadMonitors(f"site {unknown} has observations and no row among the sites")
+        key = number * _DAYS + seen["date"].to_numpy("datetime64[D]").astype(np.int64)
+        if not (key[1:] >= key[:-1]).all():
+            order = np.argsort(key, kind="stable")
+            seen, number, key = seen.iloc[order], number[order], key[order]
+        double = np.flatnonzero(key[1:] == key[:-1])
+        if len(double):
+            row = seen.iloc[double[0]]
             raise BadMonitors(
-                f"site {site} has two observations on {date:%Y-%m-%d}: keep one row a site and day"
+                f"site {row['site_id']} has two observations on {row['date']:%Y-%m-%d}: keep one row a site and day"
             )
-        if not np.isfinite(seen["pm25_ugm3"]).all():
-            raise BadMonitors("an observation is not a finite number: leave a missing day out of the table")
+        seen = seen.assign(site_id=sites["site_id"].array.take(number)).reset_index(drop=True)
+        strange = ~np.isfinite(seen["pm25_ugm3"].to_numpy())
+        if strange.any():
+            row = seen.iloc[int(np.argmax(strange))]
+            raise BadMonitors(
+                f"the observation of site {row['site_id']} on {row['date']:%Y-%m-%d} is not a finite number: leave a "
+                f"missing day out of the table"
+            )
         object.__setattr__(self, "sites", sites)
         object.__setattr__(self, "observations", seen)
+        object.__setattr__(self, "_site_number", number)
 
     @functools.cached_property
     def checksum(self) -> str:
@@ -116,6 +170,84 @@ class Monitors:
         days: list[dt.date] = np.unique(self._day).tolist()
         return days
 
+    def with_reading(self, reading: Reading) -> "Monitors":
+        """Return the same table with another account of its reading."""
+        twin = copy.copy(self)
+        object.__setattr__(twin, "reading", reading)
+        return twin
+
+    def last_day(self, network: str | None = None, parameter: int | None = None) -> dt.date | None:
+        """Return the last day with an observation, of one network or parameter code if given; None without any."""
+        chosen = np.ones(len(self.observations), dtype=np.bool_)
+        if network is not None:
+            known = "network" in self.observations
+            chosen &= (self.observations["network"] == network).to_numpy() if known else False
+        if parameter is not None:
+            chosen &= (self.observations["parameter_code"] == parameter).to_numpy()
+        last: dt.date | None = self._day[chosen].max().item() if chosen.any() else None
+        return last
+
+    def day_summary(self, day: dt.date) -> DaySummary:
+        """Count the monitors of a day by parameter, network and status."""
+        seen = self._on(day)
+
+        def by(column: str) -> dict[str, int]:
+            if column not in seen:
+                return {}
+            counts = seen[column].value_counts(sort=False)
+            return {str(name): int(count) for name, count in sorted(counts.items()) if count}
+
+        changed = seen["changed"].max() if "changed" in seen else pd.NaT
+        return DaySummary(
+            day=day,
+            count=len(seen),
+            by_parameter={int(code): count for code, count in by("parameter_code").items()},
+            by_network=by("network"),
+            by_status=by("status"),
+            changed=None if pd.isna(changed) else changed.date(),
+            doubts=self.reading.examination.on(day),
+        )
+
+    def facts_of(self, day: dt.date) -> dict[str, float]:
+        """Count the monitors that measured on a day, by network and parameter, and the preliminary values.
+
+        Returns:
+            {"monitors AQS 88101": 812, "monitors AirNow": 40, "preliminary": 40}: only AQS tells parameters apart.
+        """
+        rows = self._on(day)
+        if rows.empty:
+            return {}
+        network = rows["network"].astype("object") if "network" in rows else pd.Series(AQS, index=rows.index)
+        network = network.where(network.notna(), AQS).astype("str")
+        name = network.where(network != AQS, network + " " + rows["parameter_code"].astype("str"))
+        facts = {f"monitors {what}": float(count) for what, count in name.value_counts().sort_index().items()}
+        preliminary = (rows["status"] == PRELIMINARY).sum() if "status" in rows else 0
+        return {**facts, PRELIMINARY: float(preliminary)}
+
+    def daily_counts(self) -> tuple[list[dt.date], npt.NDArray[np.int64]]:
+        """Return the days that have an observation, oldest first, and the number of sites on each (day,)."""
+        days, counts = np.unique(self._day, return_counts=True)
+        return days.tolist(), counts
+
+    def day_checksum(self, day: dt.date) -> str:
+        """SHA-256 of one day: the sites with a value, where they stand, their values and codes.
+
+        A file that was revised changes it on just the days whose values, sites or places changed.
+        """
+        seen = self._on(day)
+        places = self.sites.iloc[self._site_number[seen.index.to_numpy()]]
+        return sha256_of_bytes(
+            "\n".join(places["site_id"]).encode(),
+            places[["latitude", "longitude"]].to_numpy("<f8").round(6).tobytes(),
+            seen["pm25_ugm3"].to_numpy("<f4").tobytes(),
+            seen["parameter_code"].to_numpy("<i4").tobytes(),
+        )
+
+    def _on(self, day: dt.date) -> pd.DataFrame:
+        order, days = self._by_day
+        first, last = np.searchsorted(days, [np.datetime64(day, "D"), np.datetime64(day, "D") + 1])
+        return self.observations.iloc[order[first:last]]
+
     def matrix(self, days: list[dt.date]) -> npt.NDArray[np.float32]:
         """Give the observations as float32 (day, site), ug m-3, NaN where there is none.
 
@@ -133,26 +265,6 @@ class Monitors:
         codes = np.zeros((len(days), len(self.sites)), dtype=np.int32)
         codes[rows, cols] = self.observations["parameter_code"].to_numpy()[chosen]
         return codes
-
-    def facts_of(self, day: dt.date) -> dict[str, float]:
-        """Count the monitors that measured on a day, by network and parameter, and the preliminary values.
-
-        Returns:
-            {"monitors AQS 88101": 812, "monitors AirNow": 40, "preliminary": 40}; AirNow does not tell parameters
-            apart.
-        """
-        on_day = self.observations[self._day == np.datetime64(day, "D")]
-        if on_day.empty:
-            return {}
-        network = on_day[NETWORK].astype("str")
-        name = network.where(network != AQS, network + " " + on_day["parameter_code"].astype("str"))
-        facts = {f"monitors {what}": float(count) for what, count in name.value_counts().sort_index().items()}
-        return {**facts, PRELIMINARY: float((on_day[STATUS] == PRELIMINARY).sum())}
-
-    def daily_counts(self) -> tuple[list[dt.date], npt.NDArray[np.int64]]:
-        """Return the days that have an observation, oldest first, and the number of sites on each (day,)."""
-        days, counts = np.unique(self._day, return_counts=True)
-        return days.tolist(), counts
 
     def select(self, site_ids: Collection[str]) -> "Monitors":
         """Keep some sites and their observations.
@@ -173,15 +285,14 @@ class Monitors:
         return Monitors(self.sites, self.observations[inside], self.reading)
 
     @functools.cached_property
-    def _site_number(self) -> npt.NDArray[np.intp]:
-        number: npt.NDArray[np.intp] = pd.Index(self.sites["site_id"]).get_indexer(
-            pd.Index(self.observations["site_id"])
-        )
-        return number
-
-    @functools.cached_property
     def _day(self) -> npt.NDArray[np.datetime64]:
         return self.observations["date"].to_numpy("datetime64[D]")
+
+    @functools.cached_property
+    def _by_day(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.datetime64]]:
+        """Order the observations by day and site; and their days in this order."""
+        order = np.argsort(self._day, kind="stable")
+        return order, self._day[order]
 
     def _positions(
         self, days: list[dt.date]
@@ -197,8 +308,15 @@ class Monitors:
         return rows[chosen], self._site_number[chosen], chosen
 
 
-def _with_columns(frame: pd.DataFrame, columns: list[str], what: str) -> pd.DataFrame:
+def all_alike(text: str, rows: int) -> "pd.Categorical[Any]":
+    """Return a column that says the same in every row."""
+    return pd.Categorical.from_codes(np.zeros(rows, dtype=np.int8), pd.Index([text]))
+
+
+def _with_columns(
+    frame: pd.DataFrame, columns: list[str], what: str, optional: tuple[str, ...] = ()
+) -> pd.DataFrame:
     missing = [column for column in columns if column not in frame]
     if missing:
         raise BadMonitors(f"the table of {what} lacks {', '.join(missing)}: it needs {', '.join(columns)}")
-    return frame[columns]
+    return frame[[*columns, *(column for column in optional if column in frame)]]
