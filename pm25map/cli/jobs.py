@@ -117,13 +117,11 @@ def print_plan(plan: "Plan", expected: "Forecast | None") -> None:
     click.echo(
         f"days         {counts['todo']} to do, {counts['done']} done, {counts['impossible']} impossible"
     )
-    for verdict in plan.days_of("impossible")[:3]:
+    for verdict in plan.days_of("impossible"):
         click.echo(f"             {verdict.day}: {verdict.reason}")
     changed = [v for v in plan.days_of("todo") if v.reason]
-    for verdict in changed[:3]:
+    for verdict in changed:
         click.echo(f"             {verdict.day} again: {verdict.reason}")
-    if len(changed) > 3:
-        click.echo(f"             and {len(changed) - 3} more again")
     if not counts["todo"]:
         return
     lengths = ", ".join(str(len(run.days)) for run in plan.runs[:6]) + (" ..." if len(plan.runs) > 6 else "")
