@@ -30,7 +30,7 @@ def open_checked(path: Location) -> layout.Group:
     Raises:
         BadPredictors: there is nothing, or no Zarr store, or none that this package made.
     """
-    make = f"Make one: pm25map data ingest --source all --start DAY --end DAY --store {path}"
+    make = f"Make one: pm25map data ingest --source all --start DAY --end DAY --store {store_to_write(path)}"
     if isinstance(path, Path) and not path.exists():
         raise BadPredictors(f"there is no predictor store {path}. {make}")
     try:
@@ -158,7 +158,8 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
     lacking = sorted(set().union(*absent.values()))
     sources = list(dict.fromkeys(variable(name).source for name in absent))
     run = "; ".join(
-        f"{_command(source)} --start {lacking[0]} --end {lacking[-1]} --store {path}" for source in sources
+        f"{_command(source)} --start {lacking[0]} --end {lacking[-1]} --store {store_to_write(path)}"
+        for source in sources
     )
     held = [held for name, held in whole.items() if name in absent]
     if not all(held):
@@ -181,6 +182,15 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
         )
     count = "1 day of its window is" if len(lacking) == 1 else f"{len(lacking)} days of its window are"
     raise MissingDays(f"cannot use {days[-1]}: {count} missing from {path} (first: {lacking[0]}). Run: {run}")
+
+
+def store_to_write(path: Location) -> Location:
+    """Name a store that a hint may propose to write: a packed one, such as the shipped sample, is read only.
+
+    >>> str(store_to_write(Path("sample.zarr.zip")))
+    'predictors.zarr'
+    """
+    return Path("predictors.zarr") if str(path).endswith(".zip") else path
 
 
 def _command(source: str) -> str:
