@@ -19,7 +19,6 @@ from pm25map.model.calibrate import (
     EngineRate,
     calibrate,
     choose_engine,
-    examine_engine,
     resolve_engine,
     usable_engines,
 )
@@ -49,10 +48,11 @@ def here(*names):
     ]
 
 
-ALL = here("onnxruntime", "onnxruntime-unrolled", "openvino", "openvino-f16", "openvino-bf16")
+FULL = here("onnxruntime", "onnxruntime-unrolled", "openvino")
+HALF = here("openvino-f16", "openvino-bf16")
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", FULL)
 def test_an_engine_gives_what_stock_gives(model, engine):
     window, place = likely_windows(model.card, 300)
     stock = open_session(model, "cpu")
@@ -62,25 +62,35 @@ def test_an_engine_gives_what_stock_gives(model, engine):
     found = session.estimate(window, place)
     assert found.shape == (1, 300)
     assert found.dtype == np.float32
-    if not engine.endswith("16"):
-        np.testing.assert_allclose(found[0], stock.run(window, place), atol=2e-4)
-        return
-    # How far half precision is from stock hangs on the processor's own 16-bit instructions. What is promised on any
-    # machine: whoever asks for the engine gets it within the stated difference, or is refused and told why.
-    rate = examine_engine(session, stock)
-    assert np.abs(found[0] - stock.run(window, place)).max() < 1.0
-    if rate.worst_ugm3 <= WORST_UGM3:
-        assert rate.refused == ""
-        assert resolve_engine(model, engine, sessions=1) == engine
-    else:
-        assert "ug/m3" in rate.refused
-        with pytest.raises(EngineRefused, match="ug/m3"):
-            resolve_engine(model, engine, sessions=1)
+    np.testing.assert_allclose(found[0], stock.run(window, place), atol=2e-4)
 
 
-@pytest.mark.parametrize("engine", ALL)
+@pytest.mark.parametrize("engine", FULL)
 def test_a_cell_gets_the_same_bits_in_any_batch(model, engine):
     check_batch_independence(open_session(model, "cpu", engine=engine))
+
+
+@pytest.mark.parametrize("engine", HALF)
+def test_half_precision_agrees_with_stock_or_is_refused(model, engine):
+    """Processors round half precision differently: what is promised on each is the rule, not the engine.
+
+    The windows are those of the rule, and the difference is taken here anew.
+    """
+    stock, session = open_session(model, "cpu"), open_session(model, "cpu", engine=engine)
+    window, place = likely_windows(model.card, 512, seed=3)
+    found = session.run(window, place)
+    assert np.isfinite(found).all()
+    worst = float(np.abs(found - stock.run(window, place)).max())
+    try:
+        check_batch_independence(session)
+        independent = True
+    except EngineRefused:
+        independent = False
+    if independent and worst <= WORST_UGM3:
+        assert resolve_engine(model, engine) == engine
+    else:
+        with pytest.raises(EngineRefused, match=rf"engine {engine} .* is refused: .*ug/m3"):
+            resolve_engine(model, engine)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "onnxruntime-unrolled"])

@@ -9,9 +9,10 @@ from click.testing import CliRunner
 from predictor_world import DAYS, START, address, address_store, small_grid
 from test_sources import rasters, small_monitors  # noqa: F401
 
-from pm25map.base.errors import BadOutput, BadPredictors, Pm25mapError
+from pm25map.base.errors import BadOutput, BadPredictors, DayOutsideStore, Pm25mapError
 from pm25map.cli.data import command
 from pm25map.grid import save_grid
+from pm25map.predictors.checks import check_days
 from pm25map.predictors.ingest import ensure_store, ingest_daily, plan_ingest
 from pm25map.predictors.status import runs, status_of
 from pm25map.predictors.store import open_predictors
@@ -185,3 +186,21 @@ def test_a_source_without_its_files_is_wrong_usage(tmp_path):
 def test_a_store_in_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(BadOutput, match="does not exist"):
         ensure_store(tmp_path / "none" / "p.zarr", small_grid(), DAYS[0], DAYS[1])
+
+
+@pytest.mark.parametrize("shift", [-1, 0, 400])
+def test_a_packed_store_is_never_written_and_gets_no_lock(tmp_path, shift):
+    packed = tmp_path / "sample.zarr.zip"
+    packed.write_bytes(b"as it was")
+    day = START + dt.timedelta(days=shift)
+    with pytest.raises(BadOutput, match="a zipped store is read only"):
+        ensure_store(packed, small_grid(), day, day)
+    assert [path.name for path in tmp_path.iterdir()] == ["sample.zarr.zip"]
+    assert packed.read_bytes() == b"as it was"
+
+
+def test_no_hint_proposes_to_write_into_a_packed_store(tmp_path):
+    packed = tmp_path / "sample.zarr.zip"
+    with pytest.raises(DayOutsideStore, match=r"--store predictors\.zarr") as caught:
+        check_days(packed, {"elevation": [START]}, [START + dt.timedelta(days=1)])
+    assert f"--store {packed}" not in str(caught.value)

@@ -12,7 +12,7 @@ from pm25map.base.storage import Location
 from pm25map.grid import Block, Grid
 from pm25map.predictors import layout
 from pm25map.predictors.cache import ArrayCache, ReadCount
-from pm25map.predictors.checks import damage
+from pm25map.predictors.checks import damage, store_to_write
 from pm25map.predictors.variables import check_range, variable
 
 _WHOLE_LAYER_CELLS = 500_000
@@ -144,7 +144,8 @@ class Arrays:
                 if day in self._whole[name] and np.isnan(value[land]).any():
                     raise BadPredictors(
                         f"{name} of {self._path} has lost values of {day} in {block.id}: a file of the store is gone. "
-                        f"Run: pm25map data ingest --source {row.source} --start {day} --end {day} --store {self._path}"
+                        f"Run: pm25map data ingest --source {row.source} --start {day} --end {day} "
+                        f"--store {store_to_write(self._path)}"
                     )
 
     def _decoded(self, name: str, where: Any) -> npt.NDArray[np.float32]:

@@ -30,7 +30,7 @@ def open_checked(path: Location) -> layout.Group:
     Raises:
         BadPredictors: there is nothing, or no Zarr store, or none that this package made.
     """
-    make = f"Make one: pm25map data ingest --source all --start DAY --end DAY --store {path}"
+    make = f"Make one: pm25map data ingest --source all --start DAY --end DAY --store {store_to_write(path)}"
     if isinstance(path, Path) and not path.exists():
         raise BadPredictors(f"there is no predictor store {path}. {make}")
     try:
@@ -158,7 +158,8 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
     lacking = sorted(set().union(*absent.values()))
     sources = list(dict.fromkeys(variable(name).source for name in absent))
     run = "; ".join(
-        f"{_command(source)} --start {lacking[0]} --end {lacking[-1]} --store {path}" for source in sources
+        f"{_command(source)} --start {lacking[0]} --end {lacking[-1]} --store {store_to_write(path)}"
+        for source in sources
     )
     held = [held for name, held in whole.items() if name in absent]
     if not all(held):
@@ -209,6 +210,15 @@ def check_monitored(label: str, whole: Mapping[str, Collection[dt.date]], days: 
         f"cannot use {days[-1]}: no monitor measured on {len(lacking)} days of its window (first: {lacking[0]}; "
         f"{label}). Name monitors of these days too, or leave out --strict-window"
     )
+
+
+def store_to_write(path: Location) -> Location:
+    """Name a store that a hint may propose to write: a packed one, such as the shipped sample, is read only.
+
+    >>> str(store_to_write(Path("sample.zarr.zip")))
+    'predictors.zarr'
+    """
+    return Path("predictors.zarr") if str(path).endswith(".zip") else path
 
 
 def _command(source: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadPredictors, Pm25mapError
+from pm25map.base.errors import BadOutput, BadPredictors, Pm25mapError
 from pm25map.grid import Grid
 from pm25map.predictors.layout import CHUNK_DAYS, shard_days
 from pm25map.predictors.lock import only_writer
@@ -96,8 +96,10 @@ def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> bool:
 
     Raises:
         BadPredictors: the store that is there lies on another grid.
-        BadOutput: the store cannot be written.
+        BadOutput: the store cannot be written; a packed one is refused before a lock is laid beside it.
     """
+    if path.suffix == ".zip":
+        raise BadOutput(f"cannot write into {path}: a zipped store is read only. Ingest into a folder *.zarr")
     with only_writer(path):
         if not path.exists():
             create_store(path, grid, (), start, end, history=f"ingested on grid {grid.name}")
