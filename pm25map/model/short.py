@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadMonitors
+from pm25map.base.errors import BadModel, BadMonitors
 from pm25map.model.compare import DRAWS
 from pm25map.model.evaluate import estimates, gather_judged
 from pm25map.model.runtime import Session
@@ -73,14 +73,15 @@ def judge_short(
         Else as `evaluate.judge`.
 
     Raises:
-        BadMonitors: there is nothing to judge, or a number of days is more than the window has, or none.
+        BadModel: its window has fewer days than shall be present.
+        BadMonitors: there is nothing to judge.
         BadPredictors: the store lies on another grid than the model's.
     """
     length = session.card.window_days
     for count in days_present:
         if not 1 <= count <= length:
-            raise BadMonitors(
-                f"{count} days present: model {session.card.name} reads {length} days; give 1 to {length}"
+            raise BadModel(
+                f"model {session.card.name} reads {length} days, so it cannot have {count} of them: give 1 to {length}"
             )
     samples, judged, place = gather_judged(
         session, monitors, predictors, start, end, cache=cache, progress=progress
