@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from pm25map.cli.study import report, run_study
 
 if TYPE_CHECKING:
     from pm25map.model.card import Scores
+    from pm25map.model.short import ShortScore
 
 PATH = click.Path(path_type=Path)
 
@@ -33,6 +36,12 @@ PATH = click.Path(path_type=Path)
 @click.option("--end", type=DAY, default="2020-12-31", show_default=True, help="Last day.")
 @click.option(
     "--cache", type=PATH, help="Folder for the stations' neighbours; a training run's folder will do."
+)
+@click.option(
+    "--days-present",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Score with only so many last days of each window present; more than once for several.",
 )
 @click.option("--write-card", is_flag=True, help="Write the scores into the model's card.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -66,6 +75,7 @@ def command(
     start: dt.date,
     end: dt.date,
     cache: Path | None,
+    days_present: tuple[int, ...],
     write_card: bool,
     as_json: bool,
     config_path: Path | None,
@@ -77,6 +87,10 @@ def command(
 
     Interpolation is inverse distance, 9 nearest stations with a value that day, power 2. No value of a judged
     station, nor of one within 100 m, feeds its estimate. Errors are in ug/m3.
+
+    With --days-present, the days of a window before its last few count as missing, as they are where fewer days of
+    monitors are at hand than a window has: RMSE and MAE with the 95 % interval over stations of their ratios to
+    interpolation, to kriging and to the same model with its whole window.
 
     With --config, train and score every variant of a study on every fold of its splits; what is done stays
     done, so the same command goes on after a stop. Then: pm25map evaluate report.
@@ -92,17 +106,35 @@ def command(
     if config_path is not None:
         run_study(config_path, monitors, predictors, out, cache, device, workers)
         return
+    if days_present and (targets is not None or write_card):
+        raise click.UsageError("--days-present goes with neither --targets nor --write-card")
     from pm25map.base.cores import usable_cores
     from pm25map.base.files import replacing
     from pm25map.model.card import CARD_FILE, Scores, load_model
     from pm25map.model.card import write_card as save_card
     from pm25map.model.evaluate import judge
     from pm25map.model.runtime import open_session
+    from pm25map.model.short import judge_short
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
 
     model = load_model(model_name)
     session = open_session(model, "cpu", threads=usable_cores())
+    if days_present:
+        with progress_bar("neighbours, then targets") as progress:
+            short = judge_short(
+                session,
+                read_monitors(monitors),
+                open_predictors(predictors),
+                start,
+                end,
+                days_present,
+                cache,
+                progress,
+            )
+        rows_of = [asdict(score) for score in short]
+        click.echo(json.dumps(rows_of, indent=1) if as_json else "\n".join(_short_lines(short)))
+        return
     others = read_monitors(targets) if targets else None
     with progress_bar("neighbours, then targets") as progress:
         rows, stations = judge(
@@ -137,4 +169,22 @@ def _lines(found: "Scores") -> list[str]:
             f"{row.stratum:<28}{row.n:>8}{r2:>7}{row.rmse:>8.2f}{row.rmse_ratio:>7.3f}{row.mae:>7.2f}"
             f"{row.mae_ratio:>7.3f}{row.mbe:>7.2f}"
         )
+    return lines
+
+
+def _short_lines(found: "Sequence[ShortScore]") -> list[str]:
+    """Lay scores with few days out as two tables, RMSE and MAE."""
+    lines = [
+        f"{found[0].n:,} station-days of {found[0].stations} stations; ug/m3; ratios with 95 % intervals"
+    ]
+    for title in ("RMSE", "MAE"):
+        ratios = {s.days_present: s.rmse_ratios if title == "RMSE" else s.mae_ratios for s in found}
+        names = ratios[found[0].days_present]
+        lines.append(f"{'days present':<14}{title:>6}" + "".join(f"{'of ' + name:>24}" for name in names))
+        for score in found:
+            error = score.rmse if title == "RMSE" else score.mae
+            cells = (
+                f"{r.value:.3f} ({r.low:.3f} to {r.high:.3f})" for r in ratios[score.days_present].values()
+            )
+            lines.append(f"{score.days_present:<14}{error:>6.2f}" + "".join(f"{cell:>24}" for cell in cells))
     return lines

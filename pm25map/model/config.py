@@ -31,6 +31,24 @@ def check_features(features: Sequence[str], shape: NetworkShape) -> None:
         )
 
 
+class ShortWindows(BaseModel):
+    """How many windows of training lack days, as they do where a store holds fewer days than a window.
+
+    The missing days are filled as they are on a map (windows.gaps). Which are missing is drawn anew every epoch.
+
+    Attributes:
+        share: of the windows that are short: their first days are missing. How many days are left, from one to one
+            less than the window's length, is drawn with a probability in proportion to its reciprocal: a window of
+            one day is the commonest, because that is where most is missing.
+        gaps: probability that a further day of a short window is missing; never the estimated one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: float = Field(gt=0, le=1)
+    gaps: float = Field(0.0, ge=0, lt=1)
+
+
 class TrainConfig(BaseModel):
     """What decides a trained network: with the same data, machine and threads, the same network.
 
@@ -41,6 +59,7 @@ class TrainConfig(BaseModel):
         geolocation: what the network is told of the place: none, or a location encoder (docs/places.md).
         network: widths and choices.
         window_days: length of the window, the estimated day last.
+        short_windows: how many windows of training lack days; None trains with whole windows alone.
         start, end: days of the targets.
         holdout_fraction, holdout_seed: whole stations that nobody sees.
         validation_fraction: of the other stations, to stop early by; drawn with `seed`.
@@ -70,6 +89,7 @@ class TrainConfig(BaseModel):
     geolocation: Geolocation = "geoclip"
     network: NetworkShape = NetworkShape()
     window_days: int = Field(21, ge=1)
+    short_windows: ShortWindows | None = None
     start: dt.date
     end: dt.date
     holdout_fraction: float = Field(0.1, ge=0, lt=1)
@@ -95,6 +115,8 @@ class TrainConfig(BaseModel):
             raise ValueError("folds: one fold would leave nothing to learn from; give two or more, or none")
         if self.fold >= max(self.folds, 1):
             raise ValueError(f"fold {self.fold} is none of {self.folds}, counted from 0")
+        if self.short_windows and self.window_days == 1:
+            raise ValueError("short_windows: a window of one day cannot be shorter; leave short_windows out")
         return self
 
     def member(self, fold: int) -> Self:

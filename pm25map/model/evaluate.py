@@ -17,7 +17,9 @@ from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.windows.gaps import fill_missing_days
 from pm25map.windows.samples import Progress, StationSamples, gather_samples
+from pm25map.windows.short import kept_by_day
 
 DISTANCE_CLASSES_KM = ((0, 10), (10, 50), (50, 100), (100, np.inf))
 HIGH_UGM3 = 35.0
@@ -93,13 +95,21 @@ def estimates(
     place: npt.NDArray[np.float32] | None,
     targets: npt.NDArray[np.int64],
     progress: Progress | None = None,
+    present: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Predict targets (target, 2) of station and day numbers, as `StationSamples.targets` lists them: ug m-3."""
+    """Predict targets (target, 2) of station and day numbers, as `StationSamples.targets` lists them: ug m-3.
+
+    Where only some days of every window are present, bool (day,), the others are filled as they are on a map.
+    """
     card = session.card
+    daily = kept_by_day(samples.features)
     model = np.empty(len(targets), dtype=np.float32)
     for first in range(0, len(targets), TARGETS_AT_ONCE):
         part = targets[first : first + TARGETS_AT_ONCE]
-        window = card.scaler.apply(samples.windows(part, card.window_days))
+        window = samples.windows(part, card.window_days)
+        if present is not None:
+            window = fill_missing_days(window, present, daily)
+        window = card.scaler.apply(window)
         spots = None if place is None else place[part[:, 0]]
         model[first : first + len(part)] = session.run(window, spots)
         if progress is not None:
@@ -192,6 +202,28 @@ def judge(
         BadMonitors: there is nothing to judge.
         BadPredictors: the store lies on another grid than the model's.
     """
+    samples, judged, place = gather_judged(
+        session, monitors, predictors, start, end, targets, cache, progress
+    )
+    matches = match(session, samples, place, judged, start, end, progress)
+    return score_table(matches), len(np.unique(matches.station))
+
+
+def gather_judged(
+    session: Session,
+    monitors: Monitors,
+    predictors: Predictors,
+    start: dt.date,
+    end: dt.date,
+    targets: Monitors | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[StationSamples, npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]:
+    """Gather what a model needs for the stations by which it is judged; arguments and errors as of `judge`.
+
+    Returns:
+        Samples of all stations, bool (station,) of those that are judged, and the places (station, d) or None.
+    """
     card, training = session.card, session.card.training
     if predictors.grid.checksum != card.grid_checksum:
         raise BadPredictors(
@@ -215,5 +247,4 @@ def judge(
     names = monitors.sites["site_id"].to_numpy(dtype=str)[held_out]
     judged = np.isin(samples.site_ids, [n for n in names if targets is None or n.startswith("target ")])
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
-    matches = match(session, samples, place, judged, start, end, progress)
-    return score_table(matches), len(np.unique(matches.station))
+    return samples, judged, place

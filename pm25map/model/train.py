@@ -17,8 +17,10 @@ from pm25map.model.config import TrainConfig
 from pm25map.model.network import Network, bases_of
 from pm25map.model.splits import hold_out_stations, station_folds
 from pm25map.predictors.variables import variable
+from pm25map.windows.gaps import fill_missing_days
 from pm25map.windows.samples import StationSamples
 from pm25map.windows.scaler import Scaler, fit_scaler
+from pm25map.windows.short import draw_present_days, kept_by_day
 
 CHECKPOINT = "checkpoint.pt"
 ROOT_DELTA = 0.3
@@ -134,7 +136,8 @@ def train_on(
         )
     truth = np.maximum(samples.truth, 0.0)
     target_scale = float(np.nanstd(truth[targets[:, 0], targets[:, 1]]))
-    feed = _Feed(scaler.apply(samples.values), truth, place, config.window_days, device)
+    daily = kept_by_day((*scaler.features, *scaler.indicators))
+    feed = _Feed(scaler.apply(samples.values), truth, place, config.window_days, device, daily)
     network = build_network(config.network, scaler, config.geolocation, _width(place), target_scale).to(
         device
     )
@@ -177,19 +180,33 @@ class _Feed:
         place: npt.NDArray[np.float32] | None,
         window_days: int,
         device: str,
+        daily: npt.NDArray[np.bool_],
     ) -> None:
+        self.daily = daily
         self.scaled = torch.from_numpy(scaled).to(device)
         self.truth = torch.from_numpy(truth).to(device)
         self.place = None if place is None else torch.from_numpy(place).to(device)
         self.back = torch.arange(1 - window_days, 1, device=device)
 
     def batches(
-        self, targets: npt.NDArray[np.int64], size: int
+        self, targets: npt.NDArray[np.int64], size: int, present: npt.NDArray[np.bool_] | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """Give windows (cell, day, input), places (cell, d) and truth (cell,), batch by batch."""
-        for part in torch.from_numpy(targets).to(self.scaled.device).split(size):  # type: ignore[no-untyped-call]
+        """Yield windows (cell, day, input), places (cell, d) and truth (cell,), batch by batch.
+
+        Args:
+            targets: (target, 2) of station and day numbers.
+            size: of a batch.
+            present: bool (target, day): the other days of the windows are filled; None where none is missing.
+        """
+        device = self.scaled.device
+        parts = torch.from_numpy(targets).to(device).split(size)  # type: ignore[no-untyped-call]
+        for i, part in enumerate(parts):
             station, day = part[:, 0], part[:, 1]
             window = self.scaled[station[:, None], day[:, None] + self.back]
+            if present is not None:
+                there = present[i * size : (i + 1) * size]
+                filled = fill_missing_days(window.cpu().numpy(), there, self.daily)
+                window = torch.from_numpy(filled).to(device)
             yield window, None if self.place is None else self.place[station], self.truth[station, day]
 
 
@@ -250,9 +267,15 @@ class _Run:
     ) -> Epoch:
         """Train on one draw of the targets, then judge on the validation stations."""
         self.network.train()
-        order = np.random.default_rng([self.config.seed, number]).permutation(len(targets))[: self.targets]
+        generator = np.random.default_rng([self.config.seed, number])
+        order = generator.permutation(len(targets))[: self.targets]
+        present = None
+        if short := self.config.short_windows:
+            present = draw_present_days(
+                generator, len(order), self.config.window_days, short.share, short.gaps
+            )
         total = 0.0
-        for i, (window, place, truth) in enumerate(feed.batches(targets[order], self.config.batch)):
+        for i, (window, place, truth) in enumerate(feed.batches(targets[order], self.config.batch, present)):
             done = number * self.steps + i
             for group in self.optimizer.param_groups:
                 group["lr"] = self.config.learning_rate * _schedule(done / (self.config.epochs * self.steps))
