@@ -269,6 +269,30 @@ def test_verify_computes_cells_again(world, run, tmp_path):
     assert "differ by up to 1" in found.output
 
 
+def test_a_backfill_in_netcdf_is_resumed_verified_and_holds_what_predict_writes(world, run, tmp_path):
+    import xarray as xr
+
+    assert run(*backfill(world, "--format", "netcdf", end=DAYS[2])).exit_code == 0
+    year = tmp_path / "maps" / "2020"
+    assert sorted(path.suffix for path in year.iterdir()) == [".json"] * 3 + [".nc"] * 3
+    assert run("predict", "--date", DAYS[1], "--out", "one.nc", *world.words()).exit_code == 0
+    with xr.open_dataset("one.nc") as one, xr.open_dataset(year / f"pm25_{DAYS[1]}.nc") as many:
+        np.testing.assert_array_equal(one.pm25, many.pm25)
+        assert {"source", "PM25MAP_CARD_CHECKSUM"} <= many.attrs.keys() and one.title == many.title
+    item = pystac.Item.from_file(str(year / f"pm25_{DAYS[1]}.json"))
+    assert item.assets["map"].media_type == "application/netcdf"
+    assert item.assets["map"].extra_fields["file:size"] == (year / f"pm25_{DAYS[1]}.nc").stat().st_size
+    assert "0 to do, 3 done" in run(*backfill(world, "--format", "netcdf", end=DAYS[2])).output
+    checked = run("verify", "maps", *world.words(), "--format", "netcdf")
+    assert checked.exit_code == 0, checked.output
+    assert "other format" in run("verify", "maps", *world.words()).output
+    (year / f"pm25_{DAYS[0]}.nc").write_bytes(b"broken")
+    assert "1 to do, 2 done" in run(*backfill(world, "--format", "netcdf", end=DAYS[2])).output
+    # In the other format the days are made again, and no day has two maps.
+    assert "other format than before" in run(*backfill(world, end=DAYS[2])).output
+    assert sorted(path.suffix for path in year.iterdir()) == [".json"] * 3 + [".tif"] * 3
+
+
 def test_two_backfills_do_not_share_a_folder(world, run, tmp_path):
     from pm25map.base.storage import LocalFolder
     from pm25map.raster.backfill.lock import only_one

@@ -31,9 +31,19 @@ if TYPE_CHECKING:
     from pm25map.raster.inputs import Inputs
 
 
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["cog", "netcdf"]),
+    default="cog",
+    show_default=True,
+    help="A file a day: Cloud-Optimized GeoTIFF, or NetCDF after CF-1.11, concentrations in steps of 0.001 ug/m3.",
+)
+
+
 def part_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command what a job and its verification both ask for."""
-    return map_options(intervals_option(band_option(function)))
+    return map_options(intervals_option(band_option(format_option(function))))
 
 
 _JOB_OPTIONS: tuple[Decorator, ...] = (
@@ -117,6 +127,7 @@ def make_job(
         device=asked["device"],
         engine=engine,
         block_size=asked["block_size"],
+        format=asked["form"],
         checksum=inputs.checksum,
     )
     return job, inputs, frozenset(ready.pending)

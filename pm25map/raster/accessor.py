@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 import itertools
 import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -289,6 +290,13 @@ class Maps:
         for file in files:
             check_output(file, overwrite=overwrite)
         return files
+
+
+def netcdf_content(maps: xr.Dataset) -> bytes:
+    """Return the content of the NetCDF file that `to_netcdf` writes."""
+    with tempfile.TemporaryDirectory(prefix="pm25map-") as scratch:
+        (path,) = Maps(maps).to_netcdf(Path(scratch) / "maps.nc")
+        return path.read_bytes()
 
 
 def check_netcdf() -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dask.array as da
@@ -19,7 +19,7 @@ from pm25map.base.storage import Location, location
 from pm25map.grid import Grid
 from pm25map.model.card import load_model
 from pm25map.raster.accessor import OF_A_DAY, OPTIONS
-from pm25map.raster.bands import PM25
+from pm25map.raster.bands import PM25, Band
 from pm25map.raster.cog import CONVENTIONS
 from pm25map.raster.day_source import DaySource, Steps, make_days_ready, windows_of
 from pm25map.raster.estimator import Estimator, Options, SharedEstimator
@@ -129,10 +129,7 @@ def maps_with(made: DayMap, inputs: Inputs, day: dt.date, part: Part, options: O
         inputs, day, part, options: as `maps_of`.
     """
     estimator = open_estimator(inputs, [day], part, options)
-    layers = {PM25: made.pm25, **made.more}
-    maps = dataset_of(estimator, (day,))
-    known = {band.name: maps[band.name].copy(data=layers[band][np.newaxis]) for band in estimator.bands}
-    return described(maps.assign(known), estimator, [day])
+    return with_layers(estimator, day, {PM25: made.pm25, **made.more})
 
 
 def described(maps: xr.Dataset, estimator: Estimator, days: list[dt.date]) -> xr.Dataset:
@@ -247,3 +244,12 @@ def _attributes(estimator: Estimator, days: list[dt.date], engine: str) -> dict[
         "PM25MAP_GRID_SHAPE": "{} {}".format(*inputs.grid.shape),
         "PM25MAP_GRID_TRANSFORM": " ".join(repr(number) for number in inputs.grid.transform),
     }
+
+
+def with_layers(
+    estimator: Estimator, day: dt.date, layers: Mapping[Band, npt.NDArray[np.float32]]
+) -> xr.Dataset:
+    """Return the dataset of a day whose bands are there: float32 (y, x) of the estimator's view each."""
+    maps = dataset_of(estimator, (day,))
+    known = {band.name: maps[band.name].copy(data=layers[band][np.newaxis]) for band in estimator.bands}
+    return described(maps.assign(known), estimator, [day])

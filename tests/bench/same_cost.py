@@ -65,9 +65,7 @@ def graph_seconds(chunk_days):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("other", type=Path, help="the checkout to compare with")
-    parser.add_argument(
-        "cases", nargs="*", choices=[[], *CASES], help="of the cases; all where none is named"
-    )
+    parser.add_argument("--case", action="append", choices=CASES, help="one case; all where none is named")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     for name in asked.case or CASES:

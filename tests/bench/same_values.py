@@ -46,7 +46,10 @@ def cases(all_land):
 def draw(checkout, words, folder):
     """Run a command of a checkout in an empty folder; give the SHA-256 of every band of every map it wrote."""
     environment = os.environ | {"PYTHONPATH": str(checkout), "SOURCE_DATE_EPOCH": "1700000000"}
-    subprocess.run([sys.executable, "-m", "pm25map", *words], cwd=folder, env=environment, check=True)
+    line = [sys.executable, "-m", "pm25map", *words]
+    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(line)} of {checkout} failed:\n{done.stderr}")
     sums = {}
     for path in sorted(Path(folder).rglob("*.tif")):
         with rasterio.open(path) as source:

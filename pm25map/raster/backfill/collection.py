@@ -39,7 +39,7 @@ def write_collection(folder: Folder) -> tuple[int, list[str]]:
     collection = pystac.Collection(
         id=collection_id(grids, models),
         title=f"{PRODUCT}, {', '.join(grids)}",
-        description=f"{PRODUCT} (ug m-3) by model {', '.join(models)}: one Cloud-Optimized GeoTIFF a day. "
+        description=f"{PRODUCT} (ug m-3) by model {', '.join(models)}: one file a day. "
         "Estimates, not measurements.",
         extent=pystac.Extent(pystac.SpatialExtent([box]), pystac.TemporalExtent([[min(starts), max(ends)]])),
         license=MAP_LICENCE,

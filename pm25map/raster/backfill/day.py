@@ -14,21 +14,27 @@ import numpy as np
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Folder, Remote
-from pm25map.raster.backfill.job import Job, OpenJob, open_job
+from pm25map.raster.accessor import netcdf_content
+from pm25map.raster.backfill.job import SUFFIXES, Format, Job, OpenJob, open_job
 from pm25map.raster.backfill.stage import read_header
 from pm25map.raster.cog import cog_content, write_whole
+from pm25map.raster.maps import with_layers
 from pm25map.raster.provenance import created_time
 from pm25map.raster.stac import COLLECTION_FILE, MULTIHASH_SHA256, write_stac_item
 
 
-def map_name(day: dt.date) -> str:
+def map_name(day: dt.date, form: Format = "cog") -> str:
     """Name the map of a day in its folder: 2020/pm25_2020-09-12.tif."""
-    return f"{day.year:04d}/pm25_{day.isoformat()}.tif"
+    return f"{day.year:04d}/pm25_{day.isoformat()}.{SUFFIXES[form]}"
 
 
 def item_name(day: dt.date) -> str:
     """Name the STAC item of a day."""
-    return map_name(day).removesuffix(".tif") + ".json"
+    return f"{day.year:04d}/pm25_{day.isoformat()}.json"
+
+
+NETCDF_TYPE = "application/netcdf"
+"""Media type of a NetCDF file."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Identity:
     region: str
     intervals: str = ""
     bands: tuple[str, ...] = ()
+    format: Format = "cog"
 
     def differs(self, other: "Identity") -> str:
         """Name what differs, in words."""
@@ -65,6 +72,7 @@ def identity_of(opened: OpenJob, day: dt.date) -> Identity:
         region=opened.estimator.part.words,
         intervals=inputs.intervals_checksum,
         bands=tuple(band.name for band in opened.estimator.bands),
+        format=opened.job.format,
     )
 
 
@@ -88,10 +96,13 @@ class StoredMap:
 def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
     """Look at the map of a day: read as a whole and compared with its item; None where there is none."""
     content = folder.read(item_name(day))
-    pixels = folder.read(map_name(day))
-    if content is None or pixels is None:
+    if content is None:
         return None
     item = read_item(content)
+    form = _format_of(item)
+    pixels = folder.read(map_name(day, form))
+    if pixels is None:
+        return None
     if item is None:
         return StoredMap(None, "", "", whole=False)
     try:
@@ -107,12 +118,21 @@ def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
             # Maps of before there were intervals say nothing of them.
             intervals=model.get("intervals_sha256") or "",
             bands=tuple(band["name"] for band in asset["bands"]),
+            format=form,
         )
         stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
         engine = str(model["engine"])
     except (KeyError, TypeError, AttributeError):
         return StoredMap(None, "", "", whole=False)
     return StoredMap(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
+
+
+def _format_of(item: Any) -> Format:
+    """Read from an item in which format its map is; a damaged one says nothing, and counts as one of a GeoTIFF."""
+    try:
+        return "netcdf" if item["assets"]["map"]["type"] == NETCDF_TYPE else "cog"
+    except (KeyError, TypeError):
+        return "cog"
 
 
 def read_item(content: bytes) -> dict[str, Any] | None:
@@ -165,7 +185,7 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
     began = time.monotonic()
     layers = _gather(opened, day, names)
     inputs, estimator, view = opened.inputs, opened.estimator, opened.view
-    name = map_name(day)
+    name = map_name(day)  # of the GeoTIFF, from which the item is written in either format
     content, statistics = cog_content(
         name,
         layers[0],
@@ -175,10 +195,16 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
         block=view,
         asked=estimator.asked[view.slices],
     )
-    folder = opened.folder
+    folder, form = opened.folder, opened.job.format
     item = item_of(opened, day, content)
-    folder.write(name, content)
+    if form == "netcdf":
+        content = netcdf_content(with_layers(estimator, day, dict(zip(estimator.bands, layers, strict=True))))
+        item = _as_netcdf(item, day, content)
+    folder.write(map_name(day, form), content)
     folder.write(item_name(day), item)
+    # Of one day there is one map: the item no longer speaks of a file of another format.
+    for other in SUFFIXES.keys() - {form}:
+        folder.remove(map_name(day, other))
     return DayReport(
         day=day,
         sha256=sha256_of_bytes(content),
@@ -188,6 +214,21 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
         mean=statistics.mean,
         seconds=time.monotonic() - began,
     )
+
+
+def _as_netcdf(item: bytes, day: dt.date, content: bytes) -> bytes:
+    """Write the item of a NetCDF file from that of the GeoTIFF with the same estimates."""
+    stated = json.loads(item)
+    asset = stated["assets"]["map"]
+    asset |= {
+        "href": f"./{Path(map_name(day, 'netcdf')).name}",
+        "type": NETCDF_TYPE,
+        "file:size": len(content),
+        "file:checksum": MULTIHASH_SHA256 + sha256_of_bytes(content),
+    }
+    # A tile server draws GeoTIFFs.
+    stated["properties"].pop("renders", None)
+    return (json.dumps(stated, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _gather(opened: OpenJob, day: dt.date, names: Iterable[str]) -> Any:

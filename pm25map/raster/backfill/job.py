@@ -4,6 +4,7 @@ import functools
 import json
 import threading
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +18,11 @@ from pm25map.raster.part import Box, part_of
 
 _ENGINE = f"{WORKING}/engine.json"
 
+Format = Literal["cog", "netcdf"]
+
+SUFFIXES: Final[dict[Format, str]] = {"cog": "tif", "netcdf": "nc"}
+"""How the file of a day ends in each format."""
+
 
 class Job(BaseModel):
     """Names and paths only: stores and sessions never travel.
@@ -28,6 +34,7 @@ class Job(BaseModel):
         bbox, region: the part of the grid, as the options of the same names.
         device, engine: what shall run the network.
         block_size: side of a block in cells; None takes the grid's.
+        format: of the maps: a Cloud-Optimized GeoTIFF or a NetCDF file a day.
         checksum: of the inputs (Inputs.checksum) when the job was made: a worker must find the very same.
     """
 
@@ -41,6 +48,7 @@ class Job(BaseModel):
     device: Device = "auto"
     engine: EngineName = "onnxruntime"
     block_size: int | None = None
+    format: Format = "cog"
     checksum: str
 
     @property

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import netCDF4
 import numpy as np
 import numpy.typing as npt
 from rasterio.io import MemoryFile
@@ -14,6 +15,7 @@ from pm25map.base.errors import BadPredictors, DayOutsideStore, MissingDays
 from pm25map.base.storage import Folder
 from pm25map.grid import Block
 from pm25map.predictors.cache import ReadCount
+from pm25map.raster.accessor import STEP_UGM3
 from pm25map.raster.backfill.day import find_map, identity_of, item_name, map_name
 from pm25map.raster.backfill.job import OpenJob
 from pm25map.raster.cog import GDAL_ERRORS
@@ -22,7 +24,7 @@ from pm25map.raster.stream import estimate_days
 OTHER_ENGINE_UGM3 = 0.1
 """How far another engine than the map's may be from it, ug m-3; the same engine must give the same bits."""
 
-_NAME = re.compile(r"^\d{4}/pm25_(\d{4}-\d{2}-\d{2})\.(tif|json)$")
+_NAME = re.compile(r"^\d{4}/pm25_(\d{4}-\d{2}-\d{2})\.(tif|nc|json)$")
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,12 @@ def _verify(opened: OpenJob, day: dt.date, cells: int) -> str:
     """Say what is wrong with a map; nothing where all is well."""
     stored = find_map(opened.folder, day)
     if stored is None:
-        return f"{map_name(day)} or {item_name(day)} is missing: run the same backfill again"
+        name = map_name(day, opened.job.format)
+        return f"{name} or {item_name(day)} is missing: run the same backfill again"
     if not stored.whole or stored.identity is None:
-        return f"{map_name(day)} does not have the checksum of its item: run the same backfill again"
+        return (
+            f"the map of {item_name(day)} does not have the checksum of its item: run the same backfill again"
+        )
     try:
         opened.inputs.check(day)
     except (DayOutsideStore, MissingDays) as error:
@@ -91,7 +96,8 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> st
         ((_, again),) = estimate_days(estimator.of_cells(some), block, (day,), count=ReadCount())
     except BadPredictors:
         return f"its predictors cannot be read in block {block.id}"
-    values = _read(opened.folder, day, opened.view)
+    form = opened.job.format
+    values = _read(opened.folder, day, opened.view) if form == "cog" else _read_netcdf(opened, day)
     if isinstance(values, str):
         return values
     whole = np.full((len(again), *estimator.asked.shape), np.nan, dtype=np.float32)
@@ -104,10 +110,25 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> st
         # Bounds may lie further apart than the estimates that they follow from.
         apart = apart[: len(mine.bands)]
     worst = float(apart.max())
-    same = worst <= (0 if engine == mine.engine else OTHER_ENGINE_UGM3)
+    packed = STEP_UGM3 / 2 * 1.001 if form == "netcdf" else 0.0
+    same = worst <= packed + (0 if engine == mine.engine else OTHER_ENGINE_UGM3)
     if same:
         return ""
     return f"{len(chosen)} cells of block {block.id} computed again differ by up to {worst:.3g} ug/m3"
+
+
+def _read_netcdf(opened: OpenJob, day: dt.date) -> npt.NDArray[np.float32] | str:
+    """Read all bands of a NetCDF map: float32 (band, y, x), or what is wrong."""
+    name, view = map_name(day, "netcdf"), opened.view
+    try:
+        with netCDF4.Dataset("map", memory=opened.folder.read(name) or b"") as source:
+            layers = [np.ma.filled(source[band.name][0], np.nan) for band in opened.estimator.bands]
+    except (OSError, IndexError, KeyError) as error:
+        return f"{name} cannot be read ({error}): run the same backfill again"
+    values = np.stack(layers).astype(np.float32)
+    if values.shape[1:] != (view.height, view.width):
+        return f"{name} has {values.shape[1:]} cells, and {view.height} x {view.width} were asked for"
+    return values
 
 
 def _read(folder: Folder, day: dt.date, view: Block) -> npt.NDArray[np.float32] | str:
