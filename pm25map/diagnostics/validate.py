@@ -29,6 +29,7 @@ from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.windows.gaps import fill_silent_days
 from pm25map.windows.samples import Progress, station_samples
 
 LEFT_OUT = "left out"
@@ -118,7 +119,9 @@ def match_left_out(
     if neighbours is not None:
         memory = first - dt.timedelta(days=MEMORY_DAYS)
         fed, held_out = join_targets(neighbours.between(memory, end), monitors.between(memory, end))
-    samples = station_samples(fed, predictors, card.scaler.features, first, end, held_out, progress)
+    samples = fill_silent_days(
+        station_samples(fed, predictors, card.scaler.features, first, end, held_out, progress)
+    )
     prefix = "" if neighbours is None else "target "
     judged = np.array([name.startswith(prefix) for name in samples.site_ids])
     targets = samples.targets(judged, start, end, card.window_days)

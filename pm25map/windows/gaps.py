@@ -1,7 +1,13 @@
 """What stands in for a missing day of a window: the next day that is present, as the reader of a store has it."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
+
+from pm25map.predictors.neighbours import FIELDS
+from pm25map.predictors.sources.knnidw import KNNIDW_FIELDS
+from pm25map.windows.samples import StationSamples
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,3 +41,21 @@ def fill_missing_days(
     picked = windows[np.arange(len(windows))[:, None], following]
     filled[:, :, daily] = picked[:, :, daily]
     return filled
+
+
+def fill_silent_days(samples: StationSamples) -> StationSamples:
+    """Fill the days on which no monitor measured, as the windows of a map are filled; days after the last stay missing.
+
+    Args:
+        samples: of stations, whose days follow each other.
+    """
+    daily = np.array([name in (*FIELDS, *KNNIDW_FIELDS) for name in samples.features])
+    if not daily.any():
+        return samples
+    present = np.isfinite(samples.values[:, :, daily]).any(axis=(0, 2))
+    if present.all() or not present.any():
+        return samples
+    end = int(np.flatnonzero(present)[-1]) + 1
+    values = samples.values.copy()
+    values[:, :end] = fill_missing_days(values[:, :end], present[:end], daily)
+    return replace(samples, values=values)
