@@ -52,7 +52,7 @@ def fill_silent_days(samples: StationSamples) -> StationSamples:
     daily = np.array([name in (*FIELDS, *KNNIDW_FIELDS) for name in samples.features])
     if not daily.any():
         return samples
-    present = np.isfinite(samples.values[:, :, daily]).any(axis=(0, 2))
+    present: npt.NDArray[np.bool_] = np.any(np.isfinite(samples.values[:, :, daily]), axis=(0, 2))  # (day,)
     if present.all() or not present.any():
         return samples
     end = int(np.flatnonzero(present)[-1]) + 1
