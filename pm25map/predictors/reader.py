@@ -175,8 +175,8 @@ class Predictors:
     def filling_gaps(self, features: tuple[str, ...]) -> "Predictors":
         """Return the same store, in which the next day that is present stands in for a missing day of a window.
 
-        Networks are trained on windows that are filled in this way (windows.gaps): AirNow keeps fewer days than a
-        window has, and monitors fall silent. A day is present where the store has all daily variables of `features`.
+        AirNow keeps fewer days than a window has, and monitors fall silent; docs/model.md says what it costs, and
+        windows.gaps has the rule for stations. A day is present where the store has all daily variables of `features`.
 
         Args:
             features: that the model reads.

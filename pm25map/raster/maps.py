@@ -39,7 +39,7 @@ def open_maps(
     region: str | Box | None = None,
     model: str = DEFAULT_MODEL,
     grid: str | None = None,
-    source: str | Location | DaySource | None = None,
+    predictors: str | Location | DaySource | None = None,
     bands: Sequence[str] = (),
     options: Options | None = None,
 ) -> xr.Dataset:
@@ -52,7 +52,8 @@ def open_maps(
             None.
         model: shipped name or folder.
         grid: shipped name or folder; the model's own where None.
-        source: where the days come from: a store of predictors, a path or an address such as s3://bucket/store.zarr; or
+        predictors: where the days come from: a store of predictors, a path or an address such as
+            s3://bucket/store.zarr; or
             pm25map.DaySource(monitors=("daily_88101_2018.zip",)), whose fields are computed into the cache now. Where
             None, the sample of the grid if it has the days, else EPA's networks, whose files are fetched.
         bands: names of further bands: "intervals", "exceedance", "neutral_place".
@@ -75,7 +76,7 @@ def open_maps(
     for day in days:
         check_day(day, today)
     inputs = open_inputs(
-        model, grid, _ready(source, model, grid, days, today), days=days, bands=specs_of(bands)
+        model, grid, _ready(predictors, model, grid, days, today), days=days, bands=specs_of(bands)
     )
     box = None if region is None or isinstance(region, str) else region
     name = region if isinstance(region, str) else None
@@ -87,22 +88,24 @@ def predict(day: str | dt.date, **how: Any) -> xr.Dataset:
 
     Args:
         day: to estimate, YYYY-MM-DD (AQS day, local standard time).
-        how: region, model, grid, source, bands, options, as `open_maps`.
+        how: region, model, grid, predictors, bands, options, as `open_maps`.
     """
     options = how.get("options") or Options()
     return compute(open_maps(day, **how), options.workers)
 
 
 def _ready(
-    source: str | Location | DaySource | None,
+    predictors: str | Location | DaySource | None,
     model: str,
     grid: str | None,
     days: list[dt.date],
     today: dt.date,
 ) -> DaySource:
     """Make the days of a Python call ready; what is fetched is said in a warning of the log."""
-    if not isinstance(source, DaySource):
-        source = DaySource(location(source) if isinstance(source, str) else source)
+    if isinstance(predictors, DaySource):
+        source = predictors
+    else:
+        source = DaySource(location(predictors) if isinstance(predictors, str) else predictors)
     opened = load_model(model)
     windows = windows_of(days, opened.card.window_days)
     where = open_grid_of(opened, grid)

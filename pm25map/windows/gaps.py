@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.predictors.neighbours import FIELDS
-from pm25map.predictors.sources.knnidw import KNNIDW_FIELDS
 from pm25map.windows.samples import StationSamples
+from pm25map.windows.short import kept_by_day
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,7 +48,7 @@ def fill_silent_days(samples: StationSamples) -> StationSamples:
     Args:
         samples: of stations, whose days follow each other.
     """
-    daily = np.array([name in (*FIELDS, *KNNIDW_FIELDS) for name in samples.features])
+    daily = kept_by_day(samples.features)
     if not daily.any():
         return samples
     present: npt.NDArray[np.bool_] = np.any(np.isfinite(samples.values[:, :, daily]), axis=(0, 2))  # (day,)
