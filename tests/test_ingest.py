@@ -9,9 +9,10 @@ from click.testing import CliRunner
 from predictor_world import DAYS, START, address, address_store, small_grid
 from test_sources import rasters, small_monitors  # noqa: F401
 
-from pm25map.base.errors import BadOutput, BadPredictors, Pm25mapError
+from pm25map.base.errors import BadOutput, BadPredictors, DayOutsideStore, Pm25mapError
 from pm25map.cli.data import command
 from pm25map.grid import save_grid
+from pm25map.predictors.checks import check_days
 from pm25map.predictors.ingest import ensure_store, ingest_daily, plan_ingest
 from pm25map.predictors.status import runs, status_of
 from pm25map.predictors.store import open_predictors
@@ -120,8 +121,10 @@ def test_a_user_ingests_looks_and_packs(tmp_path, rasters, small_folder):  # noq
     monitors = parquet(tmp_path / "aqs", DAYS)
     common = ["--grid", small_folder, "--monitors", monitors, "--static", rasters, "--store", store]
     code, text = run("ingest", "--start", DAYS[6], "--end", DAYS[9], *common, "--json")
-    said = {"store": str(store), "layers": 13, "days": 4, "lacking": {}, "passed_over": []}
-    assert (code, json.loads(text)) == (0, said)
+    assert (code, json.loads(text)) == (
+        0,
+        {"store": str(store), "layers": 13, "days": 4, "lacking": {}, "passed_over": []},
+    )
     code, text = run("ingest", "--source", "neighbours", "--start", DAYS[5], "--end", DAYS[11], *common)
     assert (code, text) == (0, f"{store}: 0 layers and 3 days written\n")
     code, text = run("status", "--store", store, "--json")
@@ -163,7 +166,7 @@ def test_bad_monitors_leave_no_store_behind(tmp_path, small_folder, rasters):  #
     ("arguments", "message"),
     [
         (("--start", "2020-09-02", "--end", "2020-09-01"), "ends on 2020-09-01, before it starts"),
-        (("--start", "yesterday", "--end", "2020-09-01"), "cannot read 'yesterday' as a day"),
+        (("--start", "someday", "--end", "2020-09-01"), "cannot read 'someday' as a day"),
         (("--start", "2020-09-01", "--end", "2020-09-01", "--grid", "mars"), "mars"),
     ],
 )
@@ -183,3 +186,21 @@ def test_a_source_without_its_files_is_wrong_usage(tmp_path):
 def test_a_store_in_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(BadOutput, match="does not exist"):
         ensure_store(tmp_path / "none" / "p.zarr", small_grid(), DAYS[0], DAYS[1])
+
+
+@pytest.mark.parametrize("shift", [-1, 0, 400])
+def test_a_packed_store_is_never_written_and_gets_no_lock(tmp_path, shift):
+    packed = tmp_path / "sample.zarr.zip"
+    packed.write_bytes(b"as it was")
+    day = START + dt.timedelta(days=shift)
+    with pytest.raises(BadOutput, match="a zipped store is read only"):
+        ensure_store(packed, small_grid(), day, day)
+    assert [path.name for path in tmp_path.iterdir()] == ["sample.zarr.zip"]
+    assert packed.read_bytes() == b"as it was"
+
+
+def test_no_hint_proposes_to_write_into_a_packed_store(tmp_path):
+    packed = tmp_path / "sample.zarr.zip"
+    with pytest.raises(DayOutsideStore, match=r"--store predictors\.zarr") as caught:
+        check_days(packed, {"elevation": [START]}, [START + dt.timedelta(days=1)])
+    assert f"--store {packed}" not in str(caught.value)

@@ -170,8 +170,11 @@ def _support(estimator: Estimator, days: list[dt.date]) -> dict[str, Any]:
     inputs = estimator.inputs
     known = [support_without_distances(inputs.predictors, day, inputs.window(day)) for day in days]
     shared = SharedEstimator(estimator)
-    distances = da.stack(  # type: ignore[no-untyped-call]
-        [da.from_delayed(delayed(_distances)(shared, day), (2,), np.float64) for day in days]  # type: ignore[no-untyped-call]
+    # In chunks as the maps have them: a dataset has one chunking of its days.
+    size = estimator.options.chunk_days
+    runs = [tuple(days[i : i + size]) for i in range(0, len(days), size)]
+    distances = da.concatenate(  # type: ignore[no-untyped-call]
+        [da.from_delayed(delayed(_distances)(shared, run), (len(run), 2), np.float64) for run in runs]  # type: ignore[no-untyped-call]
     )  # (day, 2)
     return {
         "monitors": ("day", np.array([one.monitors_text for one in known]), _MONITORS),
@@ -190,10 +193,10 @@ def _support(estimator: Estimator, days: list[dt.date]) -> dict[str, Any]:
     }
 
 
-def _distances(shared: SharedEstimator, day: dt.date) -> npt.NDArray[np.float64]:
-    """Return the median distance to a monitor, km, and the share of far cells: float64 (2,)."""
+def _distances(shared: SharedEstimator, days: tuple[dt.date, ...]) -> npt.NDArray[np.float64]:
+    """Return the median distance to a monitor, km, and the share of far cells of some days: float64 (day, 2)."""
     estimator = shared.get()
-    return np.array(distances_of(estimator.inputs.predictors, day, estimator.asked))
+    return np.array([distances_of(estimator.inputs.predictors, day, estimator.asked) for day in days])
 
 
 _MONITORS = {"long_name": "monitors that measured on the day, by network and parameter"}
