@@ -11,6 +11,7 @@ from pm25map.base.shipped import shipped_folder
 from pm25map.model.runtime import count_cuda_devices
 
 MODEL = shipped_folder("models") / "conus-open"
+SAMPLE = shipped_folder("grids") / "conus-10km" / "sample.zarr.zip"
 
 
 @pytest.fixture
@@ -39,8 +40,11 @@ def assert_one_line(answer, message, folder):
     ("words", "message"),
     [
         (predict(date="2020-13-01"), "YYYY-MM-DD"),
-        (predict(date="2019-07-04"), "2020-08-16"),
-        (predict(date="2020-09-04"), "2020-08-15"),
+        (predict("--monitors", "none.zip", date="2019-07-04"), "none.zip"),
+        (predict("--base-url", "http://127.0.0.1:9", date="2019-07-04"), "--monitors"),
+        (predict("--base-url", "http://127.0.0.1:9", date="2020-08-31"), "--monitors"),
+        (predict("--predictors", SAMPLE, date="2019-07-04"), "2020-08-16"),
+        (predict("--predictors", SAMPLE, "--strict-window", date="2020-09-04"), "2020-08-15"),
         (predict("--grid", "conus-3km"), "shipped are conus-10km"),
         (predict("--model", "conus-opn"), "shipped are conus-ensemble"),
         (predict("--region", "oregano"), "Did you mean oregon"),
@@ -52,7 +56,8 @@ def assert_one_line(answer, message, folder):
         (predict("--bbox", "-124", "42", "-117", "46", "--region", "florida"), "no land cell"),
     ],
 )
-def test_a_wrong_word_is_answered_in_one_line(say, tmp_path, words, message):
+def test_a_wrong_word_is_answered_in_one_line(say, tmp_path, tmp_path_factory, monkeypatch, words, message):
+    monkeypatch.setenv("PM25MAP_CACHE", str(tmp_path_factory.mktemp("cache")))
     assert_one_line(say(*words), message, tmp_path)
 
 

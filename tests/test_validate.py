@@ -120,10 +120,24 @@ def test_a_day_without_monitors_is_refused():
         check_measured(country(), dt.date(2019, 7, 4), dt.date(2019, 7, 4))
 
 
-def test_monitors_that_do_not_reach_back_are_refused(open_model):
-    monitors = country().between(DAY - dt.timedelta(days=3), DAY)
-    with pytest.raises(BadMonitors, match="must reach from 2020-08-23 to 2020-09-12, and hold 2020-09-09"):
-        left_out(open_model, monitors)
+def test_monitors_that_do_not_reach_back_fill_the_window_as_a_map_does(open_model):
+    short = country().between(DAY - dt.timedelta(days=3), DAY)
+    # The same monitors, their first value repeated on the days before: what filling means.
+    first = DAY - dt.timedelta(days=3)
+    oldest = short.between(first, first).observations
+    before = [oldest.assign(date=pd.Timestamp(first - dt.timedelta(days=i))) for i in range(1, 18)]
+    repeated = Monitors(short.sites, pd.concat([*before, short.observations], ignore_index=True))
+    one, other = left_out(open_model, short), left_out(open_model, repeated)
+    assert len(one) == len(other) == 40
+    assert np.allclose(one["pm25_ugm3"], other["pm25_ugm3"], rtol=0, atol=0.5)
+    # The whole month says something else: the windows are filled, not read.
+    assert not np.allclose(one["pm25_ugm3"], left_out(open_model, country())["pm25_ugm3"], rtol=0, atol=1e-3)
+
+
+def test_a_monitor_without_another_is_refused(open_model):
+    alone = country(count=1)
+    with pytest.raises(BadMonitors, match="needs another monitor than the compared one"):
+        left_out(open_model, alone)
 
 
 def test_a_store_on_another_grid_is_refused(open_model):

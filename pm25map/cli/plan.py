@@ -33,7 +33,11 @@ def command(*, as_json: bool, **asked: Any) -> None:
     # What is not computed yet cannot be tried out.
     expected = None if pending else forecast(opened, plan, asked["workers"], asked["calibrate"])
     if as_json:
-        planned = plan.to_json() | {"fields_to_compute": [str(day) for day in sorted(pending)]}
-        click.echo(json.dumps({"planned": planned, "forecast": expected and dataclasses.asdict(expected)}))
+        answer = {
+            "planned": plan.to_json(),
+            "fields_to_compute": [str(day) for day in sorted(pending)],
+            "forecast": expected and dataclasses.asdict(expected),
+        }
+        click.echo(json.dumps(answer))
     else:
         print_plan(plan, expected, len(pending))

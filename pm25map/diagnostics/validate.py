@@ -103,7 +103,7 @@ def match_left_out(
         COLUMNS, a row a station and day, by site and date.
 
     Raises:
-        BadMonitors: no monitor measured on these days, or none has a whole window of neighbours.
+        BadMonitors: no monitor measured on these days, or none has neighbours.
         BadPredictors: the store lies on another grid than the model's.
     """
     card = session.card
@@ -129,8 +129,8 @@ def match_left_out(
         feed = monitors if neighbours is None else neighbours
         held = feed.days
         raise BadMonitors(
-            f"no monitor in the grid has neighbours on all {card.window_days} days of its window: the monitors that "
-            f"feed the estimates must reach from {first} to {end}, and hold {held[0]} to {held[-1]}"
+            f"no monitor in the grid has neighbours on a day of {start} to {end}: the monitors that feed the "
+            f"estimates hold {held[0]} to {held[-1]}, and an estimate needs another monitor than the compared one"
         )
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
     found = estimate_targets(session, samples, place, targets, progress)

@@ -357,7 +357,7 @@ def _support_tags(of_day: xr.Dataset) -> tuple[str, str, str, str]:
     """Write what a day stands on as the tags of a map do: monitors, distance, window and warnings."""
     count, present = int(of_day["monitor_count"].item()), int(of_day["window_days_present"].item())
     length = int(of_day["window_days_present"].attrs["window_days"])
-    away, far = float(of_day["monitor_distance"].item()), float(of_day["monitor_far_share"].item())
+    away, far = float(of_day["monitor_distance"]), float(of_day["monitor_far_share"])
     warnings = warnings_of(None if count < 0 else count, None if np.isnan(far) else far, present, length)
     return (
         str(of_day["monitors"].item()),
