@@ -1,14 +1,20 @@
 """`pm25map diagnose` and `predict --place-smoothing` as a user runs them: files, words, and what can go wrong."""
 
+import datetime as dt
 import json
 import shutil
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from click.testing import CliRunner
 
+from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import cli
+from pm25map.grid import Block
+from pm25map.model.card import load_model
+from pm25map.predictors.reader import open_predictors
 
 BOX = ("--bbox", "-124", "43", "-120", "46")
 
@@ -59,6 +65,28 @@ def test_the_bands_say_how_far_to_trust_each_cell(doubts):
     assert (bands["p_above_225_4"][land] <= bands["p_above_9"][land]).all()
     # The sample lacks nothing: measured neighbours, and climatologies of temperature and rain.
     assert set(np.unique(quality[land])) == {1 | 8} and set(np.unique(quality[~land])) == {255}
+
+
+def test_the_interpolation_is_that_of_the_predictors_in_the_densest_smoke_too(doubts):
+    folder, _ = doubts
+    with rasterio.open(folder / "diagnostics.tif") as source:
+        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
+        west, north = source.transform * (0.5, 0.5)
+    store = open_predictors(shipped_folder("grids") / "conus-10km" / "sample.zarr.zip")
+    names = [
+        name
+        for name in ("neighbours_idw9", "neighbours_kriging", "neighbours_kriging_raw", "neighbours_calm")
+        if name in load_model("conus-ensemble").card.scaler.features
+    ]
+    grid = store.grid
+    col, row = ~Affine(*grid.transform) * (west, north)
+    height, width = bands["pm25"].shape
+    block = Block(int(row), int(col), height, width)
+    held = store.read(names, [dt.date(2020, 9, 12)], block)[0].mean(axis=0)  # (y, x)
+    given = bands["pm25_interpolated"]
+    land = np.isfinite(given)
+    assert held[land].max() > 400
+    assert np.allclose(given[land], held[land], rtol=1e-3, atol=0.01)
 
 
 def test_the_bands_say_what_they_are_and_agree_with_each_other(doubts):

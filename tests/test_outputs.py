@@ -12,6 +12,7 @@ from maps import address_grid, address_map
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import check_outputs
 from pm25map.cli.data import pack
+from pm25map.cli.predict import command as predict
 from pm25map.cli.view import command as view
 
 GRID = address_grid()
@@ -97,3 +98,23 @@ def test_a_store_is_not_packed_onto_itself(tmp_path):
     done = CliRunner().invoke(pack, [*words, "--overwrite"])
     assert "it is an input" in str(done.exception)
     assert store.read_bytes() == sample.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "a.csv", "--monitors", "a.csv"], "it is an input"),
+        (["--out", "s.zarr.zip", "--predictors", "s.zarr.zip"], "it is an input"),
+        (["--out", "a.tif", "--preview", "a.tif"], "are one file"),
+        (["--out", "a.tif", "--preview", "a.json"], "are one file"),
+    ],
+)
+def test_predict_refuses_an_output_that_it_reads_or_writes_already(tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "s.zarr.zip"):
+        (tmp_path / name).write_bytes(b"held")
+    before = bytes_of(tmp_path)
+    answer = CliRunner().invoke(predict, ["--date", "2020-09-12", *words, "--overwrite"])
+    assert isinstance(answer.exception, BadOutput), answer.output
+    assert message in str(answer.exception)
+    assert bytes_of(tmp_path) == before

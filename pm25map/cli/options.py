@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -200,6 +201,12 @@ def day_source(
             "pm25map data ingest --source neighbours"
         )
     return DaySource(predictors, monitors, base_url, strict_window)
+
+
+def files_read(predictors: "Location | None", monitors: tuple[str, ...]) -> list[Path]:
+    """List the files and folders on this machine that the options of these names have a command read."""
+    named = [Path(one) for one in monitors if Path(one).exists()]
+    return [predictors, *named] if isinstance(predictors, Path) else named
 
 
 def ready_days(

@@ -13,6 +13,7 @@ from pm25map.cli.options import (
     bands_asked,
     day_source,
     engine_option,
+    files_read,
     intervals_option,
     map_options,
     open_day,
@@ -100,7 +101,7 @@ def command(
     import dataclasses
 
     from pm25map.base.cores import usable_cores
-    from pm25map.base.files import check_output
+    from pm25map.base.files import check_outputs
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.accessor import check_netcdf
@@ -115,8 +116,8 @@ def command(
     _check_options(engine, smoothing_km, bands=bands, diagnostics=diagnostics)
     if netcdf and (preview or diagnostics):
         raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
-    for target in (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ())):
-        check_output(target, overwrite=overwrite)
+    written = (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ()))
+    check_outputs(written, files_read(predictors, monitors), overwrite=overwrite)
     if netcdf:
         check_netcdf()
     doubts = out.with_suffix(".diagnostics")

@@ -19,13 +19,12 @@ from pm25map.places.encoder import encoder
 from pm25map.places.gallery import photo_density
 from pm25map.places.smooth import NEUTRAL_KM
 from pm25map.raster.bands import NEUTRAL, Band
-from pm25map.raster.block_bands import BandSpec, BlockDay, NoRaw
+from pm25map.raster.block_bands import BandSpec, BlockDay
 from pm25map.raster.estimator import Options
 from pm25map.raster.inputs import Inputs
 from pm25map.raster.neutral import NeutralBand
 from pm25map.raster.part import Part
 from pm25map.raster.predict import DayMap, predict_day
-from pm25map.windows.scaler import Scaler
 
 PRIOR = Band("pm25_prior", "PM2.5 that the place makes: estimate less that at a neutral place", "ug m-3")
 TEXTURE = Band("encoder_texture", "Root mean square of the prior's waves below 200 km", "ug m-3")
@@ -44,6 +43,7 @@ _LONG_STRIPE = 40
 """Cells of a stripe in what predictors justify: valleys make lines too, and shorter ones."""
 
 _ESTIMATES = ("neighbours_idw9", "neighbours_kriging", "neighbours_kriging_raw", "neighbours_calm")
+_DISTANCE = "neighbours_distance"
 
 
 @dataclass(frozen=True)
@@ -55,42 +55,52 @@ class WindowBands:
 
     def open(self, inputs: Inputs) -> "FromWindow":
         """Make what takes them from the window."""
-        return FromWindow(inputs.model.card.scaler)
+        features = inputs.model.card.scaler.features
+        return FromWindow(tuple(name for name in (*_ESTIMATES, _DISTANCE) if name in features))
 
 
 @dataclass(frozen=True)
-class FromWindow(NoRaw):
-    """Takes from the window what diagnostics compare a map with: a BlockBands.
+class FromWindow:
+    """Takes from the estimated day what diagnostics compare a map with: a BlockBands.
+
+    It reads values before scaling: the scaler clips, and its inverse would give too little in dense smoke.
 
     Attributes:
-        scaler: of the model's card.
+        raw_features: those of the model among the neighbours' estimates and the distance to the nearest monitor.
     """
 
-    scaler: Scaler
+    raw_features: tuple[str, ...]
 
     @property
     def bands(self) -> tuple[Band, ...]:
         """Name what the model's features allow."""
-        features = self.scaler.features
         return (
-            *((INTERPOLATION,) if set(features) & set(_ESTIMATES) else ()),
-            *((MONITOR_KM,) if "neighbours_distance" in features else ()),
+            *((INTERPOLATION,) if self._estimates else ()),
+            *((MONITOR_KM,) if _DISTANCE in self.raw_features else ()),
         )
 
+    @property
+    def raw_days(self) -> int:
+        """Return 1: the estimated day alone is compared."""
+        return 1
+
+    @property
+    def checksum(self) -> str:
+        """Return nothing: the predictors alone decide the values."""
+        return ""
+
     def __call__(self, at: BlockDay) -> Mapping[Band, Field]:
-        """Return the day's interpolation and distance to monitors, back in their units."""
+        """Return the day's interpolation (ug/m3) and distance to monitors (km); NaN where the predictors lack them."""
         found: dict[Band, Field] = {}
         for band in self.bands:
-            names = _ESTIMATES if band is INTERPOLATION else ("neighbours_distance",)
-            held = [self._value(at, name) for name in names if name in self.scaler.features]
-            found[band] = np.asarray(np.mean(held, axis=0), dtype=np.float32)
+            names = self._estimates if band is INTERPOLATION else (_DISTANCE,)
+            held = at.unscaled(names, 1)[:, 0]  # (cell, feature)
+            found[band] = np.asarray(np.maximum(held.mean(axis=1), 0), dtype=np.float32)
         return found
 
-    def _value(self, at: BlockDay, name: str) -> Field:
-        scale = self.scaler.scales[name]
-        value = at.window[:, -1, self.scaler.features.index(name)] * scale.scale + scale.center
-        plain = np.expm1(value) if scale.transform == "log1p" else value
-        return np.asarray(np.maximum(plain, 0), dtype=np.float32)
+    @property
+    def _estimates(self) -> tuple[str, ...]:
+        return tuple(name for name in self.raw_features if name != _DISTANCE)
 
 
 @dataclass(frozen=True, eq=False)
