@@ -155,7 +155,7 @@ def test_a_day_of_monitors_is_made_ready_and_named_without_folders(monitors):
 def test_a_plan_computes_nothing_and_says_which_days_are_pending(monitors):
     planned = ready(DaySource(monitors=(str(monitors),)), only_plan=True)
     assert planned.pending == tuple(DAYS)
-    assert "neighbours_idw9" not in open_predictors(planned.source.predictors).daily
+    assert open_predictors(planned.source.predictors).days_of(("neighbours_idw9",)) == []
     ready(DaySource(monitors=(str(monitors),)))
     assert ready(DaySource(monitors=(str(monitors),)), only_plan=True).pending == ()
 

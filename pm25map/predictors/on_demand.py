@@ -32,6 +32,7 @@ from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.sources.neighbours import Neighbours
 from pm25map.predictors.sources.static import static_layers
 from pm25map.predictors.static_pack import pack_checksum
+from pm25map.predictors.store import add_variables
 from pm25map.predictors.variables import variables_of
 
 FIRST_DAY = dt.date(1998, 12, 1)
@@ -110,6 +111,8 @@ def compute_on_demand(
             ensure_store(path, grid, FIRST_DAY, dt.date(max([FIRST_DAY, *days]).year, 12, 31))
             _fill_layers(path, grid, progress)
         if not days:
+            # A plan opens the store as a map does: with the names of the fields, and no day of them.
+            add_variables(path, variables_of("neighbours"))
             return OnDemand(path, Ingested(0, {}))
         elevation = open_predictors(path).layer("elevation")
         step = None if progress is None else progress(f"fields of {len(days)} days from the monitors around")
