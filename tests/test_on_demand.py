@@ -97,6 +97,23 @@ def test_a_revised_file_changes_exactly_the_days_that_it_reaches(monitors):
     assert np.nanmax(np.abs(after[6] - before[6])) > 10
 
 
+def test_a_day_that_a_newer_file_withdrew_is_no_day_of_the_cache(monitors):
+    source = DaySource(monitors=(str(monitors),))
+    ready(source)
+    rows = pd.read_csv(monitors)
+    rows[rows["date"] != str(DAYS[3])].to_csv(monitors, index=False)
+    path = ready(source).source.predictors
+    assert open_predictors(path).days_of(FIELDS) == [day for day in DAYS if day != DAYS[3]]
+
+
+def test_a_status_is_said_where_it_is_known(tmp_path):
+    path = table(tmp_path / "t.csv", DAYS)
+    assert "preliminary" not in read_monitors(path).facts_of(DAYS[0])
+    rows = pd.read_csv(path)
+    rows.assign(status="preliminary").to_csv(path, index=False)
+    assert read_monitors(path).facts_of(DAYS[0])["preliminary"] == 14
+
+
 def test_days_asked_for_alone_are_the_same_bits_as_days_asked_for_together(monitors, tmp_path):
     together = read(compute(monitors).path)
     alone = compute_on_demand(small_grid(), read_monitors(monitors), "other", DAYS[4:5]).path
@@ -119,7 +136,7 @@ def test_the_monitors_of_a_day_are_counted(monitors):
         store, DAYS[-1], days_between(DAYS[-1] - dt.timedelta(days=20), DAYS[-1]), small_grid().land
     )
     assert support.counts == {"table": 14}
-    assert support.monitors_text == "14 of table, final"
+    assert support.monitors_text == "14 of table"
     assert support.window_text == "10 of 21"
     tags = support.tags()
     assert "only 14 monitors" in tags["warnings"]
@@ -162,7 +179,10 @@ def test_a_plan_computes_nothing_and_says_which_days_are_pending(monitors):
 
 @pytest.mark.parametrize("day", [dt.date(2018, 12, 1), dt.date(2018, 10, 20), dt.date(2019, 6, 1)])
 def test_a_day_that_no_monitor_measured_is_one_line(monitors, day):
-    with pytest.raises(BadMonitors, match=f"no monitor of table.csv measured on {day}: "):
+    with pytest.raises(
+        BadMonitors,
+        match=f"no monitor of table.csv measured on {day}, (nor on the 20 days before|of the days)",
+    ):
         ready(DaySource(monitors=(str(monitors),)), day)
 
 

@@ -49,7 +49,13 @@ def part_options(function: Callable[..., None]) -> Callable[..., None]:
 _JOB_OPTIONS: tuple[Decorator, ...] = (
     click.option("--start", type=MAP_DAY, required=True, help="First day: YYYY-MM-DD, yesterday or -10d."),
     click.option("--end", type=MAP_DAY, required=True, help="Last day, included."),
-    click.option("--out", type=LOCATION, required=True, help="Folder of the maps: a path or s3://..."),
+    click.option(
+        "--out",
+        type=LOCATION,
+        default="maps",
+        show_default=True,
+        help="Folder of the maps: a path or s3://...",
+    ),
     part_options,
     engine_option,
     workers_option,

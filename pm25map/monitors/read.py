@@ -120,7 +120,8 @@ def read_monitors(
 def _form_of(path: Path) -> Form:
     if not path.exists():
         raise BadMonitors(
-            f"there is no file or folder {path}: give one of EPA's daily files, or a folder of them"
+            f"there is no file or folder {path}: give EPA's daily files, hours of AirNow, a plain table "
+            "(docs/monitors.md), or a folder of them"
         )
     return next(form for form in FORMS if form.fits(path))
 

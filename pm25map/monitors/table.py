@@ -211,6 +211,8 @@ class Monitors:
     def facts_of(self, day: dt.date) -> dict[str, float]:
         """Count the monitors that measured on a day, by network and parameter, and the preliminary values.
 
+        The preliminary ones are left out where a value of another network than AQS has no status.
+
         Returns:
             {"monitors AQS 88101": 812, "monitors AirNow": 40, "preliminary": 40}: only AQS tells parameters apart.
         """
@@ -221,8 +223,11 @@ class Monitors:
         network = network.where(network.notna(), AQS).astype("str")
         name = network.where(network != AQS, network + " " + rows["parameter_code"].astype("str"))
         facts = {f"monitors {what}": float(count) for what, count in name.value_counts().sort_index().items()}
-        preliminary = (rows["status"] == PRELIMINARY).sum() if "status" in rows else 0
-        return {**facts, PRELIMINARY: float(preliminary)}
+        status = rows["status"].astype("object") if "status" in rows else pd.Series(None, index=rows.index)
+        # What AQS publishes is final; of another table without a status nothing is known.
+        if not (status.notna() | (network == AQS)).all():
+            return facts
+        return {**facts, PRELIMINARY: float((status == PRELIMINARY).sum())}
 
     def daily_counts(self) -> tuple[list[dt.date], npt.NDArray[np.int64]]:
         """Return the days that have an observation, oldest first, and the number of sites on each (day,)."""

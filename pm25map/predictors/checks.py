@@ -201,14 +201,12 @@ def check_monitored(label: str, whole: Mapping[str, Collection[dt.date]], days: 
     if not lacking:
         return
     if days[-1] in lacking:
-        reach = f"they have the days {min(held)} to {max(held)}" if held else "they have no day"
         raise DayOutsideStore(
-            f"no monitor measured on {days[-1]} ({label}): {reach}. Choose one of them, or name other monitors with "
-            "--monitors"
+            f"no monitor measured on {days[-1]} ({label}): choose another day, or name other monitors with --monitors"
         )
     raise MissingDays(
-        f"cannot use {days[-1]}: no monitor measured on {len(lacking)} days of its window (first: {lacking[0]}; "
-        f"{label}). Name monitors of these days too, or leave out --strict-window"
+        f"cannot use {days[-1]}: no monitor measured on {len(lacking)} days of its window ({lacking[0]} to "
+        f"{lacking[-1]}; {label}). Name monitors of these days too, or leave out --strict-window"
     )
 
 

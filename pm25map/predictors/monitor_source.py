@@ -9,7 +9,7 @@ from typing import Literal, cast
 import numpy as np
 
 from pm25map.base.days import days_between
-from pm25map.base.errors import BadMonitors
+from pm25map.base.errors import BadFetch, BadMonitors
 from pm25map.monitors import Monitors, join, read_monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 
@@ -130,6 +130,11 @@ def _read_auto(
     except NotPublished:
         # EPA has no file of these days yet: they are AirNow's.
         reach = None
+    except BadFetch as error:
+        raise BadFetch(
+            f"{error}. Days that EPA has not published yet are AirNow's: --monitors airnow, or a folder of its "
+            "hourly files"
+        ) from error
     else:
         reach = last_day_of_aqs(settled)
     after = [day for day in days if reach is None or day > reach]
@@ -161,4 +166,7 @@ def _read_network(
             f"{network} has no file of {days[0]} to {days[-1]} ({', '.join(brought.absent[:3]) or 'days to come'}): "
             "choose other days, or name files with --monitors"
         )
+    if brought.absent and announce is not None:
+        more = f" and {len(brought.absent) - 3} more" if len(brought.absent) > 3 else ""
+        announce(f"{network} does not have {', '.join(brought.absent[:3])}{more}: the map is made without")
     return read_monitors(list(brought.files))

@@ -32,7 +32,7 @@ from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.sources.neighbours import Neighbours
 from pm25map.predictors.sources.static import static_layers
 from pm25map.predictors.static_pack import pack_checksum
-from pm25map.predictors.store import add_variables
+from pm25map.predictors.store import add_variables, forget
 from pm25map.predictors.variables import variables_of
 
 FIRST_DAY = dt.date(1998, 12, 1)
@@ -70,8 +70,8 @@ def days_to_compute(grid: Grid, monitors: Monitors, origin: str, days: list[dt.d
 
     A day of revised observations counts; one without an observation does not.
     """
-    silent = [bool(np.isnan(values).all()) for values in monitors.matrix(days)]
-    given = [day for day, none in zip(days, silent, strict=True) if not none]
+    silent = _silent(monitors, days)
+    given = [day for day in days if day not in silent]
     held = _opened(store_on_demand(grid, origin))
     if held is None:
         return given
@@ -79,6 +79,28 @@ def days_to_compute(grid: Grid, monitors: Monitors, origin: str, days: list[dt.d
     inputs = source.inputs_of(grid, given)
     whole = set(held.days_of(FIELDS)) if set(FIELDS) <= set(held.daily) else set()
     return [day for day in given if day not in whole or is_revised(held, source, day, inputs)]
+
+
+def forget_withdrawn(grid: Grid, monitors: Monitors, origin: str, days: list[dt.date]) -> None:
+    """Take out of the cache the days, of those asked for, that the monitors had once and have no longer.
+
+    The cache is of these monitors alone: a day without an observation now is one that a newer file withdrew.
+    """
+    path = store_on_demand(grid, origin)
+    held = _opened(path)
+    silent = _silent(monitors, days)
+    if held is None:
+        return
+    for name in (name for name in FIELDS if name in held.daily):
+        if gone := sorted(silent & set(held.days_of((name,)))):
+            forget(path, name, gone)
+
+
+def _silent(monitors: Monitors, days: list[dt.date]) -> set[dt.date]:
+    """Return the days on which no monitor measured."""
+    return {
+        day for day, values in zip(days, monitors.matrix(days), strict=True) if bool(np.isnan(values).all())
+    }
 
 
 def compute_on_demand(

@@ -15,7 +15,7 @@ from pm25map.base.shipped import shipped_folder
 from pm25map.base.storage import Location
 from pm25map.grid import Grid
 from pm25map.predictors.monitor_source import MonitorSource, read_source
-from pm25map.predictors.on_demand import compute_on_demand, days_to_compute
+from pm25map.predictors.on_demand import compute_on_demand, days_to_compute, forget_withdrawn
 from pm25map.predictors.reader import open_predictors
 
 Progress = Callable[[int, int], None]
@@ -131,15 +131,16 @@ def _from_monitors(
     found = read_source(monitors, days, today, announce=steps.announce)
     measured = set(found.days)
     if len(windows) == 1 and windows[0][-1] not in measured:
-        reach = (
-            f"they have the days {found.days[0]} to {found.days[-1]}"
+        near = (
+            f"of the days around they have {found.days[0]} to {found.days[-1]}"
             if found.days
-            else "they have no day near it"
+            else f"nor on the {len(windows[0]) - 1} days before"
         )
         raise BadMonitors(
-            f"no monitor of {monitors.label} measured on {windows[0][-1]}: {reach}. Choose one of them, or name other "
+            f"no monitor of {monitors.label} measured on {windows[0][-1]}, {near}. Choose another day, or name other "
             "monitors with --monitors"
         )
+    forget_withdrawn(grid, found, monitors.origin, days)
     pending = tuple(days_to_compute(grid, found, monitors.origin, days))
     # Runs of days: between far apart ones nothing is computed.
     spans = [] if only_plan else _spans(days)

@@ -82,7 +82,7 @@ def warnings_of(count: int | None, far_share: float | None, present: int, window
     """List what a reader of a map must know before the map is believed; arguments as in Support."""
     texts = []
     if count is not None and count < FEW_MONITORS:
-        texts.append(f"only {count} monitors measured on this day")
+        texts.append(f"only {count} monitor{'' if count == 1 else 's'} measured on this day")
     if far_share is not None and far_share > 0.5:
         texts.append(f"{far_share:.0%} of the land is over {FAR_KM:.0f} km from a monitor")
     if present < window_days:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib3.util.retry import Retry
 
 from pm25map.base.cache import cache_folder
-from pm25map.base.errors import BadFetch, Pm25mapError
+from pm25map.base.errors import BadFetch, BadOutput, Pm25mapError
 from pm25map.base.files import make_folder
 from pm25map.predictors.fetch.fetch import Job, Watcher, fetch, is_there, sizes
 from pm25map.predictors.fetch.polite import Polite, check_address
@@ -87,7 +87,12 @@ def fetch_monitors(
     if base_url is not None:
         check_address(base_url)
     folder = monitor_folder(network)
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except BadOutput as error:
+        raise BadOutput(
+            f"{str(error).rstrip('.')}. The cache is {cache_folder()}: name another folder in PM25MAP_CACHE"
+        ) from error
     job = Job(provider, folder, Polite(retries=_RETRIES), today, watcher)
     wanted = _files_of(provider, days, today, base_url)
     new = [file for file in wanted if not is_there(file, job)]
