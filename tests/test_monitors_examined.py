@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shapely.geometry import box
 
 from pm25map.base.errors import BadMonitors
+from pm25map.model.card import load_model
 from pm25map.monitors import Monitors, read_monitors
 from pm25map.monitors.examine import (
     CODE,
@@ -322,3 +323,13 @@ def test_the_shared_table_has_just_the_five_runs_that_its_readme_names(shared_da
 def test_no_real_site_of_the_history_stands_outside(shared_data):
     sites = pd.read_parquet(shared_data / "aqs_history" / "sites.parquet")
     assert in_united_states(sites["longitude"].to_numpy(), sites["latitude"].to_numpy()).all()
+
+
+def test_monitors_are_known_by_their_checksum_of_before_they_were_examined(shared_data):
+    folder = shared_data / "aqs"
+    examined, plain = read_monitors(folder), read_monitors(folder, examine=False)
+    assert examined.checksum != plain.checksum
+    assert examined.matches(plain.checksum) and examined.matches(examined.checksum)
+    assert plain.matches(plain.checksum) and not plain.matches(examined.checksum)
+    card = load_model("conus-ensemble").card
+    assert examined.matches(card.training.monitors_checksum)

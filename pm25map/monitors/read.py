@@ -1,7 +1,7 @@
 """Reading monitors: which form a file or folder has, its reader, and what all forms have in common."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -168,14 +168,23 @@ def _settled(
     """Bring rows, one a site, day and parameter, to one a site and day."""
     chosen = rows[rows["parameter_code"].isin(options.parameters)]
     counts["rows of other parameters"] = len(rows) - len(chosen)
+    before: Monitors | None = None
     if options.rules is not None:
         chosen, wrong = examine_values(chosen, options.rules)
-        chosen, stuck = examine_runs(chosen, options.rules)
+        kept, stuck = examine_runs(chosen, options.rules)
+        if len(kept) < len(chosen) and not examination.left_out and not wrong.left_out:
+            # Models of before the examination name the monitors of their training by the checksum of all values.
+            whole = prefer(settle_negatives(chosen, options.negatives, {}), options.parameters)
+            before = _table(whole, sites, {}, Examination())
+        chosen = kept
         examination += wrong + stuck
     chosen = settle_negatives(chosen, options.negatives, counts)
     values = prefer(chosen, options.parameters)
     counts["values where a preferred parameter has one"] = len(chosen) - len(values)
-    return _table(values, sites, counts, examination)
+    table = _table(values, sites, counts, examination)
+    if before is None or len(before.sites) != len(table.sites):
+        return table
+    return table.with_reading(replace(table.reading, checksum_before=before.checksum))
 
 
 def _table(

@@ -40,17 +40,20 @@ class Reading:
     Attributes:
         counts: by reason.
         examination: the doubts about what was read.
+        checksum_before: of the table with the values of stuck monitors, where these alone were left out and no
+            site with them; else empty.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     examination: Examination = field(default_factory=Examination)
+    checksum_before: str = ""
 
     def with_examination(self, examination: Examination) -> "Reading":
         """Add doubts, and their counts by rule."""
         counts = dict(self.counts)
         for rule, count in examination.counts.items():
             counts[rule] = counts.get(rule, 0) + count
-        return Reading(counts, self.examination + examination)
+        return Reading(counts, self.examination + examination, self.checksum_before)
 
     def lines(self) -> list[str]:
         """Say each count that is not zero in a line, then the doubts, for a command to print."""
@@ -163,6 +166,10 @@ class Monitors:
             self.observations["pm25_ugm3"].to_numpy("<f4").tobytes(),
             self.observations["parameter_code"].to_numpy("<i4").tobytes(),
         )
+
+    def matches(self, checksum: str) -> bool:
+        """Say whether a checksum is of this table, as it is or before its examination: both have the same sites."""
+        return checksum in (self.checksum, self.reading.checksum_before)
 
     @property
     def days(self) -> list[dt.date]:
