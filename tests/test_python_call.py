@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import netCDF4
 import numpy as np
@@ -127,6 +128,24 @@ def test_netcdf_follows_cf_and_packing_moves_a_value_by_half_a_step_at_most(maps
         assert len(held["predictors_sha256"][0]) == 64
     with rasterio.open(f"netcdf:{path}:pm25") as source:
         assert source.crs.to_epsg() == 5070 and source.count == len(DAYS)
+
+
+def test_threads_write_netcdf_one_after_another(maps, monkeypatch):
+    part, at_once, most = maps.compute(), [], []
+    plain = xr.Dataset.to_netcdf
+
+    def watched(self, *args, **kwargs):
+        at_once.append(1)
+        most.append(len(at_once))
+        try:
+            return plain(self, *args, **kwargs)
+        finally:
+            at_once.pop()
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", watched)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: part.pm25map.to_netcdf(f"{i}.nc"), range(8)))
+    assert len(most) == 8 and max(most) == 1
 
 
 def test_netcdf_holds_a_file_a_day_or_a_year_and_single_precision_where_asked(maps):

@@ -5,6 +5,7 @@ import functools
 import itertools
 import shlex
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -40,6 +41,9 @@ STEP_UGM3: Final = 0.001
 """Step of packed concentrations, ug m-3: packing changes a value by half of it at most. Other bands stay float32."""
 
 _FILL, _LARGEST = -(2**31), 2**31 - 1
+_NETCDF = threading.Lock()
+"""The C library of netCDF serves one thread at a time, and xarray's lock does not cover all of a file's writing."""
+
 _DEFLATE: Final = {"zlib": True, "complevel": 4, "shuffle": True}
 
 
@@ -237,7 +241,7 @@ class Maps:
         maps = maps.assign(
             {name: _that_fit(maps[name]) for name in encoding if "scale_factor" in encoding[name]}
         )
-        with replacing(path) as part:
+        with replacing(path) as part, _NETCDF:
             try:
                 maps.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
             except OSError as error:
