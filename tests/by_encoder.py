@@ -17,7 +17,6 @@ from pm25map.base.shipped import shipped_folder
 from pm25map.diagnostics.diagnose import diagnose_day
 from pm25map.model.card import CARD_FILE
 from pm25map.model.config import read_config
-from pm25map.model.evaluate import judge
 from pm25map.model.export import export_model
 from pm25map.model.fit import fit
 from pm25map.model.handover import load_handover
@@ -26,6 +25,7 @@ from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
 from pm25map.raster.estimator import Options
 from pm25map.raster.inputs import open_inputs
+from pm25map.scores.evaluate import judge
 
 ENCODERS = ("none", "latlon", "sincos", "geoclip", "geoclip-capsules-1-2", "places-open")
 DAY = dt.date(2020, 9, 12)

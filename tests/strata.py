@@ -10,15 +10,15 @@ import click
 import numpy as np
 
 from pm25map.base.aqi import class_index
-from pm25map.diagnostics.calibrate import WIDTH_TARGETS_A_STATION, conformalize
-from pm25map.diagnostics.coverage import LEAST
-from pm25map.diagnostics.material import gather_material
-from pm25map.diagnostics.targets import distance_class, draw, estimate_targets, region_of
-from pm25map.diagnostics.widths import fit_widths
 from pm25map.model.card import load_model
 from pm25map.model.runtime import open_session
 from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
+from pm25map.scores.calibrate import WIDTH_TARGETS_A_STATION, conformalize
+from pm25map.scores.coverage import LEAST
+from pm25map.scores.fit_widths import fit_widths
+from pm25map.scores.material import gather_material
+from pm25map.scores.targets import distance_class, draw, estimate_targets, region_of
 
 SHORT = 0.85
 DRAWS = 5000

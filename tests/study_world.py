@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pm25map.study.strata import distance_class
+from pm25map.scores.strata import distance_class
 
 STATIONS, DAYS, FOLDS = 60, 80, 2
 SPLITS = ("random-10", "stations-10", "checkerboard-8-2", "west-to-east")
@@ -78,7 +78,7 @@ def results(folder: Path, splits: tuple[str, ...] = SPLITS) -> Path:
 
 
 def _run(folder: Path, split: str, fold: int, variant: str, seed: int) -> dict:
-    from pm25map.study.scores import score
+    from pm25map.scores.sums import score
 
     name = f"{split}-{fold}-{variant}-{seed}"
     made = predictions(split, fold, variant, seed)

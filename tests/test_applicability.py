@@ -14,8 +14,8 @@ from pm25map.diagnostics.applicability import (
     load_applicability,
     save_applicability,
 )
-from pm25map.diagnostics.calibrate import FOLDS, calibrate_applicability
 from pm25map.diagnostics.descriptors import choose_descriptors
+from pm25map.scores.calibrate import FOLDS, calibrate_applicability
 
 
 @pytest.fixture(scope="module")

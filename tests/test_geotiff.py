@@ -19,11 +19,11 @@ from pm25map.base.errors import BadMap, BadRaster
 from pm25map.cli.hotspots import command as hotspots
 from pm25map.cli.info import command as info
 from pm25map.diagnostics.hotspots import find_hotspots
-from pm25map.diagnostics.validate_maps import _cells
 from pm25map.grid import Grid, load_grid
 from pm25map.grid.areas import areas_of, cell_areas
 from pm25map.grid.geotiff import open_raster
 from pm25map.raster.info import describe
+from pm25map.scores.validate_maps import _cells
 from pm25map.view.layers import read_map, read_maps
 from pm25map.view.preview import picture_of
 from pm25map.view.server.app import make_app

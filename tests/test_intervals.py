@@ -12,10 +12,6 @@ from trust_world import END, FEATURES, START, material, model_in, samples
 
 from pm25map.base.aqi import UPPER_ENDS
 from pm25map.base.errors import BadModel, BadMonitors
-from pm25map.diagnostics.calibrate import calibrate_intervals, conformalize
-from pm25map.diagnostics.coverage import coverage_rows, reliability_rows
-from pm25map.diagnostics.targets import Targets, distance_class, draw, estimate_targets, region_of
-from pm25map.diagnostics.widths import fit_widths
 from pm25map.grid import Block, Grid
 from pm25map.model import intervals
 from pm25map.model.intervals import Bounds, IntervalCard, bounds_of, tail_for
@@ -23,6 +19,10 @@ from pm25map.model.widths import FIELDS, basis
 from pm25map.raster.bands import EXCEEDANCE, LOWER, UPPER
 from pm25map.raster.block_bands import BlockDay
 from pm25map.raster.intervals import Intervals
+from pm25map.scores.calibrate import calibrate_intervals, conformalize
+from pm25map.scores.coverage import coverage_rows, reliability_rows
+from pm25map.scores.fit_widths import fit_widths
+from pm25map.scores.targets import Targets, distance_class, draw, estimate_targets, region_of
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from pm25map.model import network as network_module  # noqa: E402
 from pm25map.model import train as train_module  # noqa: E402
 from pm25map.model.card import CARD_FILE, NetworkShape, load_model  # noqa: E402
 from pm25map.model.config import read_config  # noqa: E402
-from pm25map.model.evaluate import match, score_table  # noqa: E402
 from pm25map.model.export import export_model  # noqa: E402
 from pm25map.model.fit import real_windows  # noqa: E402
 from pm25map.model.handover import load_handover, save_handover  # noqa: E402
@@ -26,6 +25,7 @@ from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.model.splits import hold_out_stations  # noqa: E402
 from pm25map.model.train import train  # noqa: E402
 from pm25map.predictors.variables import variable  # noqa: E402
+from pm25map.scores.evaluate import match, score_table  # noqa: E402
 
 WIDTHS = {"none": 0, "latlon": 2, "sincos": 4, "geoclip": 512}
 BASES = (Base(0, 2.0, 0.6), Base(1, 2.0, 0.6))
@@ -302,7 +302,7 @@ def test_monitors_at_one_place_are_held_out_together():
 
 
 def test_the_score_table_has_every_class():
-    from pm25map.model.evaluate import Matches
+    from pm25map.scores.evaluate import Matches
 
     rng = np.random.default_rng(0)
     truth = rng.gamma(2, 10, 400).astype(np.float32)

@@ -14,12 +14,12 @@ pytest.importorskip("torch")
 from pm25map.base.errors import BadConfig, BadModel, BadMonitors
 from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import cli
-from pm25map.model import short as short_module
 from pm25map.model import train as train_module
 from pm25map.model.config import read_config
-from pm25map.model.short import error_ratios, error_sums, judge_short
 from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import train
+from pm25map.scores import short as short_module
+from pm25map.scores.short import error_ratios, error_sums, judge_short
 from pm25map.windows.gaps import fill_missing_days
 from pm25map.windows.scaler import fit_scaler
 from pm25map.windows.short import draw_present_days, kept_by_day, last_days

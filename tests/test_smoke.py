@@ -15,9 +15,7 @@ from pm25map.base.errors import BadModel, BadMonitors
 from pm25map.base.metrics import scores
 from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import cli
-from pm25map.model import compare as comparing
 from pm25map.model.card import load_model
-from pm25map.model.compare import compare, gains
 from pm25map.model.config import read_config
 from pm25map.model.export import export_model
 from pm25map.model.fit import provenance_of
@@ -26,6 +24,8 @@ from pm25map.model.runtime import open_session
 from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import train
 from pm25map.predictors.reader import open_predictors
+from pm25map.scores import compare as comparing
+from pm25map.scores.compare import compare, gains
 
 ADDED = ("wildfire_smoke", "ncep_t2m")
 

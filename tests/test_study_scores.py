@@ -10,7 +10,8 @@ from scipy import stats
 
 from pm25map.base.errors import BadStudy
 from pm25map.base.metrics import scores as plain_scores
-from pm25map.study import paired, scores, strata
+from pm25map.scores import paired, strata
+from pm25map.scores import sums as scores
 from pm25map.study.reading import read_results
 
 

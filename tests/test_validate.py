@@ -14,9 +14,15 @@ from rasterio.io import MemoryFile  # noqa: F401 - GDAL is loaded before pyogrio
 from pm25map.base.aqi import CATEGORIES
 from pm25map.base.errors import BadMap, BadModel, BadMonitors, BadPredictors
 from pm25map.base.shipped import shipped_folder
-from pm25map.diagnostics.matchups import write_matchups
 from pm25map.diagnostics.quality import write_quality
-from pm25map.diagnostics.validate import (
+from pm25map.model.card import load_model
+from pm25map.model.runtime import open_session
+from pm25map.monitors import Monitors
+from pm25map.predictors.reader import open_predictors
+from pm25map.raster.bands import LOWER, UPPER
+from pm25map.raster.cog import write_cog
+from pm25map.scores.matchups import write_matchups
+from pm25map.scores.validate import (
     COLUMNS,
     LEFT_OUT,
     NOT_USED,
@@ -26,13 +32,7 @@ from pm25map.diagnostics.validate import (
     score_strata,
     trust_of,
 )
-from pm25map.diagnostics.validate_maps import match_maps
-from pm25map.model.card import load_model
-from pm25map.model.runtime import open_session
-from pm25map.monitors import Monitors
-from pm25map.predictors.reader import open_predictors
-from pm25map.raster.bands import LOWER, UPPER
-from pm25map.raster.cog import write_cog
+from pm25map.scores.validate_maps import match_maps
 from pm25map.view.validation import draw_bias_map, draw_scatter
 
 DAY = dt.date(2020, 9, 12)

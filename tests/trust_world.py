@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from pm25map.diagnostics.material import Material
+from pm25map.scores.material import Material
 from pm25map.windows.samples import StationSamples
 from pm25map.windows.scaler import fit_scaler
 

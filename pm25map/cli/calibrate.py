@@ -60,13 +60,13 @@ def command(
     from pm25map.base.cores import usable_cores
     from pm25map.base.files import check_output
     from pm25map.diagnostics import applicability
-    from pm25map.diagnostics.calibrate import FOLDS, calibrate_applicability, calibrate_intervals
-    from pm25map.diagnostics.material import gather_material
     from pm25map.model import intervals
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
+    from pm25map.scores.calibrate import FOLDS, calibrate_applicability, calibrate_intervals
+    from pm25map.scores.material import gather_material
 
     model = load_model(model_name)
     folder = model.network.parent

@@ -12,7 +12,7 @@ import click
 from pm25map.cli.options import DAY, progress_bar
 
 if TYPE_CHECKING:
-    from pm25map.model.compare import Comparison, Gain
+    from pm25map.scores.compare import Comparison, Gain
 
 PATH = click.Path(path_type=Path)
 
@@ -64,10 +64,10 @@ def command(
     """  # noqa: D301 - click reads \b
     from pm25map.base.cores import usable_cores
     from pm25map.model.card import load_model
-    from pm25map.model.compare import compare
     from pm25map.model.runtime import open_session
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
+    from pm25map.scores.compare import compare
 
     levels = [_level(text) for text in above]
     threads = usable_cores()

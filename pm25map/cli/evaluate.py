@@ -15,7 +15,7 @@ from pm25map.cli.study import report, run_study
 
 if TYPE_CHECKING:
     from pm25map.model.card import Scores
-    from pm25map.model.short import ShortScore
+    from pm25map.scores.short import ShortScore
 
 PATH = click.Path(path_type=Path)
 
@@ -112,11 +112,11 @@ def command(
     from pm25map.base.files import replacing
     from pm25map.model.card import CARD_FILE, Scores, load_model
     from pm25map.model.card import write_card as save_card
-    from pm25map.model.evaluate import judge
     from pm25map.model.runtime import open_session
-    from pm25map.model.short import judge_short
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
+    from pm25map.scores.evaluate import judge
+    from pm25map.scores.short import judge_short
 
     model = load_model(model_name)
     session = open_session(model, "cpu", threads=usable_cores())

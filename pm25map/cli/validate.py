@@ -12,8 +12,8 @@ from pm25map.cli.options import DAY, model_option, progress_bar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pm25map.diagnostics.validate import StratumScore
     from pm25map.monitors import Monitors
+    from pm25map.scores.validate import StratumScore
 
 PATH = click.Path(path_type=Path)
 
@@ -65,9 +65,9 @@ def command(
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadDate
     from pm25map.base.files import check_output, check_outputs, replacing
-    from pm25map.diagnostics.matchups import write_matchups
-    from pm25map.diagnostics.validate import USED, score_strata
     from pm25map.monitors import read_monitors
+    from pm25map.scores.matchups import write_matchups
+    from pm25map.scores.validate import USED, score_strata
     from pm25map.view.validation import draw_bias_map, draw_scatter
 
     if (day is None) == (start is None) or (start is None) != (end is None):
@@ -84,7 +84,7 @@ def command(
     measured = read_monitors(monitors)
     feeding = read_monitors(neighbours) if neighbours else None
     if maps is not None:
-        from pm25map.diagnostics.validate_maps import match_maps
+        from pm25map.scores.validate_maps import match_maps
 
         frame = match_maps(maps, measured, feeding, first, last)
         notes = [f"maps of {maps.name}"]
@@ -117,7 +117,7 @@ def _notes(
     frame: "pd.DataFrame", measured: "Monitors", feeding: "Monitors | None", first: dt.date, last: dt.date
 ) -> list[str]:
     """Say of match-ups what fed their estimates, and which stations are scored."""
-    from pm25map.diagnostics.validate import USED, feeding_words
+    from pm25map.scores.validate import USED, feeding_words
 
     mutual = "--monitors themselves, each left out of its own (name others with --neighbours)"
     notes = [feeding_words(feeding or measured, frame, first, last, "--neighbours" if feeding else mutual)]
@@ -147,12 +147,12 @@ def _left_out(
     """Estimate every station without itself; give the match-ups and what to say of them."""
     from pm25map.base.cores import usable_cores
     from pm25map.base.errors import BadPredictors
-    from pm25map.diagnostics.validate import match_left_out, trust_of
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
     from pm25map.predictors.reader import open_predictors
     from pm25map.raster.day_source import sample_of
     from pm25map.raster.inputs import open_grid_of
+    from pm25map.scores.validate import match_left_out, trust_of
 
     model = load_model(model_name)
     trust = trust_of(model, required=False)

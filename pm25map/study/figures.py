@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from pm25map.base.files import replacing
+from pm25map.scores.strata import distance_words
 from pm25map.study import maps
 from pm25map.study.phrases import pair_of, row_of
 from pm25map.study.reading import Results
-from pm25map.study.strata import distance_words
 from pm25map.study.style import DPI, GREY, INK, STYLE, sheet
 from pm25map.study.summary import BASELINES, ENCODED, INTERPOLATION, PLAIN, Summary
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator
 from pyproj import Transformer
 
 from pm25map.grid import states
-from pm25map.study.paired import losses
+from pm25map.scores.paired import losses
 from pm25map.study.reading import Results
 from pm25map.study.style import INK, LAND, sheet
 from pm25map.study.summary import ENCODED, PLAIN, Summary

@@ -1,7 +1,7 @@
 """Single figures of a study's page: a score, a gain, a verdict; words where a run was not made."""
 
+from pm25map.scores.strata import ALL
 from pm25map.study.published import GAINS
-from pm25map.study.strata import ALL
 from pm25map.study.summary import BASELINES, Summary
 
 NOT_RUN = "not run"

@@ -14,10 +14,10 @@ import pandas as pd
 
 from pm25map.base.errors import BadStudy
 from pm25map.base.resampling import Estimate
-from pm25map.study import paired
+from pm25map.scores import paired
+from pm25map.scores.strata import ALL, strata
+from pm25map.scores.sums import NAMES, estimates, station_sums
 from pm25map.study.reading import DONE, Results
-from pm25map.study.scores import NAMES, estimates, station_sums
-from pm25map.study.strata import ALL, strata
 
 Summary = dict[str, Any]
 

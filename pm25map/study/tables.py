@@ -4,6 +4,7 @@ import datetime as dt
 from statistics import mean, stdev
 from typing import Any
 
+from pm25map.scores.strata import ALL, distance_words
 from pm25map.study.phrases import (
     NOT_RUN,
     best,
@@ -16,7 +17,6 @@ from pm25map.study.phrases import (
     with_interval,
 )
 from pm25map.study.published import GAINS, PUBLISHED
-from pm25map.study.strata import ALL, distance_words
 from pm25map.study.summary import ENCODED, PLAIN, Summary
 
 GROUPS = {

@@ -11,12 +11,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pm25map.base.files import check_output, replacing
-from pm25map.diagnostics.dial import Setting, turn_dial
 from pm25map.model.runtime import open_session
 from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
 from pm25map.raster.inputs import open_inputs
+from pm25map.scores.smoothing import Setting, turn_dial
 from pm25map.windows.samples import StationSamples, gather_samples
 
 SETTINGS_KM = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0, 300.0)

@@ -31,7 +31,7 @@ def draw_scatter(frame: pd.DataFrame, path: Path, days: str, what: str, *, overw
     """Draw estimates against observations on scales of square roots, with the 90 % intervals where few.
 
     Args:
-        frame: match-ups that may be compared (pm25map.diagnostics.validate.COLUMNS).
+        frame: match-ups that may be compared (pm25map.scores.validate.COLUMNS).
         path: the PNG to write.
         days: of the match-ups, in words.
         what: is compared, in words.

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadModel, BadMonitors, BadPredictors
 from pm25map.model.card import ModelCard
-from pm25map.model.evaluate import HIGH_UGM3, estimates
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
 from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.scores.evaluate import HIGH_UGM3, estimates
 from pm25map.windows.samples import Progress, StationSamples, gather_samples
 
 INTERPOLATION = "neighbours_idw9"

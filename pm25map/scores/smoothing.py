@@ -10,13 +10,13 @@ import numpy.typing as npt
 from pm25map.base.metrics import scores
 from pm25map.diagnostics.diagnose import comparison_bands, examine
 from pm25map.grid import Grid
-from pm25map.model.evaluate import match
 from pm25map.model.runtime import Session
 from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore
 from pm25map.raster.estimator import Options
 from pm25map.raster.inputs import Inputs
 from pm25map.raster.predict import predict_day
+from pm25map.scores.evaluate import match
 from pm25map.windows.samples import StationSamples
 
 

@@ -9,16 +9,16 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadInstall, BadMonitors
 from pm25map.diagnostics.applicability import Applicability
-from pm25map.diagnostics.coverage import coverage_rows, reliability_rows
 from pm25map.diagnostics.descriptors import choose_descriptors
 from pm25map.diagnostics.dissimilarity import training_points
-from pm25map.diagnostics.material import Material
-from pm25map.diagnostics.targets import Targets, draw, estimate_targets, region_of
-from pm25map.diagnostics.widths import fit_widths
 from pm25map.model.intervals import Bounds, CoverageRow, ReliabilityRow, tail_for
 from pm25map.model.runtime import Session
 from pm25map.model.widths import Widths
 from pm25map.raster.bands import EXCEEDANCE
+from pm25map.scores.coverage import coverage_rows, reliability_rows
+from pm25map.scores.fit_widths import fit_widths
+from pm25map.scores.material import Material
+from pm25map.scores.targets import Targets, draw, estimate_targets, region_of
 from pm25map.windows.samples import Progress, StationSamples
 
 TAIL_LEVELS = (

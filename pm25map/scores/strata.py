@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pm25map.base.aqi import class_index
-from pm25map.model.evaluate import DISTANCE_CLASSES_KM
+from pm25map.scores.evaluate import DISTANCE_CLASSES_KM
 
 Mask = npt.NDArray[np.bool_]
 

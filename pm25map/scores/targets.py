@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.grid import regions
-from pm25map.model.evaluate import DISTANCE_CLASSES_KM, estimates
 from pm25map.model.runtime import Session
 from pm25map.model.widths import FIELDS, basis, day_of_year
+from pm25map.scores.evaluate import DISTANCE_CLASSES_KM, estimates
 from pm25map.windows.samples import Progress, StationSamples
 
 REGIONS = (

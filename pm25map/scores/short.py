@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadModel, BadMonitors
-from pm25map.model.compare import DRAWS
-from pm25map.model.evaluate import estimates, gather_judged
 from pm25map.model.runtime import Session
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.scores.compare import DRAWS
+from pm25map.scores.evaluate import estimates, gather_judged
 from pm25map.windows.samples import Progress
 from pm25map.windows.short import last_days
 

@@ -11,7 +11,6 @@ from pyproj import Transformer
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadMap, BadMonitors
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY
-from pm25map.diagnostics.validate import BASELINES, NOT_USED, USED, check_measured, complete, same_places
 from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.grid.grid import LONLAT
 from pm25map.monitors import Monitors
@@ -20,6 +19,7 @@ from pm25map.predictors.map_fields import fields_at
 from pm25map.predictors.neighbours import Stations
 from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
+from pm25map.scores.validate import BASELINES, NOT_USED, USED, check_measured, complete, same_places
 
 BANDS = {
     LOWER.name: "pm25_lower_ugm3",

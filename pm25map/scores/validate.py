@@ -18,9 +18,7 @@ from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.metrics import scores
 from pm25map.base.resampling import rmse_over_stations
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY, Applicability, load_applicability
-from pm25map.diagnostics.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
 from pm25map.model.card import Model
-from pm25map.model.evaluate import TARGETS_AT_ONCE, join_targets
 from pm25map.model.intervals import Bounds, bounds_of, load_intervals
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
@@ -29,6 +27,8 @@ from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.scores.evaluate import TARGETS_AT_ONCE, join_targets
+from pm25map.scores.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
 from pm25map.windows.gaps import fill_silent_days
 from pm25map.windows.samples import Progress, station_samples
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.aqi import CATEGORIES, class_index
-from pm25map.diagnostics.targets import REGIONS, Targets, distance_class, distance_names
 from pm25map.model.intervals import CoverageRow, ReliabilityRow
 from pm25map.raster.bands import EXCEEDANCE
+from pm25map.scores.targets import REGIONS, Targets, distance_class, distance_names
 
 LEAST = 200
 """Match-ups that a stratum of region, class and distance needs to be listed."""

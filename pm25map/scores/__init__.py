@@ -1,0 +1,1 @@
+"""Every figure: held-out samples, baselines, match-ups, calibration, scores in parts with intervals over stations."""
