@@ -37,7 +37,7 @@ def _engines(found: dict[str, Any]) -> str:
         lines += [
             f"`{table['model']}` ({lstm}, {table['mflop_a_cell']:g} MFLOP a cell), {sessions} of one thread, medians "
             f"of {table['rounds']} rounds; the float32 matrix product beside it ran at {table['gemm_gflops']} "
-            "GFLOP a second of the processor"
+            "GFLOP a processor second"
             + (f", the one in {table['half']} at {table['half_gflops']}" if table["half"] else "")
             + ":",
             "",
@@ -58,7 +58,7 @@ def _engines(found: dict[str, Any]) -> str:
 
 
 def _cog(found: list[dict[str, Any]]) -> str:
-    lines = ["| map | seconds | of the processor | MB |", "|---|---|---|---|"]
+    lines = ["| map | seconds | processor seconds | MB |", "|---|---|---|---|"]
     lines += [
         f"| {row['rows']:,} x {row['cols']:,} | {row['seconds']:.2f} | {row['cpu_seconds']:.2f} | {row['mb']:.1f} |"
         for row in found
@@ -74,12 +74,12 @@ def _backfill(found: dict[str, Any]) -> str:
         "|---|---|---|",
         f"| days; cells estimated | {one['days']}; {one['cells']:,} | |",
         f"| by the clock | {one['seconds']} s, {one['cells_per_second']:,} cells/s | |",
-        f"| share of the bare engine's rate, in seconds of the processor | {one['share_of_engine']:.2f} | 0.85 |",
+        f"| share of the bare engine's rate, in processor seconds | {one['share_of_engine']:.2f} | 0.85 |",
         f"| reads of a chunk of predictors | {one['chunk_reads']} | 1.7 a month, 1.1 a year |",
         f"| bytes read, planned and counted | {planned:,} and {read:,} | the same |",
-        f"| seconds, foretold and taken | {one['forecast_seconds']} and {one['seconds']} | within 25 % |",
-        f"| peak memory, foretold and taken, MB | {one['peak_mb'][0]} and {one['peak_mb'][1]} | within 15 %, 2 GB |",
-        f"| files, foretold and written, MB | {one['file_mb'][0]} and {one['file_mb'][1]} | |",
+        f"| seconds, forecast and measured | {one['forecast_seconds']} and {one['seconds']} | within 25 % |",
+        f"| peak memory, forecast and measured, MB | {one['peak_mb'][0]} and {one['peak_mb'][1]} | within 15 %, 2 GB |",
+        f"| files, forecast and written, MB | {one['file_mb'][0]} and {one['file_mb'][1]} | |",
         "",
         "| days of a small grid | peak memory, MB |",
         "|---|---|",
