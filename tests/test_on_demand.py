@@ -11,7 +11,7 @@ import pytest
 from predictor_world import small_grid
 
 from pm25map.base.days import days_between
-from pm25map.base.errors import BadMonitors, BadOutput
+from pm25map.base.errors import BadMonitors, BadOutput, BadPredictors
 from pm25map.grid import Block
 from pm25map.monitors import read_monitors
 from pm25map.predictors.ingest import ingest_daily, ingest_layers
@@ -175,6 +175,12 @@ def test_a_plan_computes_nothing_and_says_which_days_are_pending(monitors):
     assert open_predictors(planned.source.predictors).days_of(("neighbours_idw9",)) == []
     ready(DaySource(monitors=(str(monitors),)))
     assert ready(DaySource(monitors=(str(monitors),)), only_plan=True).pending == ()
+
+
+def test_a_model_that_reads_more_than_monitors_give_is_refused_before_a_file_is_read(tmp_path):
+    source = DaySource(monitors=(str(tmp_path / "absent.csv"),))
+    with pytest.raises(BadPredictors, match=r"the model reads aod_047, which monitors do not give.*maiac"):
+        make_days_ready(source, small_grid(), (*FIELDS, "aod_047"), [DAYS], TODAY)
 
 
 @pytest.mark.parametrize("day", [dt.date(2018, 12, 1), dt.date(2018, 10, 20), dt.date(2019, 6, 1)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pm25map.cli.data_status import status
 from pm25map.cli.fetch import fetch
 from pm25map.cli.impute import impute
 from pm25map.cli.options import DAY, progress_bar
@@ -29,14 +30,15 @@ SOURCES = (*OPEN_SET, "knnidw", *FILE_SOURCES, "all")
 
 @click.group()
 def command() -> None:
-    """Fetch providers' files, bring them into a store of daily predictors, and inspect it.
+    """See which days are ready; fetch providers' files, bring them into a store of daily predictors, inspect it.
 
-    fetch brings files from a provider into a folder; ingest brings a folder of files to a grid and into a store;
-    impute fills what satellites did not see; status says which days are whole; verify reads everything again; pack
-    makes one small file of some days.
+    status says which days and monitors the cache holds, or which days of a store are whole; fetch brings files from a
+    provider into a folder; ingest brings a folder of files to a grid and into a store; impute fills what satellites
+    did not see; verify reads everything again; pack makes one small file of some days.
 
     \b
-    Try: pm25map data fetch --source hms --start 2020-08-23 --end 2020-09-12 --out hms
+    Try: pm25map data status
+         pm25map data fetch --source hms --start 2020-08-23 --end 2020-09-12 --out hms
          pm25map data ingest --source hms --files hms --start 2020-08-23 --end 2020-09-12 --store predictors.zarr
          pm25map data status --store predictors.zarr
     """  # noqa: D301 - click reads \b
@@ -44,6 +46,7 @@ def command() -> None:
 
 command.add_command(fetch)
 command.add_command(impute)
+command.add_command(status)
 
 
 @command.command()
@@ -202,36 +205,6 @@ def _ingest_files(
             return layers, None, passed_over
         with progress_bar(f"{name}, days", len(days)) as progress:
             return layers, ingest_daily(store, cast("DailySource", source), days, progress), passed_over
-
-
-@command.command()
-@click.option("--store", type=STORE, required=True, help="Folder *.zarr or file *.zarr.zip.")
-@click.option("--start", type=DAY, help="First day to look at. Default: of the store.")
-@click.option("--end", type=DAY, help="Last day to look at. Default: of the store.")
-@click.option(
-    "--source",
-    "sources",
-    multiple=True,
-    help="Source that must be complete; repeat. Default: those that the store holds anything of.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(
-    store: Path, start: dt.date | None, end: dt.date | None, sources: tuple[str, ...], as_json: bool
-) -> None:
-    """Say which variables and days a store holds, and which days and layers are missing (exit code 3).
-
-    The calendar has a line a month and source: # the day is whole, . it is missing.
-
-    \b
-    Try: pm25map data status --store predictors.zarr --start 2020-08-16 --end 2020-09-20
-    """  # noqa: D301 - click reads \b
-    from pm25map.predictors.status import is_complete, status_lines, status_of
-    from pm25map.predictors.store import open_predictors
-
-    state = status_of(open_predictors(store), start, end, sources)
-    click.echo(json.dumps(state, indent=2) if as_json else "\n".join(status_lines(state)))
-    if not is_complete(state):
-        click.get_current_context().exit(3)
 
 
 @command.command()

@@ -14,6 +14,7 @@ import pandas as pd
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_bytes
 from pm25map.monitors.doubts import Examination
+from pm25map.monitors.facts import PRELIMINARY, count_name
 
 _DAYS = 2**31
 """More than the days of any calendar: site number times this plus the day orders by site and day."""
@@ -30,7 +31,7 @@ OPTIONAL_COLUMNS = {
 "final" or "preliminary", and the day of EPA's last change (NaT unknown)."""
 
 
-AQS, PRELIMINARY = "AQS", "preliminary"
+AQS = "AQS"
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,9 @@ class Monitors:
         network = rows["network"].astype("object") if "network" in rows else pd.Series(AQS, index=rows.index)
         network = network.where(network.notna(), AQS).astype("str")
         name = network.where(network != AQS, network + " " + rows["parameter_code"].astype("str"))
-        facts = {f"monitors {what}": float(count) for what, count in name.value_counts().sort_index().items()}
+        facts = {
+            count_name(str(what)): float(count) for what, count in name.value_counts().sort_index().items()
+        }
         status = rows["status"].astype("object") if "status" in rows else pd.Series(None, index=rows.index)
         # What AQS publishes is final; of another table without a status nothing is known.
         if not (status.notna() | (network == AQS)).all():

@@ -15,7 +15,7 @@ from pm25map.base.storage import Location, remote_errors
 from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.computed import NEEDS
-from pm25map.predictors.variables import VARIABLES, Variable, variable
+from pm25map.predictors.variables import VARIABLES, Variable, variable, variables_of
 
 
 def damage() -> tuple[type[Exception], ...]:
@@ -132,11 +132,30 @@ def check_features(path: Location, held: Collection[str], features: Collection[s
         UnknownName: the table has no such variable.
         BadPredictors: the store does not hold it, or what it is worked out from.
     """
-    needed = [need for name in features for need in (NEEDS.get(name, ()) if name in NEEDS else (name,))]
-    lacking = [name for name in dict.fromkeys(needed) if variable(name).stored and name not in held]
-    if lacking:
+    if lacking := _lacking(held, features):
         source = variable(lacking[0]).source
         raise BadPredictors(f"{path} lacks {', '.join(lacking)}. Run: {_command(source)} --store {path}")
+
+
+def check_from_monitors(features: Collection[str]) -> None:
+    """Refuse features that neither monitors give nor the layers that come with the package.
+
+    Raises:
+        UnknownName: the table has no such variable.
+        BadPredictors: a model reads what other sources give.
+    """
+    if lacking := _lacking((*variables_of("neighbours"), *variables_of("static")), features):
+        sources = ", ".join(dict.fromkeys(variable(name).source for name in lacking))
+        raise BadPredictors(
+            f"the model reads {', '.join(lacking)}, which monitors do not give: fill a store from {sources} "
+            "(docs/providers.md) and name it with --predictors, or choose another model"
+        )
+
+
+def _lacking(held: Collection[str], features: Collection[str]) -> list[str]:
+    """List what is stored of some features, or of what they are worked out from, and is not held."""
+    needed = [need for name in features for need in (NEEDS.get(name, ()) if name in NEEDS else (name,))]
+    return [name for name in dict.fromkeys(needed) if variable(name).stored and name not in held]
 
 
 def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: list[dt.date]) -> None:

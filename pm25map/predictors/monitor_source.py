@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 import numpy as np
 
+from pm25map.base.cache import cache_folder
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadFetch, BadMonitors
 from pm25map.monitors import Monitors, join, read_monitors
@@ -19,6 +20,11 @@ NETWORKS = ("aqs", "airnow", "auto")
 AUTO = ("auto",)
 
 Network = Literal["aqs", "airnow"]
+
+
+def monitor_folder(network: Network) -> Path:
+    """Return the folder of the cache that holds a network's files."""
+    return cache_folder() / "monitors" / network
 
 
 class NotPublished(BadMonitors):

@@ -62,7 +62,12 @@ def store_on_demand(grid: Grid, origin: str) -> Path:
     # Other static layers make other heights, and so other fields.
     parts = (grid.checksum, str(FIELDS_VERSION), pack_checksum(), origin)
     key = sha256_of_bytes(*(f"{part}\n".encode() for part in parts))[:16]
-    return cache_folder() / "days" / f"{grid.name}-{key}.zarr"
+    return days_folder() / f"{grid.name}-{key}.zarr"
+
+
+def days_folder() -> Path:
+    """Return the folder of the cache that holds days, a store for each grid and choice of monitors."""
+    return cache_folder() / "days"
 
 
 def days_to_compute(grid: Grid, monitors: Monitors, origin: str, days: list[dt.date]) -> list[dt.date]:

@@ -14,6 +14,7 @@ from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.shipped import shipped_folder
 from pm25map.base.storage import Location
 from pm25map.grid import Grid
+from pm25map.predictors.checks import check_from_monitors
 from pm25map.predictors.monitor_source import MonitorSource, read_source
 from pm25map.predictors.on_demand import compute_on_demand, days_to_compute, forget_withdrawn
 from pm25map.predictors.reader import open_predictors
@@ -109,9 +110,10 @@ def make_days_ready(
         return ReadyDays(replace(source, predictors=sample))
     if not windows:
         raise BadPredictors(
-            f"no sample of predictors comes with grid {grid.name}: name a store with --predictors, or monitors with "
-            "--monitors"
+            f"no days come with grid {grid.name}: name monitors with --monitors, or a store of predictors with "
+            "--predictors"
         )
+    check_from_monitors(features)
     monitors = MonitorSource(source.monitors or ("auto",), source.base_url)
     return _from_monitors(source, monitors, grid, windows, today, steps, only_plan=only_plan)
 

@@ -289,8 +289,8 @@ def _open_days(source: DaySource, grid: Grid, features: tuple[str, ...]) -> Pred
     store = source.predictors or sample_of(grid)
     if store is None:
         raise BadPredictors(
-            f"no sample of predictors comes with grid {grid.name}: name a store with --predictors, or monitors with "
-            "--monitors"
+            f"no days come with grid {grid.name}: name monitors with --monitors, or a store of predictors with "
+            "--predictors"
         )
     opened = open_predictors(store)
     opened.label = source.label

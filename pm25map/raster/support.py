@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.grid import Block
+from pm25map.monitors.facts import counts_in, preliminary_in, status_text
 from pm25map.predictors.reader import Predictors
 
 FEW_MONITORS = 300
@@ -16,9 +17,6 @@ FAR_KM = 300.0
 """Beyond this distance, the range of the kriging for smoke, a monitor says next to nothing of a place."""
 
 DISTANCE = "neighbours_distance"
-
-_PRELIMINARY = "preliminary"
-_COUNT = "monitors "
 
 _WHOLE_GRID_CELLS = 2_000_000
 """Up to this size the distances of a day are read at once."""
@@ -54,12 +52,7 @@ class Support:
         if not self.counts:
             return ""
         text = " and ".join(f"{number:,} of {name}" for name, number in self.counts.items())
-        if self.preliminary is None:
-            return text
-        if self.preliminary == 0:
-            return f"{text}, final"
-        part = "" if self.preliminary == self.count else f"{self.preliminary:,} "
-        return f"{text}, {part}preliminary"
+        return ", ".join(filter(None, (text, status_text(self.count, self.preliminary))))
 
     @property
     def window_text(self) -> str:
@@ -111,9 +104,12 @@ def support_of(
 def support_without_distances(predictors: Predictors, day: dt.date, window: list[dt.date]) -> Support:
     """Say what needs no field to be read; else as `support_of`."""
     facts = predictors.facts_of(day)
-    counts = {name.removeprefix(_COUNT): int(n) for name, n in facts.items() if name.startswith(_COUNT)}
-    preliminary = int(facts[_PRELIMINARY]) if _PRELIMINARY in facts else None
-    return Support(counts, preliminary, days_present=predictors.days_present(window), window_days=len(window))
+    return Support(
+        counts_in(facts),
+        preliminary_in(facts),
+        days_present=predictors.days_present(window),
+        window_days=len(window),
+    )
 
 
 def distances_of(predictors: Predictors, day: dt.date, asked: npt.NDArray[np.bool_]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from pm25map.predictors.fetch.providers import (
     provider_of,
     variables_wanted,
 )
-from pm25map.predictors.monitor_source import Network
+from pm25map.predictors.monitor_source import Network, monitor_folder
 
 _RETRIES = Retry(
     total=2,
@@ -53,11 +53,6 @@ class MonitorFiles:
     files: tuple[Path, ...]
     absent: tuple[str, ...] = ()
     unconfirmed: tuple[str, ...] = field(default=())
-
-
-def monitor_folder(network: Network) -> Path:
-    """Return the folder of the cache that holds a network's files."""
-    return cache_folder() / "monitors" / network
 
 
 def fetch_monitors(
