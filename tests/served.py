@@ -6,14 +6,14 @@ import time
 
 import uvicorn
 
-from pm25map.view.server.run import listen
+from pm25map.view.server.run import listen, settings
 
 
 @contextlib.contextmanager
-def served(app):
+def served(app, proxies=()):
     """Serve an app in a thread that ends with the block; gives its address."""
     where = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    server = uvicorn.Server(settings(app, proxies))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [where]}, daemon=True)
     thread.start()
     for _ in range(200):

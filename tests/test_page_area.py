@@ -207,3 +207,19 @@ def test_cells_of_a_map_in_degrees_count_by_their_area(browser, tmp_path):
     assert abs(mine["mean"] - np.mean(values[2:38])) > 0.1, "northern cells are smaller"
     assert page.said == []
     page.context.close()
+
+
+def test_a_day_that_cannot_be_had_is_said_and_no_other_day_is_shown_for_it(browser, tmp_path):
+    for day in (12, 13):
+        write_map(tmp_path / f"pm25_2020-09-{day}.tif", GRID, TENTHS + day, dt.date(2020, 9, day))
+    with served(make_app(read_catalogue(tmp_path), rate=1e6)) as address:
+        page = open_page(browser, address)
+        settle(page)
+        (tmp_path / "pm25_2020-09-13.tif").unlink()
+        page.click("#next")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "cannot be shown: the server answers 410" in page.text_content("#problem")
+        assert "13" in page.text_content("#day-name")
+        page.click("#previous")
+        page.wait_for_selector("#problem", state="hidden")
+        page.context.close()

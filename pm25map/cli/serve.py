@@ -23,7 +23,13 @@ import click
     show_default=True,
     help="Requests a second that one client may make, after a first 400.",
 )
-def command(*, folder: Path, host: str, port: int, rate: float) -> None:
+@click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    help="Address or network of a proxy whose X-Forwarded-For says who asks; may be given again.",
+)
+def command(*, folder: Path, host: str, port: int, rate: float, proxies: tuple[str, ...]) -> None:
     """Serve the maps of FOLDER, in ug/m3: tiles, time series at a point, statistics over a polygon, and a page.
 
     Only maps found in FOLDER at the start can be read, by name; start again to see new ones. Nothing protects
@@ -39,13 +45,14 @@ def command(*, folder: Path, host: str, port: int, rate: float) -> None:
     check_library()
     try:
         from pm25map.view.server.app import LOOPBACK, make_app
-        from pm25map.view.server.run import listen, run
+        from pm25map.view.server.run import check_proxies, listen, run
     except ImportError as error:
         raise BadInstall(
             f"the server needs the package {error.name}: pip install 'pm25map[serve]'"
         ) from error
     from pm25map.view.server.catalogue import read_catalogue
 
+    check_proxies(proxies)
     socket = listen(host, port)
     with progress_bar("reading maps") as progress:
         catalogue = read_catalogue(folder, progress)
@@ -56,4 +63,4 @@ def command(*, folder: Path, host: str, port: int, rate: float) -> None:
         click.echo(f"Anyone who reaches {host} can read these maps.", err=True)
     address, number = socket.getsockname()[:2]
     click.echo(f"{len(catalogue.entries)} maps of {folder} at http://{address}:{number} - stop with Ctrl+C")
-    run(make_app(catalogue, rate=rate, hosts=LOOPBACK if here else ("*",)), socket)
+    run(make_app(catalogue, rate=rate, hosts=LOOPBACK if here else ("*",)), socket, proxies)

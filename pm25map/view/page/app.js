@@ -61,14 +61,18 @@ async function show() {
   $("schemes").hidden = layerOf(state.key).kind !== "concentration";
   const map = DATA.maps[state.frame];
   $("subtitle").textContent = map.subtitle;
-  $("day-name").textContent = map.name;
-  $("day").value = state.frame;
-  $("day").setAttribute("aria-valuetext", map.name);
-  $("previous").disabled = state.frame === 0;
-  $("next").disabled = state.frame === DATA.maps.length - 1;
+  nameDay(map.name);
   $("facts").replaceChildren(...[...map.facts, ...DATA.facts].map((text) => element("p", {}, text)));
   await Promise.all([spots.show(state.frame, !state.with.startsWith("map:")), pick(state.picked), area.tell()]);
   document.documentElement.dataset.ready = String(turn);
+}
+
+function nameDay(name) {
+  $("day-name").textContent = name;
+  $("day").value = state.frame;
+  $("day").setAttribute("aria-valuetext", name);
+  $("previous").disabled = state.frame === 0;
+  $("next").disabled = state.frame === DATA.maps.length - 1;
 }
 
 function drawSwipe([left, right]) {
@@ -135,7 +139,21 @@ function fillWith() {
 function go(frame) {
   state.frame = Math.max(0, Math.min(DATA.maps.length - 1, frame));
   fillWith();
-  return show();
+  return update();
+}
+
+// What cannot be had is said, and leaves no other day's picture under its name.
+async function update() {
+  try {
+    await show();
+    $("problem").hidden = true;
+  } catch (error) {
+    [0, 1].forEach((side) => raster.show(side, undefined, null, null));
+    spots.clear();
+    const { name } = DATA.maps[state.frame];
+    nameDay(name);
+    problem(`${name || "This map"} cannot be shown: ${error.message}.`);
+  }
 }
 
 let playing = 0;
@@ -155,7 +173,7 @@ function wire() {
     $(id).addEventListener("change", (event) => {
       state[id === "layer" ? "key" : id] = event.target.value;
       fillWith();
-      show();
+      update();
     });
   }
   $("swipe").addEventListener("input", (event) => {

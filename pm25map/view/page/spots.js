@@ -18,11 +18,26 @@ class Spots {
   async show(frame, onMap) {
     const map = DATA.maps[frame];
     if (map.spots_href) {
-      map.spots = await (await fetch(map.spots_href)).json();
+      const answer = await fetch(map.spots_href);
+      if (!answer.ok) throw new Error(`the server answers ${answer.status} for ${map.spots_href}`);
+      map.spots = await answer.json();
       delete map.spots_href;
     }
     const all = map.spots ?? [];
-    const found = onMap ? all : [];
+    this.mark(onMap ? all : []);
+    this.note.textContent = all.length
+      ? "Regions well above the air around them. Choose one to fly there."
+      : "No region of this map stands out from the air around it.";
+    this.list.replaceChildren(...all.map((spot, i) => this.entry(spot, i)));
+  }
+
+  clear() {
+    this.mark([]);
+    this.note.textContent = "";
+    this.list.replaceChildren();
+  }
+
+  mark(found) {
     this.map.getSource("spots").setData({
       type: "FeatureCollection",
       features: found.map((spot) => ({ type: "Feature", properties: {}, geometry: spot.outline })),
@@ -38,10 +53,6 @@ class Spots {
       mark.getElement().removeAttribute("tabindex");
       mark.getElement().setAttribute("aria-hidden", "true");
     }
-    this.note.textContent = all.length
-      ? "Regions well above the air around them. Choose one to fly there."
-      : "No region of this map stands out from the air around it.";
-    this.list.replaceChildren(...all.map((spot, i) => this.entry(spot, i)));
   }
 
   entry(spot, i) {

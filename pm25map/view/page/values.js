@@ -38,7 +38,11 @@ function codesOf(frame, key) {
           return answer.arrayBuffer();
         }).then((buffer) => new Uint8Array(buffer))
       : Promise.resolve(bytesOf(packed.data));
-    decoded.set(name, bytes.then(inflate));
+    // A failure is not kept: the server may be back.
+    decoded.set(name, bytes.then(inflate).catch((error) => {
+      decoded.delete(name);
+      throw error;
+    }));
   }
   return decoded.get(name);
 }

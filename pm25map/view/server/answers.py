@@ -11,8 +11,10 @@ SAID: dict[int | str, dict[str, Any]] = {
     400: {"description": "The question has no answer on these maps; detail says why"},
     404: {"description": "There is no such map, layer or tile"},
     408: {"description": "The body did not arrive in time"},
+    410: {"description": "The map was moved, replaced or damaged since the server started"},
     413: {"description": "The body is too large"},
     429: {"description": "Too many requests"},
+    503: {"description": "Too many questions at once"},
 }
 
 Name = Annotated[str, Path(description="Name of a map, as /maps gives it", max_length=200)]

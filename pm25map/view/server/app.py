@@ -1,14 +1,16 @@
 """The application: routes over a catalogue, with titiler.core's tiles and errors."""
 
 import base64
+import contextlib
 import datetime as dt
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import shapely
 from fastapi import Body, FastAPI, HTTPException, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
@@ -33,7 +35,8 @@ from pm25map.view.server.answers import (
     ValueSaid,
 )
 from pm25map.view.server.catalogue import Catalogue, Entry
-from pm25map.view.server.limits import Limits, SafeHeaders
+from pm25map.view.server.kept import kept, unchanged
+from pm25map.view.server.limits import Limits, SafeHeaders, Slots
 from pm25map.view.server.queries import days_of, series, statistics
 from pm25map.view.server.tiles import MapTiles
 
@@ -41,6 +44,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 PAGE_MAPS = 62
 """Maps on the page: two months; the routes give all."""
+
+Page = Callable[[], str]
+Spots = Callable[[str], list[dict[str, Any]]]
 
 
 def make_app(catalogue: Catalogue, *, rate: float = 200.0, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
@@ -51,18 +57,36 @@ def make_app(catalogue: Catalogue, *, rate: float = 200.0, hosts: tuple[str, ...
         rate: requests a second that one client may make.
         hosts: names of this server that a request may carry; "*" for any.
     """
-    app = FastAPI(title="pm25map", version=__version__, docs_url=None, redoc_url=None)
+    find = _finder(catalogue)
+    slots = Slots()
+    page, spots = _page_of(catalogue), _spots_of(find)
+
+    @contextlib.asynccontextmanager
+    async def prepared(_: FastAPI) -> AsyncIterator[None]:
+        """Work out what the first visitor would wait for: states, towns and the page take seconds."""
+        newest = next(reversed(catalogue.entries))
+        threading.Thread(target=_prepare, args=(page, spots, newest), daemon=True).start()
+        yield
+
+    app = FastAPI(title="pm25map", version=__version__, docs_url=None, redoc_url=None, lifespan=prepared)
     add_exception_handlers(app, {**DEFAULT_STATUS_CODES, BadRequest: 400})
     app.add_exception_handler(BadMap, functools.partial(_gone, f"{catalogue.folder}/"))
+    app.add_exception_handler(RequestValidationError, _misasked)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_middleware(Limits, rate=rate)
     # Added last, so that it is around all: refusals carry the headers as well.
     app.add_middleware(SafeHeaders)
-    find = _finder(catalogue)
-    _add_page(app, catalogue, find)
-    _add_questions(app, catalogue, find)
-    app.include_router(MapTiles(find=find).router)
+    _add_page(app, find, slots, page, spots)
+    _add_questions(app, catalogue, find, slots)
+    app.include_router(MapTiles(find=find, slots=slots).router)
     return app
+
+
+def _prepare(page: Page, spots: Spots, name: str) -> None:
+    # A map that went away meanwhile is told to whoever asks for it.
+    with contextlib.suppress(BadMap):
+        page()
+        spots(name)
 
 
 def _finder(catalogue: Catalogue) -> Callable[[str], Entry]:
@@ -76,7 +100,7 @@ def _finder(catalogue: Catalogue) -> Callable[[str], Entry]:
     return find
 
 
-def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Entry]) -> None:
+def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Entry], slots: Slots) -> None:
     @app.get("/maps", responses={429: SAID[429]})
     def maps() -> MapsSaid:
         """List the maps and their layers."""
@@ -84,7 +108,7 @@ def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Ent
             maps=[_said(entry) for entry in catalogue.entries.values()], left_out=catalogue.left_out
         )
 
-    @app.get("/point", responses={400: SAID[400], 429: SAID[429]})
+    @app.get("/point", responses=SAID)
     def point(
         lon: Annotated[
             float, Query(ge=-180, le=180, allow_inf_nan=False, description="degrees, west negative")
@@ -95,7 +119,8 @@ def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Ent
         end: Annotated[dt.date | None, Query(description="last day")] = None,
     ) -> SeriesSaid:
         """Give the values of the cell at a place, map by map, oldest first."""
-        found = series(days_of(catalogue.entries, start, end), layer, lon, lat)
+        with slots.one():
+            found = series(days_of(catalogue.entries, start, end), layer, lon, lat)
         units = [known.unit for entry, _ in found if (known := entry.layer(layer))]
         values = [ValueSaid(map=entry.name, day=entry.day, value=value) for entry, value in found]
         return SeriesSaid(lon=lon, lat=lat, layer=layer, unit=units[0], values=values)
@@ -108,35 +133,61 @@ def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Ent
             shape = shapely.geometry.shape(asked.geometry.model_dump())
         except (ValueError, shapely.errors.ShapelyError) as error:
             raise BadRequest("the geometry is no polygon: a ring needs four positions or more") from error
-        return StatisticsSaid(map=entry.name, layer=layer, **statistics(entry, layer, shape))
+        with slots.one():
+            return StatisticsSaid(map=entry.name, layer=layer, **statistics(entry, layer, shape))
 
 
-def _add_page(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Entry]) -> None:
+def _page_of(catalogue: Catalogue) -> Page:
     lock = threading.Lock()
 
     @functools.cache
     def text() -> str:
         entries = list(catalogue.entries.values())[-PAGE_MAPS:]
-        maps = [entry.whole() for entry in entries]
-        links = [
-            {layer.key: f"maps/{entry.name}/layers/{layer.key}" for layer in entry.shown.layers}
-            for entry in entries
-        ]
         notes = [f"Not shown: {name}: {reason}" for name, reason in catalogue.left_out.items()]
         if len(catalogue.entries) > PAGE_MAPS:
             notes.append(
                 f"The last {PAGE_MAPS} of {len(catalogue.entries)} maps; ask /maps and /point for all."
             )
+        maps = [entry.whole() for entry in entries]
+        links = [
+            {layer.key: f"maps/{entry.name}/layers/{layer.key}" for layer in entry.shown.layers}
+            for entry in entries
+        ]
         data = page_data(maps, notes, [[] for _ in maps], links)
         for said, entry in zip(data["maps"], entries, strict=True):
             said["spots_href"] = f"maps/{entry.name}/hotspots"
         return page_text(data, title_of(maps), served=True)
 
-    @app.get("/", response_class=HTMLResponse, responses={429: SAID[429]})
     def page() -> str:
-        """Give the page to look at the maps."""
         with lock:  # the first request makes it, and the others wait
             return text()
+
+    return page
+
+
+def _spots_of(find: Callable[[str], Entry]) -> Spots:
+    @functools.lru_cache(PAGE_MAPS)
+    def found(name: str) -> list[dict[str, Any]]:
+        one = find(name).whole()
+        layer = one.layer(PM25)
+        return [
+            spot_data(spot)
+            for spot in (find_hotspots(layer.values[None], one.grid(), [one.day]) if layer else [])
+        ]
+
+    def spots(name: str) -> list[dict[str, Any]]:
+        find(name).check()
+        return found(name)
+
+    return spots
+
+
+def _add_page(app: FastAPI, find: Callable[[str], Entry], slots: Slots, page: Page, spots: Spots) -> None:
+    @app.get("/", response_class=HTMLResponse, responses=SAID)
+    def shown() -> str:
+        """Give the page to look at the maps."""
+        with slots.one():
+            return page()
 
     @app.get(
         "/maps/{name}/layers/{key}",
@@ -146,20 +197,25 @@ def _add_page(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Entry]) 
             200: {"content": {"application/octet-stream": {}}, "description": "Deflated codes"},
         },
     )
-    def values(name: Name, key: Annotated[str, Path(max_length=100)]) -> Response:
+    def values(name: Name, key: Annotated[str, Path(max_length=100)], request: Request) -> Response:
         """Give a layer as the page takes it: deflated codes of 16 bits."""
-        layer = find(name).whole().layer(key)
-        if layer is None:
+        entry = find(name)
+        if entry.layer(key) is None:
             raise HTTPException(404, "the map has no such layer: ask /maps which there are")
-        return Response(base64.b64decode(pack(layer).data), media_type="application/octet-stream")
+        known = unchanged(request, entry)
+        if known is not None:
+            return known
+        with slots.one():
+            packed = pack(next(layer for layer in entry.whole().layers if layer.key == key))
+        return Response(
+            base64.b64decode(packed.data), media_type="application/octet-stream", headers=kept(entry)
+        )
 
     @app.get("/maps/{name}/hotspots", responses=SAID)
     def hotspots(name: Name) -> list[dict[str, Any]]:
         """List the hot spots of a map, highest first."""
-        one = find(name).whole()
-        layer = one.layer(PM25)
-        found = find_hotspots(layer.values[None], one.grid(), [one.day]) if layer else []
-        return [spot_data(spot) for spot in found]
+        with slots.one():
+            return spots(name)
 
 
 def _said(entry: Entry) -> MapSaid:
@@ -170,5 +226,16 @@ def _said(entry: Entry) -> MapSaid:
 
 
 def _gone(folder: str, request: Request, error: Exception) -> JSONResponse:
-    """Answer for a map that was moved or damaged since the start, without telling where the folder lies."""
-    return JSONResponse({"detail": str(error).replace(folder, "")}, status_code=404)
+    """Answer for a map that was moved or damaged since the start, without telling where the folder lies.
+
+    Not 404: programs that draw tiles take that for a part of the earth without a map.
+    """
+    return JSONResponse({"detail": str(error).replace(folder, "")}, status_code=410)
+
+
+def _misasked(request: Request, error: Exception) -> JSONResponse:
+    """Say what is wrong with a question, without its own words: they may hold what JSON or UTF-8 cannot say."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    return JSONResponse(
+        {"detail": [{name: one[name] for name in ("type", "loc", "msg")} for one in found]}, status_code=422
+    )

@@ -34,10 +34,12 @@ class Entry:
     box: tuple[float, float, float, float]
     stamps: dict[Path, Stamp]
 
-    def reaches(self, z: int, x: int, y: int) -> bool:
-        """Tell whether a tile of the Mercator square and the map can have a cell in common."""
+    def share(self, z: int, x: int, y: int) -> float:
+        """Return the share of the map, 0 to 1, that a tile of the Mercator square covers; 0 where they only touch."""
         west, north, east, south = (2**z * edge for edge in self.box)
-        return bool(x < east and x + 1 > west and y < south and y + 1 > north)
+        across = max(0.0, min(x + 1, east) - max(x, west))
+        down = max(0.0, min(y + 1, south) - max(y, north))
+        return float(across * down / ((east - west) * (south - north)))
 
     @property
     def day(self) -> dt.date | None:
@@ -67,13 +69,19 @@ class Entry:
         Raises:
             BadMap: as `opened`.
         """
-        files = list(self.stamps)
-        for path in files:
-            self._check_same(path)
-        read = join_days([read_map(path) for path in files])[0]
-        for path in files:
-            self._check_same(path)
+        self.check()
+        read = join_days([read_map(path) for path in self.stamps])[0]
+        self.check()
         return read
+
+    def check(self) -> None:
+        """Check that no file of the map was touched since the catalogue was read.
+
+        Raises:
+            BadMap: one was.
+        """
+        for path in self.stamps:
+            self._check_same(path)
 
     def _check_same(self, path: Path) -> None:
         if stamp_of(path) != self.stamps[path]:

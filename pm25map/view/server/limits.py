@@ -1,11 +1,14 @@
-"""What one client may ask: so many requests a second, and bodies of so many bytes."""
+"""What one client may ask: so many requests a second, bodies of so many bytes, and a part of the machine."""
 
 import asyncio
+import contextlib
+import ipaddress
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 BODY_BYTES = 256 * 1024
@@ -14,6 +17,12 @@ BURST = 400
 
 BODY_SECONDS = 10.0
 """A client must have sent its body within this time."""
+
+AT_ONCE = 4
+"""Questions that read maps at once: each takes some tens of MB and a core."""
+
+WAIT_SECONDS = 20.0
+"""A question waits so long for its turn, and is then told to come again."""
 
 _CLIENTS = 10_000
 
@@ -34,6 +43,30 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+class Slots:
+    """Turns at reading maps, so that a crowd of large questions takes no more memory than a few."""
+
+    def __init__(self, at_once: int = AT_ONCE, wait_s: float = WAIT_SECONDS) -> None:
+        self._free = threading.BoundedSemaphore(at_once)
+        self._wait_s = wait_s
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Wait for a turn, and hold it within the block.
+
+        Raises:
+            HTTPException: 503, none came free in time.
+        """
+        if not self._free.acquire(timeout=self._wait_s):
+            raise HTTPException(
+                503, "too many questions at once: ask again in a few seconds", {"Retry-After": "5"}
+            )
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
 class Limits:
     """Answers 429 to a client that asks too often, 413 to a body that is too large, and 408 to one too slow."""
 
@@ -42,9 +75,11 @@ class Limits:
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         rate: float,
         clock: Callable[[], float] = time.monotonic,
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
         self._rate = rate
+        self._body_seconds = body_seconds
         self._clock = clock
         self._left: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
@@ -55,14 +90,14 @@ class Limits:
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
-        if not self._allows(client[0] if client else ""):
+        if not self._allows(_network(client[0] if client else "")):
             answer = JSONResponse({"detail": "too many requests: wait a second"}, 429, {"Retry-After": "1"})
             await answer(scope, receive, send)
             return
         try:
-            body = await asyncio.wait_for(self._body(receive), BODY_SECONDS)
+            body = await asyncio.wait_for(self._body(receive), self._body_seconds)
         except TimeoutError:
-            words = f"the body did not arrive within {BODY_SECONDS:g} s: send it again"
+            words = f"the body did not arrive within {self._body_seconds:g} s: send it again"
             await JSONResponse({"detail": words}, 408, {"Connection": "close"})(scope, receive, send)
             return
         if body is None:
@@ -96,6 +131,15 @@ class Limits:
                 return b"".join(parts)
 
 
+def _network(client: str) -> str:
+    """Return who is counted as one: an IPv4 address, or the network of an IPv6 address, all of which one host has."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    return client if address.version == 4 else str(ipaddress.ip_network((int(address), 64), strict=False))
+
+
 def _again(body: bytes, receive: Receive) -> Receive:
     """Give a body that was read already once more."""
     told = False
@@ -124,7 +168,11 @@ class SafeHeaders:
                 headers = list(message.get("headers", []))
                 kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
                 policy = _PAGE_POLICY if kind.startswith(b"text/html") else _POLICY
-                message["headers"] = [*headers, *HEADERS, (b"content-security-policy", policy)]
+                headers += [*HEADERS, (b"content-security-policy", policy)]
+                if message["status"] >= 400:
+                    # Else 404 and 410 may be kept: the map would stay away after the server has started again.
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

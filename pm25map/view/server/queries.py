@@ -95,12 +95,16 @@ def statistics(entry: Entry, key: str, polygon: BaseGeometry) -> dict[str, Any]:
         raise BadRequest(f"map {entry.name} has no layer {key!r}: ask /maps which there are")
     if shapely.get_num_coordinates(polygon) > MOST_VERTICES:
         raise BadRequest(f"the polygon has more than {MOST_VERTICES:,} vertices: simplify it")
-    west, south, east, north = polygon.bounds if not polygon.is_empty else (0, 0, 0, 0)
+    if polygon.is_empty:
+        raise BadRequest("the polygon is empty: give at least one ring")
+    # A height may be anything, infinity as well.
+    polygon = shapely.force_2d(polygon)
+    west, south, east, north = polygon.bounds
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise BadRequest(
             "the polygon is not in degrees: longitudes go from -180 to 180, latitudes from -90 to 90"
         )
-    if not polygon.is_valid or polygon.is_empty:
+    if not polygon.is_valid:
         raise BadRequest(f"the polygon is not valid: {shapely.is_valid_reason(polygon)}")
     to_map = Transformer.from_crs(LONLAT, entry.shown.crs, always_xy=True)
     # Long edges are curves on the map; a small step keeps them so.

@@ -7,7 +7,7 @@ import morecantile
 import numpy as np
 import numpy.typing as npt
 from attrs import define
-from fastapi import HTTPException, Path, Query
+from fastapi import HTTPException, Path, Query, Request
 from fastapi.responses import Response
 from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
@@ -15,13 +15,19 @@ from titiler.core.factory import BaseFactory
 from titiler.core.resources.enums import ImageType
 from titiler.core.utils import render_image
 
+from pm25map.base.errors import BadRequest
 from pm25map.view.colours import Palette, colours, ramp, range_of
-from pm25map.view.layers import PM25
+from pm25map.view.layers import PM25, Layer
 from pm25map.view.page_data import EDITIONS
 from pm25map.view.server.answers import SAID, Key, Name
 from pm25map.view.server.catalogue import Entry
+from pm25map.view.server.kept import kept, unchanged
+from pm25map.view.server.limits import Slots
 
 DEEPEST_ZOOM = 14
+MOST_CELLS = 16_000_000
+"""Stored cells that one tile may read: about half a second."""
+
 _TILE = 256
 _MERCATOR = morecantile.tms.get("WebMercatorQuad")
 
@@ -31,6 +37,7 @@ class MapTiles(BaseFactory):
     """Tiles in Web Mercator. titiler.core's own factory has 20 parameters, some of them without a limit."""
 
     find: Callable[[str], Entry]
+    slots: Slots
 
     def register_routes(self) -> None:
         """Add the route of the tiles."""
@@ -41,6 +48,7 @@ class MapTiles(BaseFactory):
             responses={**SAID, 200: {"content": {"image/png": {}}, "description": "A tile of 256 pixels"}},
         )
         def tile(
+            request: Request,
             name: Name,
             z: Annotated[int, Path(ge=0, le=DEEPEST_ZOOM)],
             x: Annotated[int, Path(ge=0, lt=2**DEEPEST_ZOOM)],
@@ -56,22 +64,45 @@ class MapTiles(BaseFactory):
             found = entry.layer(layer)
             if found is None:
                 raise HTTPException(404, f"map {entry.name} has no such layer: ask /maps which there are")
-            if not entry.reaches(z, x, y):
+            if not entry.share(z, x, y):
                 raise HTTPException(404, "the map does not reach this tile")
-            with entry.opened(found) as raster, Reader(str(found.path), dataset=raster.source) as source:
-                image = source.part(
-                    tuple(_MERCATOR.xy_bounds(morecantile.Tile(x, y, z))),
-                    dst_crs=_MERCATOR.rasterio_crs,
-                    bounds_crs=_MERCATOR.rasterio_crs,
-                    width=_TILE,
-                    height=_TILE,
-                    indexes=found.band,
-                    resampling_method="nearest",
-                )
-                values = raster.meaning(found.band, image.array[0])
-            picture = ImageData(_coloured(entry, layer, edition, palette, values))
+            known = unchanged(request, entry)
+            if known is not None:
+                return known
+            with self.slots.one():
+                values = _read(entry, found, morecantile.Tile(x, y, z))
+                picture = ImageData(_coloured(entry, layer, edition, palette, values))
             content, kind = render_image(picture, output_format=ImageType.png, add_mask=True)
-            return Response(content, media_type=kind, headers={"Cache-Control": "max-age=3600"})
+            return Response(content, media_type=kind, headers=kept(entry))
+
+
+def _read(entry: Entry, layer: Layer, tile: morecantile.Tile) -> npt.NDArray[np.floating]:
+    """Read the values of a tile, (256, 256), NaN where there is none.
+
+    Raises:
+        BadMap: the file is not as it was.
+        BadRequest: the tile covers so many stored cells that it would keep others waiting.
+    """
+    with entry.opened(layer) as raster, Reader(str(layer.path), dataset=raster.source) as source:
+        cells = entry.share(tile.z, tile.x, tile.y) * raster.source.width * raster.source.height
+        # GDAL reads the smallest overview that is still finer than the tile.
+        wanted = (cells / _TILE**2) ** 0.5
+        coarser = max([1, *(step for step in raster.source.overviews(layer.band) if step <= wanted)])
+        if cells / coarser**2 > MOST_CELLS:
+            raise BadRequest(
+                f"the tile covers {cells:,.0f} cells and the map has no overview for it: zoom in, or add overviews "
+                "with gdaladdo"
+            )
+        image = source.part(
+            tuple(_MERCATOR.xy_bounds(tile)),
+            dst_crs=_MERCATOR.rasterio_crs,
+            bounds_crs=_MERCATOR.rasterio_crs,
+            width=_TILE,
+            height=_TILE,
+            indexes=layer.band,
+            resampling_method="nearest",
+        )
+        return raster.meaning(layer.band, image.array[0])
 
 
 def _coloured(
