@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from pm25map.grid import load_grid
-from pm25map.places.siren import Siren
+from pm25map.laboratory.encoders.siren import Siren
 
 
 def write_a_siren(folder: Path, seed: int = 0) -> None:
+    from pm25map.laboratory.encoders.write import write_encoder
     from pm25map.places.card import About
-    from pm25map.places.write import write_encoder
 
     rng = np.random.default_rng(seed)
     siren = Siren(

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from pm25map.base.errors import BadStudy
+from pm25map.laboratory.audit.detectors import DETECTORS
+from pm25map.laboratory.audit.material import AuditMaterial, remembered
+from pm25map.laboratory.audit.plants import PLANTS, plant
+from pm25map.laboratory.audit.run import audit, search
+from pm25map.laboratory.audit.worlds import INVENTED_FEATURES, WINDOW_DAYS, invented_world
 from pm25map.model.splits import hold_out_stations
-from pm25map.study.audit.detectors import DETECTORS
-from pm25map.study.audit.material import AuditMaterial, remembered
-from pm25map.study.audit.plants import PLANTS, plant
-from pm25map.study.audit.run import audit, search
-from pm25map.study.audit.worlds import INVENTED_FEATURES, WINDOW_DAYS, invented_world
 
 SEEDS = range(3)
 
@@ -109,8 +109,8 @@ def test_rows_that_follow_values_are_refused(world, once):
 @pytest.mark.torch
 def test_the_pipelines_of_training_and_of_the_study_have_no_leak_and_would_not_hide_one():
     pytest.importorskip("torch")
-    from pm25map.study.audit.folds import study_pipeline
-    from pm25map.study.audit.shipped import train_pipeline
+    from pm25map.laboratory.audit.folds import study_pipeline
+    from pm25map.laboratory.audit.shipped import train_pipeline
 
     pipelines = {
         "study": study_pipeline(INVENTED_FEATURES, "latlon"),

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from pm25map.cli.main import COMMANDS, cli
+from pm25map.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -85,13 +85,15 @@ def test_the_cells_of_the_python_page_print_what_stands_below_them(tmp_path, mon
     assert [said.strip() for said in done.stdout.split("~~~")] == [below.strip() for _, below in cells]
 
 
-def subcommands():
+def subcommands(above=()):
+    """The words of every command, groups too."""
+    group, _ = find(above)
     out = []
-    for name in COMMANDS:
-        command, _ = find([name])
-        out.append([name])
-        if isinstance(command, click.Group):
-            out += [[name, part] for part in command.list_commands(click.Context(command))]
+    for name in group.list_commands(click.Context(group)):
+        words = [*above, name]
+        out.append(words)
+        if isinstance(find(words)[0], click.Group):
+            out += subcommands(words)
     return out
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 
 
 def run(*words: object):
-    return CliRunner().invoke(cli, ["places", *map(str, words)])
+    return CliRunner().invoke(cli, ["lab", "places", *map(str, words)])
 
 
 def tiny_clip(folder: Path):
@@ -89,7 +89,7 @@ def write_photo(path: Path) -> Path:
 
 
 def test_the_vision_half_of_clip_is_that_of_torchs_own_layers(tmp_path: Path) -> None:
-    from pm25map.places.geoclip_photo import _clip_vector, _read_clip, read_photo
+    from pm25map.laboratory.locate.geoclip_photo import _clip_vector, _read_clip, read_photo
 
     state = tiny_clip(tmp_path)
     photo = torch.from_numpy(read_photo(write_photo(tmp_path / "a.png")))[None]
@@ -117,7 +117,7 @@ def test_a_photo_is_located_by_geoclip_when_its_backbone_is_on_disk(tmp_path: Pa
 
 @pytest.mark.geoclip
 def test_geoclip_without_its_backbone_says_what_to_fetch(tmp_path: Path, monkeypatch) -> None:
-    from pm25map.places import geoclip_photo
+    from pm25map.laboratory.locate import geoclip_photo
 
     hub = pytest.importorskip("huggingface_hub", reason="needs the geoclip extra")
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_: None)
@@ -138,7 +138,7 @@ def test_geoclip_without_its_backbone_says_what_to_fetch(tmp_path: Path, monkeyp
 def test_a_photo_too_large_to_be_one_is_refused(tmp_path: Path, monkeypatch) -> None:
     from PIL import Image
 
-    from pm25map.places.geoclip_photo import read_photo
+    from pm25map.laboratory.locate.geoclip_photo import read_photo
 
     photo = write_photo(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid import Grid
-from pm25map.grid.topojson import outlines_of_topology
+from pm25map.laboratory.probes.targets import land_places, read_countries
+from pm25map.laboratory.similarity.draw import draw_likeness, look_at, write_likeness
+from pm25map.laboratory.similarity.similarity import PLACES, as_colours, likeness, read_place, world_grid
+from pm25map.laboratory.world.topojson import outlines_of_topology
 from pm25map.places.encoder import encoder
-from pm25map.places.likeness import PLACES, as_colours, likeness, read_place, world_grid
-from pm25map.places.probes.targets import land_places, read_countries
-from pm25map.view.likeness import draw_likeness, look_at, write_likeness
 
 
 def toy_grid() -> Grid:
@@ -84,7 +84,7 @@ def test_the_land_of_the_world_is_cut_into_cells_of_one_area(shared_data: Path, 
 
 
 def test_the_command_wants_one_area() -> None:
-    result = CliRunner().invoke(cli, ["places", "similarity", "--out", "x"])
+    result = CliRunner().invoke(cli, ["lab", "places", "similarity", "--out", "x"])
     assert result.exit_code == 2
     assert "either --grid, or --rasters" in result.output
 

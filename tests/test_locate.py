@@ -14,12 +14,12 @@ from test_probes import write_world
 
 from pm25map.base.errors import BadConfig, BadGrid, BadModel, BadOutput, BadRaster, UnknownName
 from pm25map.cli.main import cli
-from pm25map.places import locate
+from pm25map.laboratory.encoders.vision import open_vision, unit
+from pm25map.laboratory.locate import search as locate
+from pm25map.laboratory.locate.patch_file import read_patch_file
+from pm25map.laboratory.locate.search import Part, Search, gallery_of_file, land_gallery, score
+from pm25map.laboratory.world.sphere import distance_km, even_places, on_sphere
 from pm25map.places.encoder import encoder
-from pm25map.places.locate import Part, Search, gallery_of_file, land_gallery, score
-from pm25map.places.patch_file import read_patch_file
-from pm25map.places.sphere import distance_km, even_places, on_sphere
-from pm25map.places.vision import open_vision, unit
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytestmark = pytest.mark.torch
@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     write_raster(world / "north.tif", (100 * np.cos(np.deg2rad(lon))).astype(np.int16))
     write_world(world, 100 + lat)
     assert run_it(folder, world, "run").exit_code == 0
-    words = ["places", "export", "--run", str(folder / "run"), "--out", str(folder / "made")]
+    words = ["lab", "places", "export", "--run", str(folder / "run"), "--out", str(folder / "made")]
     CliRunner().invoke(cli, words, catch_exceptions=False)
     return world, folder / "made"
 
@@ -52,7 +52,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: object):
-    return CliRunner().invoke(cli, ["places", *map(str, words)])
+    return CliRunner().invoke(cli, ["lab", "places", *map(str, words)])
 
 
 def cut(world: Path, made: Path, out: Path, lat: float = 30.0, lon: float = 20.0) -> Path:
@@ -101,9 +101,9 @@ def test_held_out_patches_are_found_far_more_often_than_by_chance(trained: tuple
 
 
 def test_the_network_for_patches_is_the_tower_of_the_run(trained: tuple[Path, Path]) -> None:
-    from pm25map.places.pretrain.config import PretrainConfig
-    from pm25map.places.pretrain.run import read_checkpoint
-    from pm25map.places.pretrain.towers import Towers
+    from pm25map.laboratory.pretrain.config import PretrainConfig
+    from pm25map.laboratory.pretrain.run import read_checkpoint
+    from pm25map.laboratory.pretrain.towers import Towers
 
     _, made = trained
     state = read_checkpoint(made.parent / "run" / "checkpoint.pt")
@@ -121,8 +121,8 @@ def test_the_network_for_patches_is_the_tower_of_the_run(trained: tuple[Path, Pa
 @pytest.mark.parametrize(("pixels", "tower"), [(12, (8, 16)), (9, (8,)), (4, (8, 8)), (5, (8, 16))])
 def test_a_tower_of_any_size_becomes_a_network_that_agrees(pixels: int, tower: tuple[int, ...]) -> None:
     from pm25map.base.onnx import import_onnxruntime
-    from pm25map.places.patch_export import build_patch_network
-    from pm25map.places.pretrain.towers import PatchTower
+    from pm25map.laboratory.encoders.patch_export import build_patch_network
+    from pm25map.laboratory.pretrain.towers import PatchTower
 
     torch.manual_seed(0)
     made = PatchTower(3, pixels, tower, 6).eval()
@@ -317,8 +317,8 @@ def test_models_without_a_vision_tower_are_refused(trained: tuple[Path, Path], t
 
 
 def test_a_run_of_before_needs_its_data_and_no_other(trained: tuple[Path, Path], tmp_path: Path) -> None:
-    from pm25map.places.pretrain.export import finished
-    from pm25map.places.pretrain.run import read_checkpoint
+    from pm25map.laboratory.pretrain.export import finished
+    from pm25map.laboratory.pretrain.run import read_checkpoint
 
     world, made = trained
     state = read_checkpoint(made.parent / "run" / "checkpoint.pt")
@@ -341,8 +341,8 @@ def test_a_run_of_before_needs_its_data_and_no_other(trained: tuple[Path, Path],
 def test_a_checkpoint_of_another_layout_is_refused(
     trained: tuple[Path, Path], tmp_path: Path, spoiled: str
 ) -> None:
-    from pm25map.places.pretrain.export import finished
-    from pm25map.places.pretrain.run import read_checkpoint
+    from pm25map.laboratory.pretrain.export import finished
+    from pm25map.laboratory.pretrain.run import read_checkpoint
 
     state = read_checkpoint(trained[1].parent / "run" / "checkpoint.pt")
     if spoiled == "towers":

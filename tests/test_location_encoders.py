@@ -13,9 +13,9 @@ from siren_world import write_a_siren
 from pm25map.base.errors import BadGrid, BadModel, BadOutput, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid import load_grid
+from pm25map.laboratory.encoders.siren import Siren
 from pm25map.places.encoder import encoder
 from pm25map.places.harmonics import harmonics
-from pm25map.places.siren import Siren
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytestmark = pytest.mark.torch
@@ -122,7 +122,7 @@ def as_published(content: dict, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 def test_a_checkpoint_of_satclip_gives_its_own_vectors_with_latitude_first(
     tmp_path: Path, calculation: str
 ) -> None:
-    from pm25map.places.satclip import read_satclip
+    from pm25map.laboratory.encoders.satclip import read_satclip
 
     content = a_checkpoint(tmp_path / "a.ckpt", calculation=calculation)
     siren = read_satclip(tmp_path / "a.ckpt")
@@ -137,7 +137,7 @@ def test_convert_writes_network_weights_and_card_that_agree(tmp_path: Path) -> N
     content = a_checkpoint(tmp_path / "a.ckpt")
     out = tmp_path / "satclip"
     result = CliRunner().invoke(
-        cli, ["places", "convert", str(tmp_path / "a.ckpt"), "--out", str(out)], catch_exceptions=False
+        cli, ["lab", "places", "convert", str(tmp_path / "a.ckpt"), "--out", str(out)], catch_exceptions=False
     )
     assert result.exit_code == 0
     made = encoder(str(out))
@@ -195,7 +195,7 @@ def _a_deeper_one(content: dict) -> None:
 def test_a_checkpoint_of_another_layout_is_refused_by_the_key_that_differs(
     tmp_path: Path, change, says
 ) -> None:
-    from pm25map.places.satclip import read_satclip
+    from pm25map.laboratory.encoders.satclip import read_satclip
 
     content = a_checkpoint(tmp_path / "a.ckpt")
     change(content)
@@ -212,7 +212,7 @@ class Mischief:
 
 
 def test_a_checkpoint_that_would_run_code_is_refused_unread(tmp_path: Path, monkeypatch) -> None:
-    from pm25map.places.satclip import read_satclip
+    from pm25map.laboratory.encoders.satclip import read_satclip
 
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Mischief()}, tmp_path / "a.ckpt")
@@ -256,7 +256,7 @@ def test_a_siren_whose_layers_do_not_fit_is_refused() -> None:
 
 
 def test_a_rough_encoder_has_its_energy_at_short_waves_and_a_smooth_one_has_not() -> None:
-    from pm25map.places.profile import profile_of
+    from pm25map.laboratory.encoders.profile import profile_of
 
     class Rough:
         name, dimension, checksum = "rough", 2, ""

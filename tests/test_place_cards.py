@@ -12,9 +12,9 @@ from pm25map.base.errors import BadOutput, UnknownName
 from pm25map.base.files import make_folder
 from pm25map.cli.main import cli
 from pm25map.grid import Grid
+from pm25map.laboratory.encoders.known import about, describe
 from pm25map.places.card import read_card
 from pm25map.places.encoder import encoder
-from pm25map.places.known import about, describe
 
 NAMES = ("latlon", "sincos", "harmonics-0", "harmonics-40", "geoclip", "geoclip-capsules-1-2")
 GRID = Grid("toy", "EPSG:5070", (50e3, 0, -1e6, 0, -50e3, 2e6), (12, 15), 16, np.ones((12, 15), bool))
@@ -37,7 +37,7 @@ def test_every_encoder_becomes_a_network_that_gives_the_same_with_latitude_first
     tmp_path: Path, name: str
 ) -> None:
     pytest.importorskip("onnx")
-    from pm25map.places.known_export import write_known
+    from pm25map.laboratory.encoders.known_export import write_known
 
     made = encoder(name)
     card = write_known(made, tmp_path / "made", GRID)
@@ -51,7 +51,7 @@ def test_every_encoder_becomes_a_network_that_gives_the_same_with_latitude_first
 
 def test_a_trained_encoder_says_what_its_card_says_and_is_not_written_twice(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    from pm25map.places.known_export import write_known
+    from pm25map.laboratory.encoders.known_export import write_known
 
     write_a_siren(tmp_path / "small")
     made = encoder(str(tmp_path / "small"))
@@ -72,7 +72,7 @@ def test_photos_are_no_transfer_for_geoclip() -> None:
 
 def test_the_command_shows_a_card_and_writes_it(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    words = ["places", "card", "harmonics-2"]
+    words = ["lab", "places", "card", "harmonics-2"]
     told = CliRunner().invoke(cli, words, catch_exceptions=False).output
     assert "training_domain" in told
     assert "longer 100 %" in told

@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -112,9 +113,9 @@ def test_exported_network_is_the_shipped_one() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
     from pm25map.base.files import sha256_of_bytes
-    from pm25map.places.geoclip_export import build_network, read_weights
 
-    assert sha256_of_bytes(build_network(read_weights())) == Geoclip().checksum
+    made = runpy.run_path(str(shipped_folder("models") / "geoclip" / "make.py"))
+    assert sha256_of_bytes(made["build_network"](made["read_weights"]())) == Geoclip().checksum
 
 
 def test_network_is_small_attributed_and_without_denormals() -> None:

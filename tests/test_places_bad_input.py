@@ -1,4 +1,4 @@
-"""What `pm25map places` is given wrong: one line that says what, where and what to do, and exit code 1."""
+"""What `pm25map lab places` is given wrong: one line that says what, where and what to do, and exit code 1."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from test_pretrain import write_raster
 from test_probes import write_world
 
 from pm25map.cli.main import main
-from pm25map.places.vision import open_vision
+from pm25map.laboratory.encoders.vision import open_vision
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytestmark = pytest.mark.torch
@@ -137,7 +137,7 @@ def test_bad_input_is_answered_in_one_line_with_exit_code_1(
     world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], make, says: str
 ) -> None:
     monkeypatch.setenv("PM25MAP_CACHE", str(world / "cache"))
-    monkeypatch.setattr(sys, "argv", ["pm25map", "places", *map(str, make(world))])
+    monkeypatch.setattr(sys, "argv", ["pm25map", "lab", "places", *map(str, make(world))])
     with pytest.raises(SystemExit) as ended:
         main()
     lines = capsys.readouterr().err.strip().splitlines()

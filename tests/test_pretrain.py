@@ -11,9 +11,9 @@ from rasterio.transform import from_bounds
 
 from pm25map.base.errors import BadConfig, BadGrid, BadModel, BadRaster
 from pm25map.cli.main import cli
+from pm25map.laboratory.world.rasters import open_world
+from pm25map.laboratory.world.sphere import Blocks, even_places
 from pm25map.places.encoder import encoder
-from pm25map.places.rasters import open_world
-from pm25map.places.sphere import Blocks, even_places
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytestmark = pytest.mark.torch
@@ -76,6 +76,7 @@ def run_it(tmp_path: Path, world: Path, run: str, *options: str, **changes: obje
     config = tmp_path / f"{run}.yaml"
     config.write_text(yaml.safe_dump({**CONFIG, **changes}))
     words = [
+        "lab",
         "places",
         "pretrain",
         "--config",
@@ -89,7 +90,7 @@ def run_it(tmp_path: Path, world: Path, run: str, *options: str, **changes: obje
 
 
 def weights(tmp_path: Path, name: str) -> dict:
-    from pm25map.places.pretrain.run import read_checkpoint
+    from pm25map.laboratory.pretrain.run import read_checkpoint
 
     return read_checkpoint(tmp_path / name / "checkpoint.pt")["towers"]
 
@@ -97,11 +98,11 @@ def weights(tmp_path: Path, name: str) -> dict:
 def test_a_run_finds_held_out_places_repeats_itself_and_goes_on_where_it_stopped(
     tmp_path: Path, world: Path
 ) -> None:
-    from pm25map.places.pretrain.run import Validation, read_checkpoint
+    from pm25map.laboratory.pretrain.run import Validation, read_checkpoint
 
     first = run_it(tmp_path, world, "whole")
     assert first.exit_code == 0, first.output
-    assert "Next: pm25map places export" in first.output
+    assert "Next: pm25map lab places export" in first.output
     reached = Validation(*read_checkpoint(tmp_path / "whole" / "checkpoint.pt")["validations"][-1])
     assert reached.pairs == 1000
     assert reached.times_chance > 10
@@ -115,13 +116,13 @@ def test_a_run_finds_held_out_places_repeats_itself_and_goes_on_where_it_stopped
 def test_a_run_becomes_an_encoder_with_its_card(tmp_path: Path, world: Path) -> None:
     run_it(tmp_path, world, "run", steps=2, validate_every=1)
     out = tmp_path / "encoder"
-    words = ["places", "export", "--run", str(tmp_path / "run"), "--out", str(out)]
+    words = ["lab", "places", "export", "--run", str(tmp_path / "run"), "--out", str(out)]
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert "16 numbers a place" in result.output
     made = encoder(str(out))
     assert made.card.training["pairs"] == 128
     assert [row["raster"] for row in made.card.provenance] == ["land.tif", "lat.tif", "east.tif", "north.tif"]
-    from pm25map.places.pretrain.export import finished
+    from pm25map.laboratory.pretrain.export import finished
 
     siren, _, _ = finished(tmp_path / "run")
     exact = siren.encode_exactly([40.0, 90.0], [-100.0, 0.0])
@@ -129,8 +130,8 @@ def test_a_run_becomes_an_encoder_with_its_card(tmp_path: Path, world: Path) -> 
 
 
 def test_torch_and_the_exported_weights_agree(tmp_path: Path) -> None:
-    from pm25map.places.pretrain.config import PretrainConfig
-    from pm25map.places.pretrain.towers import Towers
+    from pm25map.laboratory.pretrain.config import PretrainConfig
+    from pm25map.laboratory.pretrain.towers import Towers
 
     towers = Towers(PretrainConfig.model_validate(CONFIG), 5)
     lat, lon = np.array([12.0, -77.0]), np.array([100.0, -3.0])
@@ -140,8 +141,8 @@ def test_torch_and_the_exported_weights_agree(tmp_path: Path) -> None:
 
 
 def test_patches_have_north_up_and_their_own_place_in_the_middle(world: Path) -> None:
-    from pm25map.places.pretrain.config import PretrainConfig
-    from pm25map.places.pretrain.pairs import open_pairs
+    from pm25map.laboratory.pretrain.config import PretrainConfig
+    from pm25map.laboratory.pretrain.pairs import open_pairs
 
     source = open_pairs(PretrainConfig.model_validate(CONFIG), world)
     pairs = source.draw(np.random.default_rng(0), 200, held_out=False)
@@ -155,8 +156,8 @@ def test_patches_have_north_up_and_their_own_place_in_the_middle(world: Path) ->
 
 
 def test_held_out_blocks_are_never_learned_from(world: Path) -> None:
-    from pm25map.places.pretrain.config import PretrainConfig
-    from pm25map.places.pretrain.pairs import open_pairs
+    from pm25map.laboratory.pretrain.config import PretrainConfig
+    from pm25map.laboratory.pretrain.pairs import open_pairs
 
     config = PretrainConfig.model_validate(CONFIG)
     source, blocks = open_pairs(config, world), Blocks(config.holdout_block_deg)
@@ -307,9 +308,9 @@ def test_a_bad_patch_or_index_says_what_is_wrong(tmp_path: Path, change, error, 
 def test_pixels_of_no_value_in_a_patch_become_the_mean_and_other_patches_are_another_run(
     tmp_path: Path,
 ) -> None:
-    from pm25map.places.pretrain.config import PretrainConfig
-    from pm25map.places.pretrain.pairs import open_pairs
-    from pm25map.places.pretrain.run import identity_of
+    from pm25map.laboratory.pretrain.config import PretrainConfig
+    from pm25map.laboratory.pretrain.pairs import open_pairs
+    from pm25map.laboratory.pretrain.run import identity_of
 
     config = PretrainConfig.model_validate(PATCHES)
     folder = make_patches(tmp_path / "patches")

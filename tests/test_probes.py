@@ -12,11 +12,11 @@ from rasterio.transform import from_bounds
 
 from pm25map.base.errors import BadOutput, BadRaster, BadTarget, UnknownName
 from pm25map.cli.main import cli
+from pm25map.laboratory.probes import score, targets
+from pm25map.laboratory.probes.table import as_table
+from pm25map.laboratory.probes.targets import Target
+from pm25map.laboratory.world.sphere import even_places
 from pm25map.places.encoder import encoder
-from pm25map.places.probes import score, targets
-from pm25map.places.probes.table import as_table
-from pm25map.places.probes.targets import Target
-from pm25map.places.sphere import even_places
 
 pytest.importorskip("sklearn", reason="needs the train extra")
 
@@ -125,7 +125,17 @@ def write_world(folder: Path, temperature: np.ndarray) -> None:
 def test_the_command_scores_countries_and_temperature_over_land(tmp_path: Path) -> None:
     rows = 300 * np.cos(np.deg2rad(np.arange(89.5, -90, -1)))
     write_world(tmp_path, np.repeat(rows[:, None], 360, axis=1))
-    words = ["places", "probe", "--rasters", str(tmp_path), "--encoder", "latlon", "--encoder", "harmonics-2"]
+    words = [
+        "lab",
+        "places",
+        "probe",
+        "--rasters",
+        str(tmp_path),
+        "--encoder",
+        "latlon",
+        "--encoder",
+        "harmonics-2",
+    ]
     words += ["--target", "country", "--target", "temperature", "--head", "linear", "--places", "200"]
     result = CliRunner().invoke(cli, [*words, "--folds", "2", "--json"], catch_exceptions=False)
     found = {(s["target"], s["encoder"], s["split"]): s for s in json.loads(result.stdout)}
@@ -165,7 +175,17 @@ def test_countries_of_natural_earth_are_found_where_they_are(shared_data: Path) 
 def test_maps_of_errors_are_drawn_for_numbers_with_a_panel_for_each_encoder(tmp_path: Path) -> None:
     rows = 300 * np.cos(np.deg2rad(np.arange(89.5, -90, -1)))
     write_world(tmp_path, np.repeat(rows[:, None], 360, axis=1))
-    words = ["places", "probe", "--rasters", str(tmp_path), "--encoder", "latlon", "--encoder", "sincos"]
+    words = [
+        "lab",
+        "places",
+        "probe",
+        "--rasters",
+        str(tmp_path),
+        "--encoder",
+        "latlon",
+        "--encoder",
+        "sincos",
+    ]
     words += ["--target", "country", "--head", "linear", "--places", "100", "--folds", "2"]
     maps = tmp_path / "maps"
     result = CliRunner().invoke(cli, [*words, "--maps", str(maps)])

@@ -22,7 +22,7 @@ from pm25map.grid import (
     states,
 )
 from pm25map.grid.regions import GROUPS
-from pm25map.grid.topojson import states_of_topology
+from pm25map.laboratory.world.topojson import states_of_topology
 
 BOUNDARIES = Path(pm25map.grid.__file__).parent / "boundaries"
 

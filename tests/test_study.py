@@ -24,15 +24,15 @@ from siren_world import write_a_siren
 from pm25map.base.errors import BadConfig, BadModel, BadOutput, BadSplit, BadStudy
 from pm25map.base.metrics import scores, station_parts
 from pm25map.cli.main import cli
+from pm25map.laboratory.study import fitting, matrix, results, variants
+from pm25map.laboratory.study.config import StudyConfig, read_study
+from pm25map.laboratory.study.material import Stations, prepare_fields, read_fold, read_material
+from pm25map.laboratory.study.splits import SPLITS, Fold, make_split
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.neighbours import FIELDS, fields_left_out
 from pm25map.predictors.reader import open_predictors
-from pm25map.study import fitting, matrix, results, variants
-from pm25map.study.config import StudyConfig, read_study
-from pm25map.study.material import Stations, prepare_fields, read_fold, read_material
-from pm25map.study.splits import SPLITS, Fold, make_split
 
 STATIONS = 30
 PROTOCOL = {
@@ -197,7 +197,7 @@ def test_a_finished_matrix_is_left_alone_and_a_larger_one_grows_from_it(finished
 KILLED = """
 import pickle, sys
 from pathlib import Path
-from pm25map.study import matrix, networks
+from pm25map.laboratory.study import matrix, networks
 from pm25map.predictors.reader import open_predictors
 with Path(sys.argv[1]).open("rb") as handle:
     config, monitors = pickle.load(handle)
@@ -346,7 +346,7 @@ def test_predictors_of_all_monitors_have_no_place_in_a_study(monitors, store, tm
 WORKER = """
 import multiprocessing, time
 from concurrent.futures import ProcessPoolExecutor
-from pm25map.study import matrix
+from pm25map.laboratory.study import matrix
 context = multiprocessing.get_context("spawn")
 pool = ProcessPoolExecutor(1, mp_context=context, initializer=matrix._open_shop, initargs=(None,))
 pool.submit(print, "at work", flush=True).result()
@@ -428,7 +428,7 @@ def test_satclip_is_run_with_the_encoder_that_the_protocol_names(monitors, store
 
 
 def test_the_scaler_of_a_fold_has_seen_only_what_it_learns_from(monitors, store, tmp_path):
-    from pm25map.study.networks import train_fold
+    from pm25map.laboratory.study.networks import train_fold
 
     config = protocol()
     material = read_material(config, monitors, store)
@@ -480,7 +480,8 @@ def test_the_command_runs_a_protocol_and_says_what_comes_next(monitors, store, t
     seen.rename(columns={"pm25_ugm3": "pm25"}).to_csv(files, index=False)
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(PROTOCOL | {"colour": 1}))
     words = [
-        "evaluate",
+        "lab",
+        "study",
         "--config",
         tmp_path / "study.yaml",
         "--predictors",
@@ -489,6 +490,6 @@ def test_the_command_runs_a_protocol_and_says_what_comes_next(monitors, store, t
         tmp_path / "b",
     ]
     missing = CliRunner().invoke(cli, [str(word) for word in words])
-    assert missing.exit_code == 2 and "--monitors and --predictors are needed" in missing.output
+    assert missing.exit_code == 2 and "Missing option '--monitors'" in missing.output
     refused = CliRunner().invoke(cli, [str(word) for word in [*words, "--monitors", files]])
     assert isinstance(refused.exception, BadConfig)

@@ -11,11 +11,11 @@ import study_world
 from PIL import Image
 
 from pm25map.base.errors import BadStudy
-from pm25map.study import phrases, tables
-from pm25map.study.published import GAINS, PUBLISHED
-from pm25map.study.reading import read_results
-from pm25map.study.report import packed, render, unpacked, write_report
-from pm25map.study.summary import summarise
+from pm25map.laboratory.study import phrases, tables
+from pm25map.laboratory.study.published import GAINS, PUBLISHED
+from pm25map.laboratory.study.reading import read_results
+from pm25map.laboratory.study.report import packed, render, unpacked, write_report
+from pm25map.laboratory.study.summary import summarise
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PROTOCOL = """
@@ -64,7 +64,7 @@ def test_the_page_of_the_documents_is_what_its_numbers_give():
         pytest.skip("no study is kept in docs/")
     held = unpacked((DOCS / "study.json").read_text())
     assert render((DOCS / "study.md.in").read_text(), held) == (DOCS / "study.md").read_text(), (
-        "docs/study.md was edited by hand: edit docs/study.md.in, then pm25map evaluate report"
+        "docs/study.md was edited by hand: edit docs/study.md.in, then pm25map lab report"
     )
 
 
@@ -163,7 +163,7 @@ def test_a_report_of_ones_own_runs_speaks_of_them_alone(made, tmp_path):
 
 
 def test_the_hint_of_a_page_of_another_protocol_leads_to_a_report(made, tmp_path):
-    from pm25map.study.results import PROTOCOL as KEPT
+    from pm25map.laboratory.study.results import PROTOCOL as KEPT
 
     results = tmp_path / "results"
     shutil.copytree(made[0], results)

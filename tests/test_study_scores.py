@@ -10,9 +10,9 @@ from scipy import stats
 
 from pm25map.base.errors import BadStudy
 from pm25map.base.metrics import scores as plain_scores
+from pm25map.laboratory.study.reading import read_results
 from pm25map.scores import paired, strata
 from pm25map.scores import sums as scores
-from pm25map.study.reading import read_results
 
 
 @pytest.fixture(scope="module")

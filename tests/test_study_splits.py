@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from pm25map.base.errors import BadSplit, UnknownName
-from pm25map.predictors.neighbours import EARTH_RADIUS_KM, SAME_PLACE_KM
-from pm25map.study.distances import (
+from pm25map.laboratory.study.distances import (
     balanced_folds,
     clusters_of,
     distances_between_folds,
     nearest_fold_match,
     within_km,
 )
-from pm25map.study.splits import BUFFER_KM, DIVIDE_LON, SPLITS, World, make_split
+from pm25map.laboratory.study.splits import BUFFER_KM, DIVIDE_LON, SPLITS, World, make_split
+from pm25map.predictors.neighbours import EARTH_RADIUS_KM, SAME_PLACE_KM
 
 DAYS = [dt.date(2019, 12, 28) + dt.timedelta(days=i) for i in range(8)]
 BY_STATION = [name for name in SPLITS if name not in ("random-10", "leave-year-out")]

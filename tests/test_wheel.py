@@ -44,6 +44,8 @@ def test_it_carries_grid_model_encoder_and_sample(wheel):
     assert sizes["pm25map/shipped/grids/static-conus-1.zip"] <= 8e6
     assert sizes["pm25map/shipped/models/geoclip/geoclip-location.onnx"] <= 20e6
     assert not any("test" in name for name in sizes)
+    # The scripts that made these files stay in the clone.
+    assert not any(name.endswith(".py") for name in sizes if name.startswith("pm25map/shipped/"))
     for name in ("page.html", "app.js", "vendor/maplibre-gl.js", "vendor/LICENSE.txt"):
         assert sizes[f"pm25map/view/page/{name}"] > 0
 

@@ -1,4 +1,4 @@
-"""`pm25map evaluate`: scores on stations that a model never saw; with --config, the matrix of a study."""
+"""`pm25map evaluate`: scores on stations that a model never saw."""
 
 import datetime as dt
 import json
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import DAY, model_option, progress_bar
-from pm25map.cli.study import report, run_study
 
 if TYPE_CHECKING:
     from pm25map.model.card import Scores
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 
 
-@click.group(invoke_without_command=True)
+@click.command()
 @model_option()
 @click.option(
     "--holdout",
@@ -30,8 +29,10 @@ PATH = click.Path(path_type=Path)
     help="Judge the stations that training held out.",
 )
 @click.option("--targets", type=PATH, help="Judge the stations of these files instead.")
-@click.option("--monitors", type=PATH, help="EPA's daily files, or a folder of them. Needed.")
-@click.option("--predictors", type=PATH, help="Store with the static layers (pm25map data ingest). Needed.")
+@click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them.")
+@click.option(
+    "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
+)
 @click.option("--start", type=DAY, default="2019-01-01", show_default=True, help="First day.")
 @click.option("--end", type=DAY, default="2020-12-31", show_default=True, help="Last day.")
 @click.option(
@@ -45,43 +46,19 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--write-card", is_flag=True, help="Write the scores into the model's card.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--config", "config_path", type=PATH, help="Run a study instead: its protocol, YAML.")
-@click.option(
-    "--out",
-    type=PATH,
-    default="study",
-    show_default=True,
-    help="Folder of a study's results; runs there stay.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where a study trains; auto takes a GPU where there is one.",
-)
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Runs of a study at once. Default: the cores; 1 on a GPU."
-)
-@click.pass_context
 def command(
-    ctx: click.Context,
     *,
     model_name: str,
     holdout: str,
     targets: Path | None,
-    monitors: Path | None,
-    predictors: Path | None,
+    monitors: Path,
+    predictors: Path,
     start: dt.date,
     end: dt.date,
     cache: Path | None,
     days_present: tuple[int, ...],
     write_card: bool,
     as_json: bool,
-    config_path: Path | None,
-    out: Path,
-    device: str,
-    workers: int | None,
 ) -> None:
     """Score a model on stations that it never saw, beside interpolation from the same stations.
 
@@ -92,20 +69,9 @@ def command(
     monitors are at hand than a window has: RMSE and MAE with the 95 % interval over stations of their ratios to
     interpolation, to kriging and to the same model with its whole window.
 
-    With --config, train and score every variant of a study on every fold of its splits; what is done stays
-    done, so the same command goes on after a stop. Then: pm25map evaluate report.
-
     \b
     Try: pm25map evaluate --holdout stations --monitors aqs --predictors static.zarr
-         pm25map evaluate --config docs/study.yaml --monitors aqs --predictors static.zarr --out study
     """  # noqa: D301 - click reads \b
-    if ctx.invoked_subcommand is not None:
-        return
-    if monitors is None or predictors is None:
-        raise click.UsageError("--monitors and --predictors are needed: EPA's files, and a store")
-    if config_path is not None:
-        run_study(config_path, monitors, predictors, out, cache, device, workers)
-        return
     if days_present and (targets is not None or write_card):
         raise click.UsageError("--days-present goes with neither --targets nor --write-card")
     from pm25map.base.cores import usable_cores
@@ -149,9 +115,6 @@ def command(
         with replacing(model.network.parent / CARD_FILE) as part:
             save_card(model.card.model_copy(update={"scores": found}), part)
     click.echo(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else "\n".join(_lines(found)))
-
-
-command.add_command(report)
 
 
 def _lines(found: "Scores") -> list[str]:

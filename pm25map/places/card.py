@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import shipped_folder
-from pm25map.places.pretrain.config import Patches, Rasters
+from pm25map.places.patches import Patches, Rasters
 
 CARD = "card.json"
 
@@ -46,7 +46,7 @@ class PatchTower(BaseModel):
         mean, spread: of each channel over the land learned from; what has no value becomes the mean.
         temperature: cosines divided by it are logits.
         parity: relative RMS of the network to float64.
-        rasters, patches: how patches were made, one of the two (places.pretrain.config).
+        rasters, patches: how patches were made, one of the two (places.patches).
         holdout_block_deg, holdout_fraction, seed: which blocks of the Earth were held out.
     """
 
@@ -95,7 +95,7 @@ class About:
 
 
 class EncoderCard(BaseModel):
-    """What `pm25map places export`, `convert` and `card` write beside an encoder.
+    """What `pm25map lab places export`, `convert` and `card` write beside an encoder.
 
     Attributes:
         kind: tells the card from a model's.

@@ -81,7 +81,7 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
     Args:
         name: one of ENCODERS; harmonics-N for spherical harmonics up to degree N; geoclip-capsules-1-3 for the
             sum of some of GeoCLIP's capsules, the smoothest first; a shipped encoder such as
-            places-open, or the path of a folder that `pm25map places export` or `convert` wrote.
+            places-open, or the path of a folder that `pm25map lab places export` or `convert` wrote.
         threads: that a network may use; the others need none.
 
     Raises:
@@ -107,7 +107,7 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
     if made is None:
         raise UnknownName(
             f"unknown encoder {name!r}: there are {', '.join(ENCODERS)}, harmonics-20 (or another degree to 40), "
-            "geoclip-capsules-1-3 (or others of its three), and folders that pm25map places export wrote"
+            "geoclip-capsules-1-3 (or others of its three), and folders that pm25map lab places export wrote"
         )
     return made
 

@@ -2,17 +2,15 @@
 
 The encoder learnt from photos; where few were taken its vectors are a guess. The package geoclip ships the
 places of its gallery; what is kept here is their count on cells of a quarter of a degree, and no coordinates.
-Made by: python -m pm25map.places.gallery coordinates_100K.csv
+Made by models/geoclip/count_photos.py.
 """
 
 import functools
-import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.transform import from_origin
 from scipy import ndimage
 
 from pm25map.base.errors import BadInstall
@@ -62,30 +60,3 @@ def _counts() -> npt.NDArray[np.float32]:
     with rasterio.open(COUNTS) as source:
         counts: npt.NDArray[np.float32] = source.read(1).astype(np.float32)
     return counts
-
-
-def count_photos(csv: Path, out: Path = COUNTS) -> None:
-    """Count the places of a gallery, columns LAT and LON in degrees, and write them: uint16, north first."""
-    lat, lon = np.loadtxt(csv, delimiter=",", skiprows=1, unpack=True)
-    rows, cols = round(180 / CELL_DEG), round(360 / CELL_DEG)
-    edges = np.linspace(-90, 90, rows + 1), np.linspace(-180, 180, cols + 1)
-    counts = np.histogram2d(lat, lon, bins=edges)[0][::-1].astype(np.uint16)
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint16",
-        "count": 1,
-        "height": rows,
-        "width": cols,
-        "crs": "EPSG:4326",
-        "transform": from_origin(-180, 90, CELL_DEG, CELL_DEG),
-        "compress": "deflate",
-        "predictor": 2,
-        "tiled": False,
-    }
-    with rasterio.open(out, "w", **profile) as target:
-        target.update_tags(source="geoclip 1.3: model/gps_gallery/coordinates_100K.csv (MIT), counted")
-        target.write(counts, 1)
-
-
-if __name__ == "__main__":
-    count_photos(Path(sys.argv[1]))

@@ -36,7 +36,7 @@ class Geoclip:
             BadInstall: ONNX Runtime is absent or doubled.
         """
         folder = folder or find_folder("models", "geoclip", CARD)
-        again = "Install pm25map again, or run: python -m pm25map.places.geoclip_export --out models/geoclip"
+        again = "Install pm25map again"
         try:
             card = json.loads((folder / CARD).read_bytes())
             self.dimension = int(card["dimension"])

@@ -1,4 +1,4 @@
-"""A location encoder from a folder that `pm25map places export` or `convert` wrote, run without torch."""
+"""A location encoder from a folder that `pm25map lab places export` or `convert` wrote, run without torch."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """The static rasters that come with the package: one file over the contiguous United States and 200 km around them.
 
 A ZIP file of GeoTIFFs, named as the static source names them, and `pack.json`, which says of each what it is, from
-whom, under which licence and how exactly it is kept. `tests/make_static_pack.py` makes it.
+whom, under which licence and how exactly it is kept. `grids/make_static_pack.py` makes it.
 """
 
 import io

@@ -50,7 +50,7 @@ def examine() -> list[Finding]:
         "sample": _sample,
         "cache": _cache,
         "train extra": lambda: _optional("torch", "pm25map[train]", "train and export"),
-        "geoclip extra": lambda: _optional("geoclip", "pm25map[geoclip]", "export GeoCLIP again"),
+        "laboratory extra": lambda: _optional("geoclip", "pm25map[laboratory]", "study models and encoders"),
     }
     findings = []
     for name, check in checks.items():

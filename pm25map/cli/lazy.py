@@ -1,0 +1,38 @@
+"""Groups whose commands are imported only when they run: torch never slows `--help`."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file only when that command runs."""
+
+    def __init__(self, *args: Any, lines: Mapping[str, str], files: Mapping[str, str], **kwargs: Any) -> None:
+        """Take the commands.
+
+        Args:
+            *args, **kwargs: of click.Group.
+            lines: what each command is for, by name, in the order of the help.
+            files: the module that holds each, as `command`.
+        """
+        super().__init__(*args, **kwargs)
+        self.lines, self.files = lines, files
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands, in the order of the help."""
+        return list(self.lines)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the file of one command."""
+        if name not in self.lines:
+            return None
+        command = importlib.import_module(self.files[name]).command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.lines.items()))

@@ -1,0 +1,1 @@
+"""The commands of pm25map lab."""

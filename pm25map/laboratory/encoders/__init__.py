@@ -1,0 +1,1 @@
+"""Location encoders as folders: weights, networks, cards, the tower for patches."""

@@ -1,0 +1,1 @@
+"""Where a patch or a photo is from."""

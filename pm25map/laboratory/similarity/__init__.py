@@ -1,0 +1,1 @@
+"""How alike places are to an encoder."""

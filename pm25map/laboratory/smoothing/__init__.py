@@ -1,0 +1,1 @@
+"""What smoothing the vectors of places costs and gains."""

@@ -1,0 +1,202 @@
+"""One run of a study: a variant on a fold, from its material to its row."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from pm25map.base.errors import BadInstall, BadModel, UnknownName
+from pm25map.base.metrics import scores, station_parts
+from pm25map.laboratory.study import baselines, results
+from pm25map.laboratory.study.config import StudyConfig
+from pm25map.laboratory.study.material import FoldMaterial, Material, read_fold
+from pm25map.laboratory.study.splits import Split
+from pm25map.laboratory.study.variants import NO_SATCLIP, VARIANTS
+from pm25map.model.card import Geolocation
+from pm25map.model.places import place_vectors
+
+Estimates = npt.NDArray[np.float32]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(eq=False)
+class Workshop:
+    """What one process keeps from run to run.
+
+    Attributes:
+        config: of the study.
+        material: of the study.
+        splits: by name.
+        folder: of the results.
+        fields: folder of the folds' fields.
+        device: of torch.
+        threads: of a run.
+        versions, commit: of the code, as rows name them.
+    """
+
+    config: StudyConfig
+    material: Material
+    splits: dict[str, Split]
+    folder: Path
+    fields: Path
+    device: str
+    threads: int
+    versions: str
+    commit: str
+    _fold: tuple[tuple[str, int, int], FoldMaterial] | None = field(default=None, repr=False)
+    _places: dict[Geolocation, Vectors | None] = field(default_factory=dict, repr=False)
+
+    def fold(self, run: results.Run) -> FoldMaterial:
+        """Give the material of a run's fold; that of the last one is kept."""
+        key = run.split, run.fold, run.seed
+        if self._fold is None or self._fold[0] != key:
+            fold = self.splits[run.split].folds[run.fold]
+            self._fold = key, read_fold(self.fields, self.material, self.config, fold, run.seed)
+        return self._fold[1]
+
+    def places(self, geolocation: Geolocation) -> Vectors | None:
+        """Give the stations' vectors, float32 (station, d), as a place store holds them; None for none.
+
+        Raises:
+            BadModel, BadInstall, UnknownName: the encoder's file is absent or damaged, or its package is.
+        """
+        if geolocation not in self._places:
+            one = self.material.samples
+            self._places[geolocation], _ = place_vectors(geolocation, one.lat, one.lon)
+        return self._places[geolocation]
+
+
+def make_run(
+    shop: Workshop, run: results.Run, on_step: Callable[[int, int], None] | None = None
+) -> dict[str, object]:
+    """Make a run and write its files, the row last: a run is whole or has no row.
+
+    Args:
+        shop: what the process keeps.
+        run: which.
+        on_step: called with the steps of training done and those in all.
+
+    Returns:
+        Its row.
+
+    Raises:
+        BadMonitors: nothing is left to learn from.
+    """
+    variant = VARIANTS[run.variant]
+    row = _provenance(shop)
+    place: Vectors | None = None
+    reason = ""
+    if variant.network is not None:
+        geolocation = shop.config.geolocation_of(variant.network)
+        try:
+            place = None if geolocation is None else shop.places(geolocation)
+            reason = NO_SATCLIP if geolocation is None else ""
+        except (BadModel, BadInstall, UnknownName) as error:
+            reason = str(error)
+    if reason:
+        row |= {"status": "not run", "reason": reason}
+        results.write_row(shop.folder, run, row)
+        return row
+    began = time.monotonic()
+    material = shop.fold(run)
+    epochs = 0
+    with threadpool_limits(shop.threads):
+        if variant.network is not None:
+            estimates, epochs = _network(shop, run, material, place, on_step)
+        elif variant.field is not None:
+            estimates = baselines.field_estimates(material, variant.field)
+        elif run.variant == "kriging":
+            estimates = baselines.kriged_estimates(material, run.seed)
+        else:
+            estimates = baselines.boosted_estimates(material, run.seed)
+    station, day = material.judged[:, 0], material.judged[:, 1]
+    truth = material.samples.truth[station, day]
+    _write_predictions(shop, run, material, estimates)
+    row |= scores(truth, estimates) | station_parts(truth, estimates, station)
+    row |= {
+        "status": "done",
+        "stations": len(np.unique(station)),
+        "epochs": epochs,
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    results.write_row(shop.folder, run, row)
+    return row
+
+
+def _provenance(shop: Workshop) -> dict[str, object]:
+    return {
+        "device": shop.device,
+        "threads": shop.threads,
+        "versions": shop.versions,
+        "commit": shop.commit,
+        "data_checksum": shop.material.checksum,
+    }
+
+
+def _network(
+    shop: Workshop,
+    run: results.Run,
+    material: FoldMaterial,
+    place: Vectors | None,
+    on_step: Callable[[int, int], None] | None,
+) -> tuple[Estimates, int]:
+    """Train a network and let it judge; give its estimates (target,) and how many epochs it took."""
+    import torch  # noqa: PLC0415 - baselines need none
+
+    from pm25map.laboratory.study.networks import estimates_of, explain, train_fold  # noqa: PLC0415
+    from pm25map.model.train import CHECKPOINT  # noqa: PLC0415
+
+    torch.set_num_threads(shop.threads)
+    config = shop.config.train_config(VARIANTS[run.variant], run.seed)
+    checkpoints = shop.folder / "checkpoints" / run.id
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    trained = train_fold(material, place, config, checkpoints, shop.device, on_step)
+    estimates = estimates_of(trained, material, place, config.window_days, shop.device)
+    if any(
+        one.split == run.split and one.fold == run.fold and run.variant in one.variants
+        for one in shop.config.explained
+    ):
+        found = explain(trained, material, place, config.window_days, shop.device, run.seed)
+        _write_explanation(shop.folder, run, found.attention, found.importance)
+    (checkpoints / CHECKPOINT).unlink()
+    checkpoints.rmdir()
+    return estimates, len(trained.epochs)
+
+
+def _write_predictions(
+    shop: Workshop, run: results.Run, material: FoldMaterial, estimates: Estimates
+) -> None:
+    one = material.samples
+    station, day = material.judged[:, 0], material.judged[:, 1]
+    distance = (
+        one.values[station, day, one.features.index("neighbours_distance")]
+        if "neighbours_distance" in one.features
+        else np.full(len(station), np.nan, dtype=np.float32)
+    )
+    table = pa.table(
+        {
+            "site_id": pa.array(np.array(one.site_ids)[station].tolist(), pa.string()),
+            "date": pa.array(np.array(one.days, dtype="datetime64[D]")[day], pa.date32()),
+            "truth": pa.array(one.truth[station, day], pa.float32()),
+            "prediction": pa.array(estimates, pa.float32()),
+            "distance_km": pa.array(distance, pa.float32()),
+            "parameter_code": pa.array(shop.material.codes[day, station], pa.int32()),
+        }
+    )
+    results.write_table(shop.folder / "predictions" / f"{run.id}.parquet", table)
+
+
+def _write_explanation(
+    folder: Path, run: results.Run, attention: npt.NDArray[np.float64], importance: dict[str, float]
+) -> None:
+    days = pa.table(
+        {"day_before": pa.array(range(len(attention)), pa.int32()), "weight": pa.array(attention)}
+    )
+    features = pa.table({"feature": list(importance), "rmse_increase": list(importance.values())})
+    results.write_table(folder / "attention" / f"{run.id}.parquet", days)
+    results.write_table(folder / "importance" / f"{run.id}.parquet", features)

@@ -1,0 +1,223 @@
+"""The matrix of a study: every fold with every variant, one run after another, resumed where it stopped."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pm25map.base.errors import BadConfig, BadInstall, BadModel, UnknownName
+from pm25map.laboratory.study import results
+from pm25map.laboratory.study.config import StudyConfig
+from pm25map.laboratory.study.fitting import Workshop, make_run
+from pm25map.laboratory.study.material import Material, prepare_fields, read_material
+from pm25map.laboratory.study.splits import Split, make_split
+from pm25map.laboratory.study.stations import write_stations
+from pm25map.laboratory.study.variants import SATCLIP, VARIANTS
+from pm25map.monitors import Monitors
+from pm25map.places.encoder import encoder
+from pm25map.predictors.lock import only_writer
+from pm25map.predictors.reader import Predictors
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a matrix has come.
+
+    Attributes:
+        run: that just ended.
+        row: of it.
+        done, total: runs, those of earlier starts included.
+        seconds_left: of the clock, as runs went so far.
+    """
+
+    run: results.Run
+    row: dict[str, object]
+    done: int
+    total: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told how far it has come; each may be None."""
+
+    fields: Callable[[int, int], None] | None = None
+    run: Callable[[Step], None] | None = None
+    say: Callable[[str], None] | None = None
+
+
+def plan_runs(config: StudyConfig) -> list[results.Run]:
+    """List the runs of a protocol, in the order in which a stop leaves the most that can be compared.
+
+    The first folds of all splits come first, variant by variant; seeds that only some variants have come last. A
+    variant that draws nothing of weight (a baseline) is run with the first seed.
+    """
+    once = {one: config.seeds if VARIANTS[one].network else config.seeds[:1] for one in config.variants}
+    return _runs(config, once) + _runs(config, config.more_seeds)
+
+
+def _runs(config: StudyConfig, seeds: Mapping[str, tuple[int, ...]]) -> list[results.Run]:
+    """List the runs of some variants, each with seeds of its own."""
+    deepest = max(len(folds) for folds in config.splits.values())
+    return [
+        results.Run(split=split, fold=folds[rank], variant=variant, seed=seed)
+        for rank in range(deepest)
+        for variant, own in seeds.items()
+        for split, folds in config.splits.items()
+        if rank < len(folds)
+        for seed in own
+    ]
+
+
+def is_done(folder: Path, run: results.Run) -> bool:
+    """Tell whether a run was made; one that could not be run is tried again."""
+    path = results.row_path(folder, run)
+    return path.is_file() and pq.read_table(path, columns=["status"])["status"][0].as_py() == "done"
+
+
+def make_splits(config: StudyConfig, material: Material) -> dict[str, Split]:
+    """Make every split of a protocol.
+
+    Raises:
+        BadSplit: a fold has an empty part.
+        BadConfig: a split has no fold of that number.
+    """
+    splits = {name: make_split(name, material.world, config.split_seed) for name in config.splits}
+    for name, folds in config.splits.items():
+        beyond = [fold for fold in folds if fold >= len(splits[name].folds)]
+        if beyond:
+            raise BadConfig(
+                f"split {name} has no fold {beyond[0]}: here it has {len(splits[name].folds)}, counted from 0"
+            )
+    return splits
+
+
+def run_matrix(
+    config: StudyConfig,
+    monitors: Monitors,
+    predictors: Predictors,
+    folder: Path,
+    *,
+    fields: Path | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    threads: int = 1,
+    listeners: Listeners = Listeners(),
+) -> int:
+    """Make every run of a protocol that is not made yet.
+
+    Args:
+        config: the protocol.
+        monitors: the truth.
+        predictors: a store with the static layers of the protocol's features.
+        folder: of the results; made where it is absent.
+        fields: folder of the neighbours' fields of the folds; None: in `folder`.
+        device: of torch.
+        workers: runs at once, a process each.
+        threads: of each run.
+        listeners: who is told.
+
+    Returns:
+        How many runs were made now.
+
+    Raises:
+        BadOutput: another process writes this folder.
+        BadStudy: the folder holds runs of another protocol or of other data.
+        BadSplit, BadConfig: a split cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = fields or folder / "fields"
+    with only_writer(folder / "runs", wait_seconds=0.0):
+        material = read_material(config, monitors, predictors)
+        results.claim(
+            folder, {"protocol": config.identity(), "data": material.checksum} | _named_encoder(config)
+        )
+        splits = make_splits(config, material)
+        write_stations(folder, material)
+        _say(
+            listeners,
+            f"{len(material.samples.site_ids)} stations, {int(material.is_target.sum())} target days",
+        )
+        if material.without_observation:
+            _say(listeners, f"{material.without_observation} stations measured nothing then and are left out")
+        runs = plan_runs(config)
+        left = [run for run in runs if not is_done(folder, run)]
+        wanted = list(dict.fromkeys((run.split, run.fold) for run in left))
+        folds = [splits[split].folds[fold] for split, fold in wanted]
+        prepare_fields(fields, material, folds, workers * threads, listeners.fields)
+        shop = Workshop(
+            config, material, splits, folder, fields, device, threads, results.versions(), results.commit()
+        )
+        began, before = time.monotonic(), len(runs) - len(left)
+        try:
+            for number, (run, row) in enumerate(_made(shop, left, workers), start=1):
+                if listeners.run is not None:
+                    pace = (time.monotonic() - began) / number
+                    listeners.run(Step(run, row, before + number, len(runs), pace * (len(left) - number)))
+        finally:
+            # What there is when it is stopped can be read, too.
+            results.join_rows(folder)
+        return len(left)
+
+
+def _named_encoder(config: StudyConfig) -> dict[str, str]:
+    """Give the checksum of the encoder that a protocol names; nothing where it is not there, as its rows will say."""
+    if config.satclip is None:
+        return {}
+    try:
+        return {SATCLIP: encoder(str(config.satclip)).checksum}
+    except (BadInstall, BadModel, UnknownName):
+        return {}
+
+
+def _say(listeners: Listeners, line: str) -> None:
+    if listeners.say is not None:
+        listeners.say(line)
+
+
+def _made(
+    shop: Workshop, runs: list[results.Run], workers: int
+) -> Iterator[tuple[results.Run, dict[str, object]]]:
+    """Make runs, give each with its row when it ends."""
+    if workers == 1:
+        for run in runs:
+            yield run, make_run(shop, run)
+        return
+    # Spawned, not forked: a fork of a process that has run BLAS or torch threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_open_shop, initargs=(shop,)) as pool:
+        waiting = {pool.submit(_make_here, run): run for run in runs}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        except BaseException:
+            # Runs that have not begun are dropped; those that have end whole, and count when it goes on.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_SHOP: list[Workshop] = []
+"""Of a worker process, opened once."""
+
+
+def _open_shop(shop: Workshop) -> None:
+    _SHOP[:] = [shop]
+    threading.Thread(target=_end_with_the_matrix, daemon=True).start()
+
+
+def _end_with_the_matrix() -> None:
+    """End this worker when the process that started it is killed: whoever goes on would meet it at the same run."""
+    matrix = multiprocessing.parent_process()
+    if matrix is not None:
+        matrix.join()
+        os._exit(1)
+
+
+def _make_here(run: results.Run) -> dict[str, object]:
+    return make_run(_SHOP[0], run)

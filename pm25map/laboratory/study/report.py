@@ -1,0 +1,154 @@
+"""The page of a study: its numbers and pictures from a folder of results, its words from a template.
+
+In the template `{{name words}}` becomes what the function of that name in FILLS gives: a table, or one figure with its
+interval. Nobody types a figure: the page is what `render` makes of the numbers kept beside it.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from pm25map.base.errors import BadStudy
+from pm25map.base.files import check_output, replacing
+from pm25map.base.yaml_file import load_yaml
+from pm25map.laboratory.study import figures, phrases, tables
+from pm25map.laboratory.study.config import read_study
+from pm25map.laboratory.study.own_words import own_words
+from pm25map.laboratory.study.reading import read_results
+from pm25map.laboratory.study.results import PROTOCOL
+from pm25map.laboratory.study.summary import Summary, summarise
+
+_HOLE = re.compile(r"\{\{([^{}]+)\}\}")
+
+FILLS: dict[str, Callable[..., str]] = {
+    "answers": tables.answers,
+    "protocol": tables.protocol,
+    "record": tables.record,
+    "scores": tables.scores,
+    "parts": tables.parts,
+    "strata": tables.strata,
+    "distance": tables.distance,
+    "pairs": tables.pairs,
+    "published": tables.published,
+    "published-gains": tables.published_gains,
+    "not-run": tables.not_run,
+    "runs": tables.runs,
+    "audit": tables.audit,
+    "importance": tables.importance,
+    "attention": tables.attention,
+    "score": phrases.score,
+    "gain": phrases.gain,
+    "verdict": phrases.verdict,
+    "best": phrases.best,
+    "ratio": phrases.ratio,
+    "bar": phrases.bar,
+    "survives": phrases.survives,
+    "count": phrases.count,
+}
+
+
+def render(template: str, held: Summary) -> str:
+    """Fill a template: the words of a hole are split as in a shell, so "over 200 km" is quoted.
+
+    Raises:
+        BadStudy: a hole names what there is not, or lacks a word.
+    """
+
+    def fill(hole: re.Match[str]) -> str:
+        name, *words = shlex.split(hole.group(1))
+        if name not in FILLS:
+            raise BadStudy(f"the template asks for {{{{{name}}}}}: there are {', '.join(FILLS)}")
+        try:
+            return FILLS[name](held, *words)
+        except TypeError as error:
+            raise BadStudy(
+                f"the template's {{{{{hole.group(1)}}}}} lacks a word or has one too many"
+            ) from error
+
+    return _HOLE.sub(fill, template)
+
+
+def write_report(folder: Path, page: Path) -> list[Path]:
+    """Write the page of a study, the numbers and the pictures beside it.
+
+    Args:
+        folder: of the results; with audit.json in it (pm25map lab audit --json), the page has the audit.
+        page: to write, such as docs/study.md; docs/study.md.in beside it is its template, docs/study.yaml the
+            protocol. Without a template the page holds the tables of its runs and no conclusion.
+
+    Returns:
+        what was written: the page, study.json, and study/*.png.
+
+    Raises:
+        BadStudy: the folder is not whole, or the template asks for what there is not.
+        BadConfig: the protocol cannot be read.
+        BadOutput: a file cannot be written.
+    """
+    check_output(page, overwrite=True)
+    template = page.with_name(f"{page.name}.in")
+    words = _text(template, "the words of the page") if template.is_file() else None
+    protocol = page.with_suffix(".yaml")
+    configuration = load_yaml(protocol) if protocol.is_file() else {}
+    if configuration and (folder / PROTOCOL).is_file():
+        claimed = json.loads(_text(folder / PROTOCOL, "what the folder is for"))["protocol"]
+        if claimed != read_study(protocol).identity():
+            raise BadStudy(
+                f"{folder} holds runs of another protocol than {protocol}: write its report to a page of its own, "
+                "for example --page report.md"
+            )
+    results = read_results(folder)
+    held = summarise(results, configuration)
+    if (folder / "audit.json").is_file():
+        held["audit"] = json.loads(_text(folder / "audit.json", "the audit"))
+    # The page is made of what the file holds, to the last digit.
+    text = packed(held)
+    pictures = figures.draw_all(results, held, page.with_suffix(""))
+    filled = render(own_words(held, pictures, page) if words is None else words, unpacked(text))
+    numbers = page.with_suffix(".json")
+    with replacing(numbers) as part:
+        part.write_text(text)
+    with replacing(page) as part:
+        part.write_text(filled)
+    return [page, numbers, *pictures]
+
+
+_TABLES = ("runs", "folds", "scores", "paired")
+
+
+def packed(held: Summary) -> str:
+    """Write a summary as JSON, its long tables as columns and rows, a row a line."""
+    small: Summary = dict(held)
+    for name in _TABLES:
+        columns = list(dict.fromkeys(key for row in held[name] for key in row))
+        small[name] = {"columns": columns, "rows": [[row.get(key) for key in columns] for row in held[name]]}
+    parts = []
+    for name, value in small.items():
+        if name in _TABLES:
+            rows = ",\n".join(_compact(row) for row in value["rows"])
+            parts.append(f'"{name}": {{"columns": {_compact(value["columns"])}, "rows": [\n{rows}]}}')
+        else:
+            parts.append(f'"{name}": {_compact(value)}')
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def unpacked(text: str) -> Summary:
+    """Read what `packed` wrote."""
+    held: Summary = json.loads(text)
+    for name in _TABLES:
+        held[name] = [dict(zip(held[name]["columns"], row, strict=True)) for row in held[name]["rows"]]
+    return held
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=str)
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise BadStudy(
+            f"cannot read {what}, {path}: {error.strerror}. Name a page that has it beside it"
+        ) from error

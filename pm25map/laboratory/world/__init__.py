@@ -1,0 +1,1 @@
+"""The world as rasters, outlines, distances and a ground for pictures."""
