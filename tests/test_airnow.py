@@ -9,11 +9,15 @@ import pandas as pd
 import pytest
 
 from pm25map.base.errors import BadMonitors
+from pm25map.grid import load_grid
+from pm25map.monitors import Rules, read_monitors
 from pm25map.monitors.airnow import read_airnow
 from pm25map.monitors.airnow_files import files_of, hours_of, is_airnow, list_holdings
 from pm25map.monitors.airnow_hours import read_hours
 from pm25map.monitors.airnow_now import read_nowcast
 from pm25map.monitors.airnow_sites import in_the_us, plain_ids
+from pm25map.predictors.monitor_source import MonitorSource
+from pm25map.raster.day_source import without_far_ones
 
 DAY = dt.date(2024, 4, 17)
 NEXT = DAY + dt.timedelta(days=1)
@@ -535,6 +539,81 @@ def test_now_is_the_nowcast_of_the_latest_twelve_hours(tmp_path):
     assert now[["latitude", "longitude"]].to_numpy().tolist() == [[39.75, -104.99]]
     with pytest.raises(BadMonitors, match="no file holds any hour"):
         read_nowcast(tmp_path, air.beginning("2024050111"))
+
+
+def test_the_latest_hour_of_the_files_is_now_and_is_said(tmp_path):
+    world(tmp_path, {air.DENVER: [8.0] * 11 + [10.0]})
+    now = read_nowcast(tmp_path)
+    assert now["hour"].tolist() == [pd.Timestamp("2024-04-17 11:00", tz="UTC")]
+    assert now["pm25_ugm3"].tolist() == [pytest.approx(8.429516)]
+    table = write_table(tmp_path / "table", {air.DENVER: [8.0] * 11 + [10.0]})
+    pd.testing.assert_frame_equal(read_nowcast(table), now)
+
+
+def test_a_nowcast_that_no_monitor_can_give_is_refused(tmp_path):
+    world(tmp_path, {air.DENVER: [8.0]})
+    with pytest.raises(BadMonitors, match="no monitor has two of the three hours"):
+        read_nowcast(tmp_path)
+
+
+def test_now_is_a_table_of_the_command_line(say, tmp_path):
+    world(tmp_path / "hours", {air.DENVER: [8.0] * 11 + [10.0], air.TORONTO: [5.0] * 12})
+    code, out, _ = say("data", "now", "--monitors", "hours", "--out", "now.csv")
+    assert code == 0
+    assert "NowCast of 1 monitors for the hour from 2024-04-17 11:00 UTC, preliminary" in out
+    lines = (tmp_path / "now.csv").read_text().splitlines()
+    assert lines == [
+        "site_id,latitude,longitude,hour,pm25_ugm3",
+        "080310002,39.75,-104.99,2024-04-17T11:00Z,8.42952",
+    ]
+    code, _, err = say("data", "now", "--monitors", "hours", "--out", "now.csv")
+    assert code == 1
+    assert "exists" in err
+    more = ("data", "now", "--monitors", "hours", "--foreign-monitors", "--at", "2024-04-17T10")
+    assert say(*more, "--out", "all.csv")[0] == 0
+    assert [line.split(",")[0] for line in (tmp_path / "all.csv").read_text().splitlines()[1:]] == [
+        "000060435",
+        "080310002",
+    ]
+
+
+def test_an_hour_that_is_none_is_one_line(say, tmp_path):
+    world(tmp_path / "hours", {air.DENVER: [8.0] * 12})
+    code, _, err = say("data", "now", "--monitors", "hours", "--at", "noon", "--out", "now.csv")
+    assert code == 1
+    assert "2024-04-17T11" in err
+
+
+# Monitors of other countries
+
+
+def test_foreign_monitors_are_read_by_option_and_counted_apart(tmp_path):
+    world(tmp_path, {air.DENVER: RISING, air.TORONTO: RISING, air.KATHMANDU: RISING})
+    home = read_monitors(tmp_path)
+    assert home.sites["site_id"].tolist() == ["080310002"]
+    everywhere = read_monitors(tmp_path, rules=Rules(abroad=True))
+    assert everywhere.facts_of(DAY) == {
+        "monitors AirNow": 1.0,
+        "monitors AirNow abroad": 2.0,
+        "preliminary": 3.0,
+    }
+    near = without_far_ones(everywhere, load_grid("conus-10km"))
+    assert near.sites["site_id"].tolist() == ["000060435", "080310002"]
+
+
+def test_foreign_monitors_are_another_source_with_a_word_of_its_own():
+    plain, foreign = MonitorSource(("airnow",)), MonitorSource(("airnow",), foreign=True)
+    assert plain.origin != foreign.origin
+    assert plain.words == ("--monitors", "airnow")
+    assert foreign.words == ("--monitors", "airnow", "--foreign-monitors")
+    assert "foreign" in foreign.label
+
+
+def test_foreign_monitors_do_not_go_with_a_store(say):
+    words = ("predict", "--date", "2020-09-12", "--predictors", "s.zarr", "--foreign-monitors")
+    code, _, err = say(*words, "--out", "map.tif")
+    assert code == 2
+    assert "--foreign-monitors goes with --monitors" in err
 
 
 # Real hours

@@ -11,15 +11,17 @@ import pytest
 from click.testing import CliRunner
 from urllib3.util.retry import Retry
 
-from pm25map.base.errors import BadFetch, BadMonitors
+from pm25map.base.errors import BadDate, BadFetch, BadMonitors
 from pm25map.cli.main import cli
 from pm25map.monitors.airnow import read_airnow
 from pm25map.monitors.airnow_files import files_of
+from pm25map.monitors.airnow_now import read_nowcast
 from pm25map.predictors.fetch import fetch as jobs
 from pm25map.predictors.fetch import polite as manners
 from pm25map.predictors.fetch.check import check_file
 from pm25map.predictors.fetch.polite import Polite
 from pm25map.predictors.fetch.providers import Provider, periods_of, plain_files, provider_of
+from pm25map.predictors.monitor_source import fetch_latest
 
 DAY = dt.date(2024, 4, 17)
 NEXT = dt.date(2024, 4, 18)
@@ -195,3 +197,48 @@ def test_aqs_brings_both_parameters_of_a_year_or_the_one_named(variables, world,
     names = sorted(path.name for path in (tmp_path / "aqs").glob("*.zip"))
     both = ["daily_88101_2024.zip", "daily_88502_2024.zip"]
     assert names == (both[1:] if variables else both)
+
+
+# The latest hours
+
+
+@pytest.fixture
+def latest(world, tmp_path, monkeypatch):
+    """Hours to 2024-04-17 11 UTC, at 12:40, when the hour of 12 is not there yet; the day's list is not either."""
+    monkeypatch.setenv("PM25MAP_CACHE", str(tmp_path / "cache"))
+    for hour in air.hours_from("2024041620", 16):
+        body = air.hourly_bytes(hour, {air.DENVER: 10.0 if hour.hour == 11 else 8.0})
+        world.add(f"{folder_of(hour)}/HourlyData_{hour:%Y%m%d%H}.dat", body)
+    before = air.beginning("2024041600")
+    world.add(f"{folder_of(before)}/Monitoring_Site_Locations_V2.dat", air.v2_bytes([air.DENVER]))
+    return world
+
+
+def fetch_at(world, clock, at=None):
+    lines = []
+    files = fetch_latest(at, clock, base_url=world.url, announce=lines.append)
+    return files, lines
+
+
+def test_the_latest_hours_are_fetched_for_now_and_the_list_of_the_day_before_serves(latest):
+    files, lines = fetch_at(latest, dt.datetime(2024, 4, 17, 12, 40, tzinfo=dt.UTC))
+    (now,) = read_nowcast(files).to_dict("records")
+    assert now["hour"] == air.beginning("2024041711")
+    assert now["pm25_ugm3"] == pytest.approx(8.429516)
+    assert "MB" in lines[0]
+
+
+def test_an_hour_that_was_asked_for_needs_twelve_files(latest):
+    hour = air.beginning("2024041710")
+    files, _ = fetch_at(latest, dt.datetime(2024, 4, 17, 12, 40, tzinfo=dt.UTC), hour)
+    assert len([path for path in files if path.name.startswith("HourlyData")]) == 12
+    assert read_nowcast(files, hour)["pm25_ugm3"].tolist() == [8.0]
+
+
+def test_an_hour_to_come_or_one_that_airnow_lacks_is_one_line(latest):
+    clock = dt.datetime(2024, 4, 17, 12, 40, tzinfo=dt.UTC)
+    with pytest.raises(BadDate, match="has not begun"):
+        fetch_at(latest, clock, air.beginning("2024041713"))
+    assert latest.asked == []
+    with pytest.raises(BadMonitors, match="airnow has no hour of 2024-03-31T13 to 2024-04-01T00"):
+        fetch_at(latest, clock, air.beginning("2024040100"))

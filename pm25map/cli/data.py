@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from pm25map.cli.data_now import now
 from pm25map.cli.data_status import status
 from pm25map.cli.fetch import fetch
 from pm25map.cli.impute import impute
@@ -34,7 +35,8 @@ def command() -> None:
 
     status says which days and monitors the cache holds, or which days of a store are whole; fetch brings files from a
     provider into a folder; ingest brings a folder of files to a grid and into a store; impute fills what satellites
-    did not see; verify reads everything again; pack makes one small file of some days.
+    did not see; now writes what the air is like at every monitor; verify reads everything again; pack makes one
+    small file of some days.
 
     \b
     Try: pm25map data status
@@ -46,6 +48,7 @@ def command() -> None:
 
 command.add_command(fetch)
 command.add_command(impute)
+command.add_command(now)
 command.add_command(status)
 
 

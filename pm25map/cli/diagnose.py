@@ -39,6 +39,7 @@ def command(
     grid_name: str | None,
     predictors: Any,
     monitors: tuple[str, ...],
+    foreign_monitors: bool,
     base_url: str | None,
     strict_window: bool,
     bbox: tuple[float, float, float, float] | None,
@@ -69,7 +70,9 @@ def command(
 
     check_output(out / "x", overwrite=True) if out.is_dir() else check_output(out, overwrite=False)
     check_files(out, overwrite=overwrite)
-    source = day_source(predictors, monitors, base_url, strict_window=strict_window)
+    source = day_source(
+        predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
+    )
     inputs = open_day(model_name, grid_name, source, day)
     part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:

@@ -113,7 +113,11 @@ def make_job(
     bands = bands_asked(asked["bands"], intervals=asked["intervals"])
     names = asked["model_name"], asked["grid_name"]
     chosen = day_source(
-        asked["predictors"], asked["monitors"], asked["base_url"], strict_window=asked["strict_window"]
+        asked["predictors"],
+        asked["monitors"],
+        asked["base_url"],
+        strict_window=asked["strict_window"],
+        foreign_monitors=asked["foreign_monitors"],
     )
     ready = ready_days(*names, chosen, days, only_plan=only_plan)
     inputs = open_for_maps(*names, ready.source, [], bands=bands)

@@ -125,6 +125,19 @@ workers_option = click.option(
     "--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores."
 )
 
+foreign_option = click.option(
+    "--foreign-monitors",
+    is_flag=True,
+    help="Use monitors of Canada, Mexico and elsewhere too, where the monitors have some. Default: the United States.",
+)
+
+base_url_option = click.option(
+    "--base-url",
+    envvar="PM25MAP_FETCH_URL",
+    show_envvar=True,
+    help="Fetch monitors from a mirror with the providers' layout. Default: the providers.",
+)
+
 _MAP_OPTIONS: tuple[Decorator, ...] = (
     model_option(),
     click.option("--grid", "grid_name", help="Grid: name or folder. Default: the model's."),
@@ -142,12 +155,8 @@ _MAP_OPTIONS: tuple[Decorator, ...] = (
         "hourly files, a table (site_id, latitude, longitude, date, pm25), or a network, whose files are fetched. "
         "Default where the sample lacks the days: auto, which is AQS as far as it reaches and AirNow after.",
     ),
-    click.option(
-        "--base-url",
-        envvar="PM25MAP_FETCH_URL",
-        show_envvar=True,
-        help="Fetch monitors from a mirror with the providers' layout. Default: the providers.",
-    ),
+    foreign_option,
+    base_url_option,
     click.option(
         "--strict-window",
         is_flag=True,
@@ -190,7 +199,12 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int,
 
 
 def day_source(
-    predictors: "Location | None", monitors: tuple[str, ...], base_url: str | None, *, strict_window: bool
+    predictors: "Location | None",
+    monitors: tuple[str, ...],
+    base_url: str | None,
+    *,
+    strict_window: bool,
+    foreign_monitors: bool,
 ) -> "DaySource":
     """Say where days come from, by the options of these names."""
     from pm25map.raster.day_source import DaySource
@@ -200,7 +214,9 @@ def day_source(
             "--predictors and --monitors both name the days: leave one out, or bring the monitors into the store with "
             "pm25map data ingest --source neighbours"
         )
-    return DaySource(predictors, monitors, base_url, strict_window)
+    if predictors is not None and foreign_monitors:
+        raise click.UsageError("--foreign-monitors goes with --monitors: a store has its monitors already")
+    return DaySource(predictors, monitors, base_url, strict_window, foreign_monitors=foreign_monitors)
 
 
 def files_read(predictors: "Location | None", monitors: tuple[str, ...]) -> list[Path]:

@@ -72,6 +72,7 @@ def command(
     grid_name: str | None,
     predictors: Any,
     monitors: tuple[str, ...],
+    foreign_monitors: bool,
     base_url: str | None,
     strict_window: bool,
     bbox: tuple[float, float, float, float] | None,
@@ -123,7 +124,9 @@ def command(
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, overwrite=overwrite)
-    source = day_source(predictors, monitors, base_url, strict_window=strict_window)
+    source = day_source(
+        predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
+    )
     inputs = open_day(model_name, grid_name, source, day, bands=bands, smoothing_km=smoothing_km)
     part = part_of(inputs.grid, bbox, region_name)
     workers = workers or usable_cores()

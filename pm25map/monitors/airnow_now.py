@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadMonitors
-from pm25map.monitors.airnow_files import FETCH_HINT
-from pm25map.monitors.airnow_hours import read_hours
+from pm25map.monitors.airnow_files import FETCH_HINT, Holdings
+from pm25map.monitors.airnow_hours import read_hours, read_table
 from pm25map.monitors.airnow_rows import Paths, all_lists, holdings, placed_rows, rows_of_sites
 from pm25map.monitors.airnow_sites import positions_of
 from pm25map.monitors.nowcast import HOURS, nowcast
@@ -15,7 +15,7 @@ from pm25map.monitors.nowcast import HOURS, nowcast
 
 def read_nowcast(
     path: Paths,
-    at: dt.datetime,
+    at: dt.datetime | None = None,
     *,
     sites: Paths = (),
     outside_us: bool = False,
@@ -24,18 +24,20 @@ def read_nowcast(
 
     Args:
         path: as of `airnow.read_airnow`.
-        at: the beginning (aware) of the latest hour.
+        at: the beginning (aware) of the latest hour; the latest that there is where None.
         sites: as of `airnow.read_airnow`.
         outside_us: as of `airnow.read_airnow`.
 
     Returns:
-        site_id, latitude, longitude (degrees), pm25_ugm3, by site_id; only sites with two of the latest three hours.
+        site_id, latitude, longitude (degrees), hour (the latest one's beginning, UTC), pm25_ugm3, by site_id; only
+        sites with two of the latest three hours.
 
     Raises:
-        BadMonitors: as `airnow.read_airnow`, or no file holds any of the twelve hours.
+        BadMonitors: as `airnow.read_airnow`, or no file holds any of the twelve hours, or no site has two of the
+            latest three.
     """
     held = holdings(path, sites)
-    latest = at.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    latest = (at or _latest(held)).astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     axis = [latest - dt.timedelta(hours=ago) for ago in range(HOURS - 1, -1, -1)]
     hours = read_hours(held.hourly, held.tables, set(axis))
     if hours.rows.empty:
@@ -54,4 +56,21 @@ def read_nowcast(
     day = np.datetime64(latest.date(), "s")
     table = positions_of(pd.DataFrame({"site_id": ids, "date": day, "pm25_ugm3": nowcast(matrix)}), lists)
     table = table[table["pm25_ugm3"].notna()].sort_values("site_id", ignore_index=True)
-    return table[["site_id", "latitude", "longitude", "pm25_ugm3"]]
+    if table.empty:
+        raise BadMonitors(
+            f"no monitor has two of the three hours to {latest:%Y-%m-%d %H} UTC, which a NowCast needs: choose an "
+            f"earlier hour, or get the others with {FETCH_HINT}"
+        )
+    return table.assign(hour=pd.Timestamp(latest))[["site_id", "latitude", "longitude", "hour", "pm25_ugm3"]]
+
+
+def _latest(held: Holdings) -> dt.datetime:
+    """Return the beginning of the latest hour of some files (UTC)."""
+    hours = list(held.hourly)
+    for path in held.tables:
+        stamps = pd.to_datetime(read_table(path, ["utc"])["utc"], utc=True)
+        if len(stamps):
+            hours.append(stamps.max().floor("h").to_pydatetime())
+    if not hours:
+        raise BadMonitors(f"{', '.join(map(str, held.tables))} holds no row: {FETCH_HINT}")
+    return max(hours)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadMonitors
-from pm25map.monitors.airnow import read_airnow
+from pm25map.monitors.airnow import NETWORK, read_airnow
 from pm25map.monitors.airnow_files import is_airnow
 from pm25map.monitors.aqs import COLUMNS, is_daily_file, read_rows
 from pm25map.monitors.archive import each_csv, header_of, is_leftover
@@ -24,6 +25,7 @@ from pm25map.monitors.examine import (
     examine_twins,
     examine_values,
 )
+from pm25map.monitors.ground import in_united_states
 from pm25map.monitors.join import join
 from pm25map.monitors.plain import (
     NEEDED,
@@ -35,6 +37,8 @@ from pm25map.monitors.plain import (
 from pm25map.monitors.sites import UNKNOWN, tell_places_apart, to_wgs84
 from pm25map.monitors.table import Monitors, Reading, all_alike
 from pm25map.monitors.two_tables import OBSERVATIONS_FILE, SITES_FILE, read_two_tables
+
+FOREIGN_NETWORK = f"{NETWORK} abroad"
 
 SUFFIXES = (".csv", ".zip", ".parquet")
 
@@ -316,10 +320,20 @@ def _read_airnow_files(paths: list[Path], options: Options) -> Monitors:
     """Read AirNow's files together: hours of one day may lie in several folders, and the lists of sites in another."""
     if options.events == "exclude":
         raise BadMonitors("AirNow does not say which days had events: read EPA's daily files to exclude them")
-    table = read_airnow(paths).monitors
+    abroad = options.rules is not None and options.rules.abroad
+    table = read_airnow(paths, outside_us=abroad).monitors
     counts = dict(table.reading.counts)
     rows = settle_negatives(table.observations, options.negatives, counts)
+    if abroad:
+        rows = _with_foreign_named(rows, table.sites)
     return Monitors(table.sites, rows, Reading(counts, table.reading.examination))
+
+
+def _with_foreign_named(rows: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+    """Call the network of sites outside of the United States by another name, so that they are counted apart."""
+    home = in_united_states(sites["longitude"].to_numpy(np.float64), sites["latitude"].to_numpy(np.float64))
+    foreign = rows["site_id"].isin(sites["site_id"][~home])
+    return rows.assign(network=rows["network"].astype("object").mask(foreign, FOREIGN_NETWORK))
 
 
 FORMS = (

@@ -10,14 +10,18 @@ import numpy as np
 
 from pm25map.base.cache import cache_folder
 from pm25map.base.days import days_between
-from pm25map.base.errors import BadFetch, BadMonitors
-from pm25map.monitors import Monitors, join, read_monitors
+from pm25map.base.errors import BadDate, BadFetch, BadMonitors
+from pm25map.monitors import Monitors, Rules, join, read_monitors
+from pm25map.monitors.nowcast import HOURS
 from pm25map.predictors.kriging import MEMORY_DAYS
 
 NETWORKS = ("aqs", "airnow", "auto")
 """Names that --monitors takes in place of files."""
 
 AUTO = ("auto",)
+
+LATE_HOURS = 3
+"""An hour's file comes within an hour or two of its end."""
 
 Network = Literal["aqs", "airnow"]
 
@@ -43,24 +47,37 @@ class MonitorSource:
     Attributes:
         names: files and folders, or names of NETWORKS; where two have a value for a site and day, the first counts.
         base_url: of a mirror with the providers' layout; the providers themselves where None.
+        foreign: keep monitors outside of the United States.
     """
 
     names: tuple[str, ...] = AUTO
     base_url: str | None = None
+    foreign: bool = False
 
     @property
     def origin(self) -> str:
         """Name the source so that no other has the same name: full paths, networks and the mirror."""
         parts = [name if name in NETWORKS else str(Path(name).absolute()) for name in self.names]
-        return "\n".join([*parts, self.base_url or ""])
+        return "\n".join([*parts, self.base_url or "", *(["foreign"] if self.foreign else [])])
 
     @property
     def label(self) -> str:
         """Name the source for people and for the command that makes a map again: without folders of this machine."""
-        return ", ".join(self.words)
+        return ", ".join(self.named) + (", foreign ones too" if self.foreign else "")
 
     @property
-    def words(self) -> list[str]:
+    def words(self) -> tuple[str, ...]:
+        """List the words of the command line that name the same source."""
+        named = [word for name in self.named for word in ("--monitors", name)]
+        return (*named, *(["--foreign-monitors"] if self.foreign else []))
+
+    @property
+    def rules(self) -> Rules:
+        """Return the rules of the examination: foreign places are left out unless they were asked for."""
+        return Rules(abroad=self.foreign)
+
+    @property
+    def named(self) -> list[str]:
         """List the names without folders of this machine; a folder called as a network is told apart from it."""
         last = {name: Path(name).name for name in self.names}
         return [
@@ -104,13 +121,48 @@ def read_source(
     source.check()
     fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
     paths = [Path(name) for name in source.names if name not in NETWORKS]
-    parts = [read_monitors(paths)] if paths else []
+    parts = [read_monitors(paths, rules=source.rules)] if paths else []
     for name in dict.fromkeys(name for name in source.names if name in NETWORKS):
         if name == "auto":
             parts.append(_read_auto(source, fed, today, announce))
         else:
             parts.append(_read_network(cast(Network, name), source, fed, today, announce))
     return join(parts).between(fed[0], fed[-1])
+
+
+def fetch_latest(
+    at: dt.datetime | None,
+    clock: dt.datetime,
+    *,
+    base_url: str | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Fetch AirNow's files of the hours that a NowCast needs, and a list of sites.
+
+    Args:
+        at: beginning of the latest hour; where None, the latest that AirNow has, of the last LATE_HOURS.
+        clock: the time that it is (aware).
+        base_url, announce: as `fetch_monitors`.
+
+    Raises:
+        BadDate: the hour has not begun yet.
+        BadFetch: a file cannot be had.
+        NotPublished: AirNow has none of these hours.
+    """
+    from pm25map.predictors.fetch.monitors import fetch_hours  # noqa: PLC0415 - requests, where nothing is fetched
+
+    last = (at or clock).astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    if last > clock:
+        raise BadDate(f"the hour from {last:%Y-%m-%dT%H} UTC has not begun: choose an earlier one")
+    count = HOURS if at else HOURS + LATE_HOURS
+    hours = [last - dt.timedelta(hours=ago) for ago in range(count - 1, -1, -1)]
+    brought = fetch_hours(hours, clock.date(), base_url=base_url, announce=announce)
+    if not any(path.name.startswith("HourlyData") for path in brought.files):
+        raise NotPublished(
+            f"airnow has no hour of {hours[0]:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H} UTC: choose another with --at, or "
+            "name files with --monitors"
+        )
+    return list(brought.files)
 
 
 def last_day_of_aqs(monitors: Monitors) -> dt.date | None:
@@ -175,4 +227,4 @@ def _read_network(
     if brought.absent and announce is not None:
         more = f" and {len(brought.absent) - 3} more" if len(brought.absent) > 3 else ""
         announce(f"{network} does not have {', '.join(brought.absent[:3])}{more}: the map is made without")
-    return read_monitors(list(brought.files))
+    return read_monitors(list(brought.files), rules=source.rules)

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from pm25map.base.days import window_of
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.shipped import shipped_folder
 from pm25map.base.storage import Location
 from pm25map.grid import Grid
+from pm25map.monitors import Monitors
+from pm25map.monitors.ground import in_united_states
 from pm25map.predictors.checks import check_from_monitors
-from pm25map.predictors.monitor_source import MonitorSource, read_source
+from pm25map.predictors.monitor_source import AUTO, MonitorSource, read_source
 from pm25map.predictors.on_demand import compute_on_demand, days_to_compute, forget_withdrawn
 from pm25map.predictors.reader import open_predictors
 
@@ -33,6 +37,7 @@ class DaySource:
         strict_window: refuse a window with a missing day instead of filling it.
         words: of the command line that ask for the same days again.
         label: names the days' origin in the map, where the store's own name would say nothing.
+        foreign_monitors: use monitors outside of the United States too, those in the rectangle of the grid.
     """
 
     predictors: Location | None = None
@@ -41,6 +46,7 @@ class DaySource:
     strict_window: bool = False
     words: tuple[str, ...] = ()
     label: str = ""
+    foreign_monitors: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ def make_days_ready(
         named = source.words or ("--predictors", _name(source.predictors))
         return ReadyDays(replace(source, words=named))
     sample = sample_of(grid)
-    if not source.monitors and sample is not None and (not windows or _holds(sample, features, windows)):
+    any_monitors = not source.monitors and not source.foreign_monitors
+    if any_monitors and sample is not None and (not windows or _holds(sample, features, windows)):
         return ReadyDays(replace(source, predictors=sample))
     if not windows:
         raise BadPredictors(
@@ -114,7 +121,7 @@ def make_days_ready(
             "--predictors"
         )
     check_from_monitors(features)
-    monitors = MonitorSource(source.monitors or ("auto",), source.base_url)
+    monitors = MonitorSource(source.monitors or AUTO, source.base_url, source.foreign_monitors)
     return _from_monitors(source, monitors, grid, windows, today, steps, only_plan=only_plan)
 
 
@@ -131,6 +138,8 @@ def _from_monitors(
     """Compute the fields of the windows' days from monitors."""
     days = sorted(set().union(*windows))
     found = read_source(monitors, days, today, announce=steps.announce)
+    if monitors.foreign:
+        found = without_far_ones(found, grid)
     measured = set(found.days)
     if len(windows) == 1 and windows[0][-1] not in measured:
         near = (
@@ -151,9 +160,17 @@ def _from_monitors(
     ).path
     for span in spans[1:]:
         compute_on_demand(grid, found, monitors.origin, span, steps.progress)
-    words = tuple(word for name in monitors.words for word in ("--monitors", name))
-    ready = replace(source, predictors=path, words=words, label=f"monitors: {monitors.label}")
+    ready = replace(source, predictors=path, words=monitors.words, label=f"monitors: {monitors.label}")
     return ReadyDays(ready, pending if only_plan else ())
+
+
+def without_far_ones(monitors: Monitors, grid: Grid) -> Monitors:
+    """Leave out the foreign monitors outside of a grid's rectangle: an embassy in Asia says nothing of this map."""
+    lon = monitors.sites["longitude"].to_numpy(np.float64)
+    lat = monitors.sites["latitude"].to_numpy(np.float64)
+    rows, _ = grid.cells_at(lon, lat)
+    kept = in_united_states(lon, lat) | (rows >= 0)
+    return monitors.select(monitors.sites["site_id"][kept].tolist())
 
 
 def _holds(sample: Path, features: tuple[str, ...], windows: list[list[dt.date]]) -> bool:

@@ -15,6 +15,7 @@ from pm25map.predictors.fetch.polite import Polite, check_address
 from pm25map.predictors.fetch.providers import (
     Provider,
     Wanted,
+    files_of_hours,
     periods_of,
     plain_files,
     provider_of,
@@ -79,6 +80,44 @@ def fetch_monitors(
         BadOutput: the cache cannot be written.
     """
     provider = provider_of(network)
+    wanted = _files_of(provider, days, today, base_url)
+    return _bring(network, wanted, today, base_url, announce, watcher)
+
+
+def fetch_hours(
+    hours: list[dt.datetime],
+    today: dt.date,
+    *,
+    base_url: str | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> MonitorFiles:
+    """Bring AirNow's files of some hours, and the newest list of sites that it has; arguments as `fetch_monitors`.
+
+    Args:
+        hours: UTC, by their beginning, oldest first.
+        today, base_url, announce: as `fetch_monitors`.
+
+    Raises:
+        BadFetch, BadOutput: as `fetch_monitors`.
+    """
+    provider = provider_of("airnow")
+    names = variables_wanted(provider, ())
+    # The list of a day comes some time after it began: that of the day before serves until then.
+    ends = sorted({hours[-1].date() - dt.timedelta(days=1), hours[-1].date()})
+    wanted = files_of_hours(provider, hours, ends, names, (base_url or provider.base).rstrip("/"))
+    return _bring("airnow", wanted, today, base_url, announce, None)
+
+
+def _bring(
+    network: Network,
+    wanted: list[Wanted],
+    today: dt.date,
+    base_url: str | None,
+    announce: Callable[[str], None] | None,
+    watcher: Watcher | None,
+) -> MonitorFiles:
+    """Bring some files of a network into the cache; the rest as `fetch_monitors`."""
+    provider = provider_of(network)
     if base_url is not None:
         check_address(base_url)
     folder = monitor_folder(network)
@@ -89,7 +128,6 @@ def fetch_monitors(
             f"{str(error).rstrip('.')}. The cache is {cache_folder()}: name another folder in PM25MAP_CACHE"
         ) from error
     job = Job(provider, folder, Polite(retries=_RETRIES), today, watcher)
-    wanted = _files_of(provider, days, today, base_url)
     new = [file for file in wanted if not is_there(file, job)]
     if new:
         _announce(new, job, base_url or provider.base, announce)

@@ -197,7 +197,25 @@ def _hourly_files(
     provider: Provider, days: list[dt.date], variables: tuple[str, ...], root: str
 ) -> list[Wanted]:
     """List the files of the hours that local standard days need, then those beside them."""
-    hours = hours_of(days)
+    return files_of_hours(provider, hours_of(days), sorted({days[0], days[-1]}), variables, root)
+
+
+def files_of_hours(
+    provider: Provider,
+    hours: list[dt.datetime],
+    ends: list[dt.date],
+    variables: tuple[str, ...],
+    root: str,
+) -> list[Wanted]:
+    """List the files of some hours (UTC), then those beside them.
+
+    Args:
+        provider: of hourly files.
+        hours: by their beginning, oldest first.
+        ends: days of what stands beside the first and the last day alone.
+        variables: of the provider.
+        root: scheme and host to ask, and what comes before the path, without a slash at its end.
+    """
     dates = sorted({hour.date() for hour in hours})
     urls = [(root + provider.path.format(day=hour), hour.date()) for hour in hours]
     wanted = [
@@ -205,7 +223,7 @@ def _hourly_files(
     ]
     for variable in variables:
         if beside := provider.beside.get(variable):
-            chosen = dates if beside.days == "each" else sorted({days[0], days[-1]})
+            chosen = dates if beside.days == "each" else ends
             wanted += [
                 Wanted(beside.name.format(day=day), root + beside.path.format(day=day), day) for day in chosen
             ]
