@@ -66,13 +66,13 @@ def gain(held: Summary, split: str, variant: str, other: str, kind: str = ALL, s
 
 
 def verdict(held: Summary, split: str, variant: str, other: str, kind: str = ALL, stratum: str = ALL) -> str:
-    """Say what the interval of the gain says: better than, worse than, or not told apart."""
+    """Say what the interval of the gain says: better than, worse than, or not distinguishable."""
     row = pair_of(held, split, variant, _named(held, split, other), kind, stratum)
     if row is None:
         return "not compared"
     _, low, high = row["gain_percent"]
     if low is None or high is None or low <= 0 <= high:
-        return "not told apart"
+        return "not distinguishable"
     return "better than" if low > 0 else "worse than"
 
 

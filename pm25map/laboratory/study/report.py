@@ -76,10 +76,11 @@ def write_report(folder: Path, page: Path) -> list[Path]:
     Args:
         folder: of the results; with audit.json in it (pm25map lab audit --json), the page has the audit.
         page: to write, such as docs/study.md; docs/study.md.in beside it is its template, docs/study.yaml the
-            protocol. Without a template the page holds the tables of its runs and no conclusion.
+            protocol, and a page of tables, docs/study-tables.md, is written where it has a template too. Without a
+            template the page holds the tables of its runs and no conclusion.
 
     Returns:
-        what was written: the page, study.json, and study/*.png.
+        what was written: the page, the page of tables, study.json, and study/*.png.
 
     Raises:
         BadStudy: the folder is not whole, or the template asks for what there is not.
@@ -87,8 +88,7 @@ def write_report(folder: Path, page: Path) -> list[Path]:
         BadOutput: a file cannot be written.
     """
     check_output(page, overwrite=True)
-    template = page.with_name(f"{page.name}.in")
-    words = _text(template, "the words of the page") if template.is_file() else None
+    templates = {path: _template(path) for path in (page, page.with_stem(f"{page.stem}-tables"))}
     protocol = page.with_suffix(".yaml")
     configuration = load_yaml(protocol) if protocol.is_file() else {}
     if configuration and (folder / PROTOCOL).is_file():
@@ -105,13 +105,19 @@ def write_report(folder: Path, page: Path) -> list[Path]:
     # The page is made of what the file holds, to the last digit.
     text = packed(held)
     pictures = figures.draw_all(results, held, page.with_suffix(""))
-    filled = render(own_words(held, pictures, page) if words is None else words, unpacked(text))
+    if templates[page] is None:
+        templates[page] = own_words(held, pictures, page)
+    pages = {path: render(words, unpacked(text)) for path, words in templates.items() if words is not None}
     numbers = page.with_suffix(".json")
-    with replacing(numbers) as part:
-        part.write_text(text)
-    with replacing(page) as part:
-        part.write_text(filled)
-    return [page, numbers, *pictures]
+    for path, words in {numbers: text, **pages}.items():
+        with replacing(path) as part:
+            part.write_text(words)
+    return [*pages, numbers, *pictures]
+
+
+def _template(page: Path) -> str | None:
+    template = page.with_name(f"{page.name}.in")
+    return _text(template, "the template of the page") if template.is_file() else None
 
 
 _TABLES = ("runs", "folds", "scores", "paired")

@@ -50,7 +50,7 @@ def answers(held: Summary, variant: str, other: str, *splits: str) -> str:
         rows.append(
             [split, f"`{against}`", *values, verdict(held, split, variant, against).removesuffix(" than")]
         )
-    head = ["split", "against", "targets", "its RMSE", f"RMSE of `{variant}`", "gain, %", "so it is"]
+    head = ["split", "against", "targets", "RMSE of the other", f"RMSE of `{variant}`", "gain, %", "result"]
     lines = [table(head, rows)] if rows else []
     if missing:
         lines.append(f"`{variant}` and what it is compared with were not both run on {', '.join(missing)}.")
