@@ -1,5 +1,6 @@
 """Many days: the same bytes as one day after another, kept when whole, made again when something changed."""
 
+import dataclasses
 import datetime as dt
 import json
 import os
@@ -17,6 +18,7 @@ import rasterio
 from map_world import build_world, first_day
 from predictor_world import address
 
+from pm25map.base.errors import BadOutput
 from pm25map.predictors.store import write_days
 
 LENGTH = 33
@@ -240,6 +242,75 @@ def test_a_region_is_cut_out_of_every_map(world, run, tmp_path):
         np.testing.assert_array_equal(part.read(1), whole.read(1, window=window))
 
 
+@pytest.fixture(scope="module")
+def three_members(tmp_path_factory):
+    return build_world(tmp_path_factory.mktemp("three"), LENGTH, members=3)
+
+
+@pytest.mark.parametrize("what", ["box", "model", "grid", "format"])
+def test_finished_maps_are_replaced_by_maps_of_something_else_only_when_asked(
+    world, three_members, run, tmp_path, what
+):
+    lon, lat = world.grid.lonlat()
+    box = [round(float(v), 1) for v in (lon.min(), lat.min(), np.median(lon), lat.max())]
+    other, more, said = {
+        "box": (world, ["--bbox", *box], ("region all", "region {:g} {:g} {:g} {:g}".format(*box))),
+        "model": (three_members, [], ("model", "model")),
+        "grid": (world, ["--grid", renamed_grid(world, tmp_path / "plains")], ("grid small", "grid plains")),
+        "format": (world, ["--format", "netcdf"], ("format cog", "format netcdf")),
+    }[what]
+    assert run(*backfill(world, end=DAYS[2])).exit_code == 0
+    before = files(tmp_path / "maps")
+    line = backfill(other, *more, start=DAYS[1], end=DAYS[3])
+    refused = run(*line)
+    assert isinstance(refused.exception, BadOutput), refused.output
+    told = str(refused.exception)
+    assert told.startswith(f"maps holds 2 finished maps ({DAYS[1]} to {DAYS[2]}): they are of {said[0]}")
+    assert f", and {said[1]}" in told
+    assert "--overwrite" in told
+    assert files(tmp_path / "maps") == before
+    if what == "grid":
+        return  # the store of this world is of the other grid
+    planned = run("plan", *line[1:])
+    assert "2 finished maps" in planned.output
+    assert "--overwrite" in planned.output
+    assert "finished maps" not in run("plan", *line[1:], "--overwrite").output
+    assert run(*line, "--overwrite").exit_code == 0
+    assert "0 to do, 3 done" in run(*line).output
+
+
+def renamed_grid(world, folder):
+    """The world's grid under another name and without a cell of its land."""
+    from pm25map.grid import save_grid
+
+    land = world.grid.land.copy()
+    land[tuple(np.argwhere(land)[0])] = False
+    save_grid(dataclasses.replace(world.grid, name=folder.name, land=land), folder)
+    return folder
+
+
+def test_further_bands_replace_finished_maps_only_when_asked_and_a_new_calibration_does_so_too(
+    run, tmp_path_factory
+):
+    world = build_world(tmp_path_factory.mktemp("calibrated"), map_world.WINDOW, calibrated=True)
+    map_world.calibrate(world.model)
+    assert run(*backfill(world, end=DAYS[0])).exit_code == 0
+    refused = run(*backfill(world, "--intervals", end=DAYS[0]))
+    assert "of further bands none, and further bands intervals is asked for" in str(refused.exception)
+    assert run(*backfill(world, "--intervals", "--overwrite", end=DAYS[0])).exit_code == 0
+    assert "0 to do, 1 done" in run(*backfill(world, "--intervals", end=DAYS[0])).output
+    map_world.calibrate(world.model, slope=0.03)
+    refused = run(*backfill(world, "--intervals", end=DAYS[0]))
+    assert "they are of calibration" in str(refused.exception)
+
+
+def test_every_band_that_can_be_asked_for_is_known_when_maps_are_replaced():
+    from pm25map.raster.backfill.standing import OPTION_OF
+    from pm25map.raster.inputs import BANDS
+
+    assert set(OPTION_OF.values()) == set(BANDS)
+
+
 def test_verify_finds_what_was_changed(world, run, tmp_path):
     run(*backfill(world))
     assert run("verify", "maps", *world.words()).exit_code == 0
@@ -289,7 +360,7 @@ def test_a_backfill_in_netcdf_is_resumed_verified_and_holds_what_predict_writes(
     (year / f"pm25_{DAYS[0]}.nc").write_bytes(b"broken")
     assert "1 to do, 2 done" in run(*backfill(world, "--format", "netcdf", end=DAYS[2])).output
     # In the other format the days are made again, and no day has two maps.
-    assert "other format than before" in run(*backfill(world, end=DAYS[2])).output
+    assert "other format than before" in run(*backfill(world, "--overwrite", end=DAYS[2])).output
     assert sorted(path.suffix for path in year.iterdir()) == [".json"] * 3 + [".tif"] * 3
 
 
@@ -372,18 +443,17 @@ def test_what_is_staged_is_not_computed_twice(world, run, monkeypatch):
     assert told["happened"]["done"] == 10
 
 
-def test_members_stream_in_the_same_pass(world, run, tmp_path, tmp_path_factory):
+def test_members_stream_in_the_same_pass(world, three_members, run, tmp_path):
     """Mean, spread and count come of one read of the predictors."""
-    three = build_world(tmp_path_factory.mktemp("three"), LENGTH, members=3)
     plain = json.loads(run(*backfill(world, "--json", out="plain")).output)
-    told = json.loads(run(*backfill(three, "--json")).output)
+    told = json.loads(run(*backfill(three_members, "--json")).output)
     assert told["happened"]["read_bytes"] == plain["happened"]["read_bytes"]
     assert told["planned"]["map_bytes"] == 3 * plain["planned"]["map_bytes"]
     name = f"pm25_{DAYS[4]}.tif"
     with rasterio.open(tmp_path / "maps" / "2020" / name) as source:
         assert [source.tags(i)["NAME"] for i in source.indexes] == ["pm25", "pm25_spread", "pm25_members"]
         mean, spread, count = source.read()
-    land = three.grid.land
+    land = three_members.grid.land
     assert (count[land] == 3).all()
     assert (spread[land] > 0).all()
     assert np.isfinite(mean[land]).all()
@@ -393,7 +463,7 @@ def test_members_stream_in_the_same_pass(world, run, tmp_path, tmp_path_factory)
         "pm25_spread",
         "pm25_members",
     ]
-    assert run("predict", "--date", DAYS[4], "--out", name, *three.words()).exit_code == 0
+    assert run("predict", "--date", DAYS[4], "--out", name, *three_members.words()).exit_code == 0
     assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.jobs import days_asked, job_options, make_job, print_forecast, print_plan
+from pm25map.cli.jobs import days_asked, job_options, make_job, maps_replaced, print_forecast, print_plan
 
 if TYPE_CHECKING:
     from pm25map.base.storage import Folder
@@ -28,13 +28,14 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
 
     Pull the plug at any moment and type the same command again: days that are whole and made of the same model,
     grid, places and predictors are kept, half-done blocks are taken up, and exactly what depends on a changed
-    input is made again. A day that fails stops no other. OUT/backfill.jsonl gets one line a day;
+    input is made again. Finished maps of another model, grid, region, bands or format are replaced with --overwrite
+    only. A day that fails stops no other. OUT/backfill.jsonl gets one line a day;
     OUT/report.json says what was planned and what happened. Exit code 1 if a day failed.
 
     \b
     Try: pm25map backfill --start 2020-09-05 --end 2020-09-20 --out maps
     """  # noqa: D301 - click reads \b
-    from pm25map.base.errors import BadPredictors
+    from pm25map.base.errors import BadOutput, BadPredictors
     from pm25map.raster.backfill.collection import write_collection
     from pm25map.raster.backfill.forecast import forecast
     from pm25map.raster.backfill.job import open_job, remember_engine
@@ -46,6 +47,10 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.workers import open_workers
 
     days = days_asked(asked)
+    if not asked["overwrite"] and (replaced := maps_replaced(asked, days)) is not None:
+        raise BadOutput(
+            f"{asked['out']} holds {replaced.words}. Add --overwrite to replace them, or name another folder with --out"
+        )
     job, inputs, _ = make_job(asked, days)
     opened = open_job(job, inputs)
     with only_one(opened.folder):

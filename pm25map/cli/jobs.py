@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pm25map.raster.backfill.forecast import Forecast
     from pm25map.raster.backfill.job import Job
     from pm25map.raster.backfill.plan import Plan, Verdict
+    from pm25map.raster.backfill.standing import Replaced
     from pm25map.raster.inputs import Inputs
 
 
@@ -57,6 +58,11 @@ _JOB_OPTIONS: tuple[Decorator, ...] = (
         help="Folder of the maps: a path or s3://...",
     ),
     part_options,
+    click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace finished maps of another model, grid, region, bands or format.",
+    ),
     engine_option,
     workers_option,
     click.option(
@@ -91,6 +97,21 @@ def days_asked(asked: dict[str, Any]) -> list[dt.date]:
 
     asked["workers"] = asked["workers"] or usable_cores()
     return days_between(asked["start"], asked["end"])
+
+
+def maps_replaced(asked: dict[str, Any], days: list[dt.date]) -> "Replaced | None":
+    """Find finished maps in the folder that are of something else than is asked for, before any day is made ready."""
+    from pm25map.base.storage import open_folder
+    from pm25map.model.card import load_model
+    from pm25map.raster.backfill.standing import choice_of, find_replaced
+    from pm25map.raster.inputs import open_grid_of
+    from pm25map.raster.part import part_of
+
+    model = load_model(asked["model_name"])
+    grid = open_grid_of(model, asked["grid_name"])
+    part = part_of(grid, asked["bbox"] or None, asked["region_name"])
+    bands = bands_asked(asked["bands"], intervals=asked["intervals"])
+    return find_replaced(open_folder(asked["out"]), days, choice_of(model, grid, part, bands, asked["form"]))
 
 
 def make_job(
@@ -143,7 +164,9 @@ def make_job(
     return job, inputs, frozenset(ready.pending)
 
 
-def print_plan(plan: "Plan", expected: "Forecast | None", pending: int = 0) -> None:
+def print_plan(
+    plan: "Plan", expected: "Forecast | None", pending: int = 0, replaced: "Replaced | None" = None
+) -> None:
     """Print what will be done, in words; `pending` days have fields to be computed first."""
     if pending:
         click.echo(
@@ -158,6 +181,8 @@ def print_plan(plan: "Plan", expected: "Forecast | None", pending: int = 0) -> N
     changed = [v for v in plan.days_of("todo") if v.reason]
     for reason, days in _by_reason(changed).items():
         click.echo(f"             {days} again: {reason}")
+    if replaced is not None:
+        click.echo(f"replace      {replaced.words}: pm25map backfill needs --overwrite")
     if not counts["todo"]:
         return
     lengths = ", ".join(str(len(run.days)) for run in plan.runs[:6]) + (" ..." if len(plan.runs) > 6 else "")

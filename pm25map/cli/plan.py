@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pm25map.cli.jobs import days_asked, job_options, make_job, print_plan
+from pm25map.cli.jobs import days_asked, job_options, make_job, maps_replaced, print_plan
 
 
 @click.command()
@@ -27,6 +27,7 @@ def command(*, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.prepare import prepare
 
     days = days_asked(asked)
+    replaced = None if asked["overwrite"] else maps_replaced(asked, days)
     job, inputs, pending = make_job(asked, days, only_plan=True)
     opened = open_job(job, inputs)
     plan = prepare(opened, days, longest=asked["run_days"], pending=pending).plan
@@ -35,9 +36,10 @@ def command(*, as_json: bool, **asked: Any) -> None:
     if as_json:
         answer = {
             "planned": plan.to_json(),
+            "needs_overwrite": [] if replaced is None else [str(day) for day in replaced.days],
             "fields_to_compute": [str(day) for day in sorted(pending)],
             "forecast": expected and dataclasses.asdict(expected),
         }
         click.echo(json.dumps(answer))
     else:
-        print_plan(plan, expected, len(pending))
+        print_plan(plan, expected, len(pending), replaced)

@@ -99,7 +99,7 @@ def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
     if content is None:
         return None
     item = read_item(content)
-    form = _format_of(item)
+    form = format_of(item)
     pixels = folder.read(map_name(day, form))
     if pixels is None:
         return None
@@ -127,7 +127,7 @@ def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
     return StoredMap(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
 
 
-def _format_of(item: Any) -> Format:
+def format_of(item: Any) -> Format:
     """Read from an item in which format its map is; a damaged one says nothing, and counts as one of a GeoTIFF."""
     try:
         return "netcdf" if item["assets"]["map"]["type"] == NETCDF_TYPE else "cog"
