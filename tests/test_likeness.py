@@ -1,5 +1,6 @@
 """Pictures of encoders: similarity with known answers, colours that do not depend on chance, places as text."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ from click.testing import CliRunner
 from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid import Grid
-from pm25map.laboratory.probes.targets import land_places, read_countries
+from pm25map.laboratory.probes.targets import land_places
 from pm25map.laboratory.similarity.draw import draw_likeness, look_at, write_likeness
 from pm25map.laboratory.similarity.similarity import PLACES, as_colours, likeness, read_place, world_grid
-from pm25map.laboratory.world.topojson import outlines_of_topology
+from pm25map.laboratory.world.countries import COUNTRIES, read_countries
 from pm25map.places.encoder import encoder
 
 
@@ -102,15 +103,17 @@ def topology_of(*countries: list[list[list[float]]]) -> dict:
         )
         arcs += [[ring[0], *np.diff(ring, axis=0).tolist()] for ring in rings]
     transform = {"scale": [1, 1], "translate": [0, 0]}
-    return {"transform": transform, "arcs": arcs, "objects": {"countries": {"geometries": geometries}}}
+    countries = {"type": "GeometryCollection", "geometries": geometries}
+    return {"type": "Topology", "transform": transform, "arcs": arcs, "objects": {"countries": countries}}
 
 
-def test_land_that_crosses_180_degrees_or_holds_a_pole_is_where_it_is() -> None:
+def test_land_that_crosses_180_degrees_or_holds_a_pole_is_where_it_is(tmp_path: Path) -> None:
     across = [[170, 60], [-170, 60], [-170, 70], [170, 70], [170, 60]]
     hole = [[175, 64], [-175, 64], [-175, 66], [175, 66], [175, 64]]
     around = [[-180, -70], [-90, -70], [0, -70], [90, -70], [180, -70], [-180, -70]]
     pole = [[-180, -90], [90, -90], [0, -90], [-90, -90], [-180, -90]]
-    found = outlines_of_topology(topology_of([across, hole], [pole, around]), "countries")
+    (tmp_path / COUNTRIES).write_text(json.dumps(topology_of([across, hole], [pole, around])))
+    found = read_countries(tmp_path)
     crossing, south = found["0"], found["1"]
     assert crossing.area == pytest.approx(20 * 10 - 10 * 2)
     assert crossing.bounds == (-180, 60, 180, 70)
