@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pm25map.base.errors import BadGrid
-from pm25map.base.wire import BYTES, VARINT, fields_of, written
 from pm25map.grid import Grid, load_grid
 from pm25map.grid.spectrum import low_pass, masked_mean, spectral_profile
 from pm25map.places.capsules import Capsules, change_per_km
@@ -36,18 +33,6 @@ def wave(tmp_path_factory):
     land[:20, 50:] = False
     grid = Grid("waves", "EPSG:5070", (10e3, 0, -5e5, 0, -10e3, 2e6), land.shape, 16, land)
     return grid, open_store(embed_grid(grid, Wave(), tmp_path_factory.mktemp("w") / "places.zarr"))
-
-
-@given(st.lists(st.tuples(st.integers(1, 2**20), st.binary(max_size=300)), max_size=8))
-def test_what_is_written_in_wire_format_reads_back(fields):
-    given_fields = [(number, BYTES, content) for number, content in fields]
-    assert list(fields_of(written(*given_fields))) == given_fields
-
-
-def test_a_message_that_breaks_off_is_refused():
-    whole = written((1, BYTES, b"network"), (2, VARINT, b"\x05"))
-    with pytest.raises((ValueError, IndexError)):
-        list(fields_of(whole[:5]))
 
 
 @pytest.mark.parametrize("km", [20.0, 90.0])

@@ -12,7 +12,6 @@ from pyproj import Geod
 
 from pm25map.base.errors import BadModel
 from pm25map.base.shipped import find_folder
-from pm25map.base.wire import BYTES, fields_of, written
 from pm25map.grid import Grid
 from pm25map.places.encoder import LocationEncoder, Vectors
 from pm25map.places.geoclip import CARD
@@ -26,10 +25,6 @@ SAMPLED_CELLS = BATCH
 
 _APART_KM = 1.0
 
-# Field numbers of onnx.proto (ONNX IR).
-_MODEL_GRAPH, _GRAPH_NODE, _GRAPH_OUTPUT = 7, 1, 12
-_NODE_INPUT, _NODE_KIND, _VALUE_NAME = 1, 4, 1
-
 
 class Capsules:
     """GeoCLIP's location encoder, its capsules not yet added up."""
@@ -40,19 +35,18 @@ class Capsules:
         Raises:
             BadModel: it is damaged, or is no sum of three capsules.
         """
+        import onnx  # noqa: PLC0415 - only where GeoCLIP's capsules are asked for
+
         folder = find_folder("models", "geoclip", CARD)
         card = json.loads((folder / CARD).read_bytes())
-        content = (folder / card["file"]).read_bytes()
-        graph = next(value for number, _, value in fields_of(content) if number == _MODEL_GRAPH)
-        nodes = [list(fields_of(value)) for number, _, value in fields_of(graph) if number == _GRAPH_NODE]
-        parts = [v for n, _, v in nodes[-1] if n == _NODE_INPUT]
-        if (_NODE_KIND, BYTES, b"Sum") not in nodes[-1] or len(parts) != len(SIGMAS):
+        model = onnx.load(folder / card["file"])
+        last = model.graph.node[-1]
+        if last.op_type != "Sum" or len(last.input) != len(SIGMAS):
             raise BadModel(
                 f"the encoder in {folder} is no sum of {len(SIGMAS)} capsules. Install pm25map again"
             )
-        outputs = [(_GRAPH_OUTPUT, BYTES, written((_VALUE_NAME, BYTES, name))) for name in parts]
-        extended = content + written((_MODEL_GRAPH, BYTES, written(*outputs)))
-        names = [name.decode() for name in parts]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in last.input)
+        names, extended = list(last.input), model.SerializeToString()
         self._network = Network(extended, int(card["dimension"]), np.float32, outputs=names)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
