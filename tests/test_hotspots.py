@@ -258,3 +258,14 @@ def test_a_part_of_the_country_is_enough(tmp_path):
     assert spot.state == "Oregon"
     with rasterio.open(tmp_path / "p.tif") as source:
         assert source.height == block.height
+
+
+def test_people_are_counted_without_a_raster_of_them(tmp_path):
+    """By the Census of 2020, which comes with the package."""
+    from pm25map.grid.people import people_of_cells
+
+    path = write_map(tmp_path / "m.tif", conus(), field((-121.3, 44.6, 120, 200.0)))
+    done = CliRunner().invoke(command, [str(path), "--json"], catch_exceptions=False)
+    (spot,) = json.loads(done.output)
+    hot = field((-121.3, 44.6, 120, 200.0)) == 200
+    assert spot["people"] == np.nansum(people_of_cells(conus())[hot]) > 100_000

@@ -481,7 +481,7 @@ def test_the_first_visitor_waits_for_nothing(folder, monkeypatch):
     monkeypatch.setattr(module, "_prepare", lambda page, spots, name: (page(), spots(name), begun.set()))
     with TestClient(make_app(read_catalogue(folder)), base_url="http://127.0.0.1") as client:
         assert begun.wait(60)
-        monkeypatch.setattr(module, "find_hotspots", None)
+        monkeypatch.setattr(module, "spots_of_each", None)
         monkeypatch.setattr(module, "page_data", None)
         assert client.get("/maps/pm25_2020-09-13/hotspots").status_code == 200
         assert client.get("/").status_code == 200

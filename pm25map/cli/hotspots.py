@@ -11,7 +11,11 @@ _FILE = click.Path(path_type=Path)
 @click.argument("maps", nargs=-1, required=True, type=_FILE)
 @click.option("--out", type=_FILE, help="Folder for hotspots.csv, hotspots.geojson and a card (PNG) of each.")
 @click.option("--predictors", type=_FILE, help="Store whose wildfire_smoke says where NOAA HMS drew smoke.")
-@click.option("--population", type=_FILE, help="Raster of people in each of its cells, on any grid.")
+@click.option(
+    "--population",
+    type=_FILE,
+    help="Raster of people in each of its cells, on any grid; else the Census of 2020.",
+)
 @click.option(
     "--cards", type=click.IntRange(min=0), default=20, show_default=True, help="Cards at most, highest first."
 )

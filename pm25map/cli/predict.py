@@ -170,6 +170,7 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
     cells = int(maps["asked"].sum())
     if as_json:
         numbers = {"cells": cells, "maximum_ugm3": round(news.maximum, 1), "headline": news.text}
+        numbers |= {"people_above_35.4_ugm3": news.people_above}
         numbers |= {"monitors": p.monitors, "window": p.window, "warnings": p.warnings}
         who = {"engine": engine, "provider": provider}
         click.echo(json.dumps(files | {"day": str(day)} | who | numbers))
@@ -177,7 +178,8 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
     click.echo(
         f"{files['map']}: PM2.5 of {day}, {cells:,} land cells of {inputs.grid.name}, {engine} on {provider}"
     )
-    click.echo(f"{news.maximum_text}\n{news.text}")
+    for line in filter(None, (news.maximum_text, news.text, news.people_text)):
+        click.echo(line)
     for line in support_lines(p):
         click.echo(line)
 

@@ -54,7 +54,7 @@ class HotSpot:
         days: how many days it lasts.
         daily_maxima: ug m-3, on each of its days.
         days_above: for every class but Good, the days on which some cell of it is in that class or a worse one.
-        people: who live in its cells; None without a population layer.
+        people: who live in its cells; None where that is not known.
         smoke_percent: share of its area and days under smoke that NOAA HMS drew; None without that record.
         outline: its cells, degrees (WGS84).
     """
@@ -148,7 +148,7 @@ def find_hotspots(
         grid: of the maps.
         days: oldest first; a single map may have None.
         smoke: (day, y, x), density of the smoke that NOAA HMS drew, ug m-3, 0 without; NaN where not known.
-        population: (y, x), people in each cell, NaN or 0 where nobody lives.
+        population: (y, x), people in each cell, NaN where that is not known.
         minimum_km2: smaller regions are left out.
 
     Returns:
@@ -220,10 +220,16 @@ def _describe(
         days=len(on),
         daily_maxima=tuple(float(v) for v in daily),
         days_above={c.name: int(np.count_nonzero(daily >= c.low)) for c in CATEGORIES[1:]},
-        people=None if population is None else float(np.nansum(population[ever])),
+        people=_known_sum(population, ever),
         smoke_percent=smoky,
         outline=_outline(ever, grid, to_lonlat),
     )
+
+
+def _known_sum(population: FloatArray | None, cells: npt.NDArray[np.bool_]) -> float | None:
+    if population is None or not np.isfinite(population[cells]).any():
+        return None
+    return float(np.nansum(population[cells]))
 
 
 def _largest_inside(cells: npt.NDArray[np.bool_], grid: Grid) -> int:

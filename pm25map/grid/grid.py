@@ -153,7 +153,7 @@ class Grid:
         block = block or Block(0, 0, *self.shape)
         row, col = np.nonzero(self.land[block.slices])
         x, y = self.xy()
-        lon, lat = _transformer(self.crs, LONLAT).transform(x[col + block.col], y[row + block.row])
+        lon, lat = transformer(self.crs, LONLAT).transform(x[col + block.col], y[row + block.row])
         return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
 
     def cells_at(
@@ -168,7 +168,7 @@ class Grid:
         Returns:
             row and column of each point, on land or not; both -1 outside of the grid or where NaN.
         """
-        x, y = _transformer(LONLAT, self.crs).transform(
+        x, y = transformer(LONLAT, self.crs).transform(
             np.asarray(lon, np.float64), np.asarray(lat, np.float64)
         )
         a, _, c, _, e, f = self.transform
@@ -195,7 +195,7 @@ class Grid:
         # A one-to-one map takes the rim of a box to the rim of its image: its extremes lie on the four edges.
         lon = np.concatenate([across, across, np.full_like(up, west), np.full_like(up, east)])
         lat = np.concatenate([np.full_like(across, south), np.full_like(across, north), up, up])
-        x, y = _transformer(LONLAT, self.crs).transform(lon, lat)
+        x, y = transformer(LONLAT, self.crs).transform(lon, lat)
         a, _, c, _, e, f = self.transform
         rows, cols = self.shape
         reached = np.isfinite(x) & np.isfinite(y)
@@ -229,7 +229,12 @@ def read_crs(text: str) -> CRS:
 
 
 @functools.cache
-def _transformer(source: str, target: str) -> Transformer:
+def transformer(source: str, target: str) -> Transformer:
+    """Return what moves points between two systems, x or longitude first; made once for each pair.
+
+    Raises:
+        BadGrid: a text names no system.
+    """
     return Transformer.from_crs(read_crs(source), read_crs(target), always_xy=True)
 
 

@@ -1,4 +1,4 @@
-"""What a map says in two lines: the state that suffers most, and where its highest value lies."""
+"""What a map says in three lines: the state that suffers most, where its highest value lies, and whom it concerns."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,18 @@ import numpy.typing as npt
 import shapely
 from rasterio.warp import transform
 
-from pm25map.base.aqi import category_of, concentration_text
+from pm25map.base.aqi import UPPER_ENDS, category_of, class_index, concentration_text
 from pm25map.grid import Block, Grid, state_of_cells, states
 from pm25map.grid.grid import LONLAT
+from pm25map.grid.people import in_words, people_of_cells
 
 MINIMUM_CELLS = 20
 """Fewer cells do not speak for a state: the edge of one in a small map, or the District of Columbia."""
 
 WHOLE_MAP = "The map's"
+
+MODERATE = 1
+"""Number of the class above which everybody sensitive is concerned."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Headline:
         maximum: ug m-3, of the map.
         maximum_state: the state at or nearest to the highest value.
         maximum_lon, maximum_lat: degrees (WGS84), its cell centre.
+        people_above: who live, by the Census of 2020, in cells in view above the class Moderate; None on a map that
+            nobody of the contiguous United States lives on.
     """
 
     state: str
@@ -35,6 +41,7 @@ class Headline:
     maximum_state: str
     maximum_lon: float
     maximum_lat: float
+    people_above: float | None
 
     @property
     def text(self) -> str:
@@ -48,6 +55,13 @@ class Headline:
         west = f"{abs(self.maximum_lon):.2f} {'W' if self.maximum_lon < 0 else 'E'}"
         what = f"{concentration_text(self.maximum)} ug/m3 in {self.maximum_state} ({north}, {west})"
         return f"Maximum {what}, {category_of(self.maximum).name}"
+
+    @property
+    def people_text(self) -> str:
+        """Say whom it concerns: 47.6 million people above 35.4 ug/m3; empty where that is not known."""
+        if self.people_above is None:
+            return ""
+        return f"{in_words(self.people_above)} people above {UPPER_ENDS[MODERATE]} ug/m3"
 
     def __str__(self) -> str:
         return self.text
@@ -80,7 +94,16 @@ def headline(pm25: npt.NDArray[np.float32], grid: Grid, block: Block | None = No
         maximum_state=nearest_state(lon[0], lat[0]),
         maximum_lon=float(lon[0]),
         maximum_lat=float(lat[0]),
+        people_above=_people_above(pm25, people_of_cells(grid)[block.slices]),
     )
+
+
+def _people_above(pm25: npt.NDArray[np.float32], people: npt.NDArray[np.float64]) -> float | None:
+    classes = class_index(pm25)
+    known = classes <= len(UPPER_ENDS)
+    if not np.nansum(people[known]):
+        return None
+    return float(np.nansum(people[known & (classes > MODERATE)]))
 
 
 def nearest_state(lon: float, lat: float) -> str:

@@ -18,6 +18,7 @@ from pm25map.diagnostics.hotspots import HotSpot, find_hotspots
 from pm25map.grid import Block, Grid
 from pm25map.grid.areas import areas_of
 from pm25map.grid.geotiff import Raster, open_raster
+from pm25map.grid.people import people_of_cells
 from pm25map.predictors.reader import Predictors
 from pm25map.view.card import draw_card
 from pm25map.view.layers import PM25, LookedAt
@@ -38,7 +39,8 @@ def spots_of_each(maps: list[LookedAt]) -> list[list[HotSpot]]:
     for one in maps:
         layer = one.layer(PM25)
         grid = one.grid()
-        found.append(find_hotspots(layer.values[None], grid, [one.day]) if layer else [])
+        people = people_of_cells(grid)
+        found.append(find_hotspots(layer.values[None], grid, [one.day], population=people) if layer else [])
     return found
 
 
@@ -50,7 +52,7 @@ def events_of(
     Args:
         maps: of pm25map, on one grid, each day once.
         predictors: a store whose wildfire_smoke says where NOAA HMS drew smoke.
-        population: a raster of people in each of its cells, on any grid.
+        population: a raster of people in each of its cells, on any grid; the Census of 2020 where None.
 
     Raises:
         BadMap: the maps do not lie on one grid, a day is there twice, or the population cannot be read.
@@ -69,7 +71,7 @@ def events_of(
     grid = ours[0].grid()
     values = np.stack([layer.values for layer in found])
     smoke = None if predictors is None else np.stack([_smoke(predictors, one) for one in ours])
-    people = None if population is None else read_population(population, grid)
+    people = people_of_cells(grid) if population is None else read_population(population, grid)
     return find_hotspots(values, grid, days, smoke=smoke, population=people)
 
 

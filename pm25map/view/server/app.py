@@ -17,7 +17,6 @@ from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 
 from pm25map import __version__
 from pm25map.base.errors import BadMap, BadRequest
-from pm25map.diagnostics.hotspots import find_hotspots
 from pm25map.view.layers import PM25
 from pm25map.view.pack import pack
 from pm25map.view.page_data import page_data, spot_data, title_of
@@ -39,6 +38,7 @@ from pm25map.view.server.kept import kept, unchanged
 from pm25map.view.server.limits import Limits, SafeHeaders, Slots
 from pm25map.view.server.queries import days_of, series, statistics
 from pm25map.view.server.tiles import MapTiles
+from pm25map.view.spots import spots_of_each
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -168,12 +168,7 @@ def _page_of(catalogue: Catalogue) -> Page:
 def _spots_of(find: Callable[[str], Entry]) -> Spots:
     @functools.lru_cache(PAGE_MAPS)
     def found(name: str) -> list[dict[str, Any]]:
-        one = find(name).whole()
-        layer = one.layer(PM25)
-        return [
-            spot_data(spot)
-            for spot in (find_hotspots(layer.values[None], one.grid(), [one.day]) if layer else [])
-        ]
+        return [spot_data(spot) for spot in spots_of_each([find(name).whole()])[0]]
 
     def spots(name: str) -> list[dict[str, Any]]:
         find(name).check()
