@@ -14,7 +14,7 @@ from pm25map.grid.inside import cells_inside, project
 from pm25map.grid.regions import conus_boundary
 
 TABLE = Path(__file__).parent / "population" / "block_groups_2020.parquet"
-TABLE_SHA256 = "e1c98631ac3fe393f49121d675b58410c7a8f94f76b828b8033e311fc91f0cfc"
+TABLE_SHA256 = "200d295f43ebd3b2544184880f562d22db5899a5f0bdd6b661dbfa449cc5fc15"
 """Of the file: the people that this version of the package counts."""
 
 CRS = "EPSG:5070"

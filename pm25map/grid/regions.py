@@ -37,14 +37,14 @@ NO_STATE = 255
 
 @functools.cache
 def states() -> "geopandas.GeoDataFrame":
-    """Read the 48 states and the District of Columbia, by name: name, postal, geometry (degrees, WGS84).
+    """Read the 48 states and the District of Columbia, by name: name, postal, fips (two digits), geometry (degrees, WGS84).
 
     Neighbours share the coordinates of their border. The frame is read once: copy it before changing it.
     """
     import geopandas  # noqa: PLC0415 - slow to import, and not every command draws or names a state
 
     frame = geopandas.read_file(Path(__file__).parent / "boundaries" / "us-states.geojson")
-    return frame[["name", "postal", "geometry"]]
+    return frame.rename(columns={"id": "fips"})[["name", "postal", "fips", "geometry"]]
 
 
 @functools.cache

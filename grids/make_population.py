@@ -1,6 +1,6 @@
 """Makes pm25map/grid/population/block_groups_2020.parquet, who lives where, from the Census of 2020.
 
-    python tests/make_population.py block_group2020.parquet
+    python grids/make_population.py block_group2020.parquet
 
 block_group2020.parquet is of USpopcenters (https://github.com/NikKrieger/USpopcenters, CC0): the Census Bureau's
 centres of population of 2020, block group by block group. What is written has the block groups of the 48 states and
@@ -26,7 +26,6 @@ from pm25map.base.files import replacing, sha256_of_file
 from pm25map.grid.inside import project
 from pm25map.grid.people import CELL_M, COLUMNS, CRS, TABLE
 from pm25map.grid.regions import states
-from pm25map.grid.topojson import POSTAL
 
 INNER_M = 1.5 * CELL_M
 """So far within the outline a place is moved: the middle of its cell is then inside as well."""
@@ -35,7 +34,7 @@ FACTS = {
     "title": "People by Census block group, 2020, contiguous United States",
     "source": "US Census Bureau, Centers of Population by block group 2020, through USpopcenters e5a2d1247a26",
     "licence": "public domain (US Census Bureau); CC0-1.0 (USpopcenters)",
-    "made_by": "tests/make_population.py",
+    "made_by": "grids/make_population.py",
     "unit": "people: 1; x, y: 100 m cells of EPSG:5070, counted from its origin to the east and to the north",
 }
 
@@ -61,24 +60,22 @@ def main():
 def table_of(path):
     """The table of a file of block groups, and what was moved in words."""
     read = pd.read_parquet(path)
-    read = read[read["STATEFP"].isin(list(POSTAL)) & (read["POPULATION"] > 0)]
+    read = read[read["STATEFP"].isin(states()["fips"]) & (read["POPULATION"] > 0)]
     read["geoid"] = (read["STATEFP"] + read["COUNTYFP"] + read["TRACTCE"] + read["BLKGRPCE"]).astype(np.int64)
     read = read.sort_values("geoid", ignore_index=True)
     x, y = Transformer.from_crs("OGC:CRS84", CRS, always_xy=True).transform(
         read["LONGITUDE"], read["LATITUDE"]
     )
     col, row = cells(x), cells(y)
-    outlines = {
-        postal: project(shape, CRS) for postal, shape in states().set_index("postal").geometry.items()
-    }
+    outlines = {fips: project(shape, CRS) for fips, shape in states().set_index("fips").geometry.items()}
     whole = shapely.union_all(list(outlines.values()))
     shapely.prepare(whole)
     off = ~shapely.contains_xy(whole, middle(col), middle(row))
-    inner = {postal: shape.buffer(-INNER_M) for postal, shape in outlines.items()}
+    inner = {fips: shape.buffer(-INNER_M) for fips, shape in outlines.items()}
     moved = np.zeros(len(read))
     for i in np.flatnonzero(off):
         at = shapely.Point(x[i], y[i])
-        to = shapely.ops.nearest_points(inner[POSTAL[read["STATEFP"][i]]], at)[0]
+        to = shapely.ops.nearest_points(inner[read["STATEFP"][i]], at)[0]
         col[i], row[i], moved[i] = cells(to.x), cells(to.y), at.distance(to)
     still = ~shapely.contains_xy(whole, middle(col), middle(row))
     if still.any():
