@@ -40,6 +40,7 @@ FACTS = {
 
 
 def main():
+    """Write the table, and say its checksum."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,7 +59,7 @@ def main():
 
 
 def table_of(path):
-    """The table of a file of block groups, and what was moved in words."""
+    """Return the table of a file of block groups, and what was moved in words."""
     read = pd.read_parquet(path)
     read = read[read["STATEFP"].isin(states()["fips"]) & (read["POPULATION"] > 0)]
     read["geoid"] = (read["STATEFP"] + read["COUNTYFP"] + read["TRACTCE"] + read["BLKGRPCE"]).astype(np.int64)
@@ -92,10 +93,12 @@ def table_of(path):
 
 
 def cells(metres):
+    """Return the numbers of the cells that some metres lie in."""
     return np.floor(np.asarray(metres) / CELL_M).astype(np.int32)
 
 
 def middle(number):
+    """Return the middle of cells, metres."""
     return (number + 0.5) * CELL_M
 
 

@@ -37,7 +37,7 @@ NO_STATE = 255
 
 @functools.cache
 def states() -> "geopandas.GeoDataFrame":
-    """Read the 48 states and the District of Columbia, by name: name, postal, fips (two digits), geometry (degrees, WGS84).
+    """Read the 48 states and the District of Columbia, by name: name, postal, fips, geometry (degrees, WGS84).
 
     Neighbours share the coordinates of their border. The frame is read once: copy it before changing it.
     """
