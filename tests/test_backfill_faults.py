@@ -171,6 +171,41 @@ def test_killed_workers_lose_no_day_and_double_none(world, quiet, tmp_path):
     assert products(out) == products(quiet)
 
 
+@pytest.mark.slow
+def test_a_block_that_kills_every_worker_ends_and_every_other_day_is_made(
+    world, quiet, tmp_path, monkeypatch
+):
+    """The process ends as it does where memory runs out: no exception, no word."""
+    distributed = pytest.importorskip("distributed")
+    from click.testing import CliRunner
+    from deadly import BLOCK, deadly_block
+
+    from pm25map.cli.main import cli
+    from pm25map.raster.backfill import run as loop
+
+    monkeypatch.setattr(loop, "compute_block", deadly_block)
+    monkeypatch.setattr(loop, "_LOOK_SECONDS", 0.2)
+    block = world.grid.blocks()[0].id
+    monkeypatch.setenv(BLOCK, f"{block} {DAYS[0]}")
+    out, said = tmp_path / "maps", []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        line = words(world, out, "--scheduler", cluster.scheduler_address)
+        work = threading.Thread(target=lambda: said.append(CliRunner().invoke(cli, line)), daemon=True)
+        work.start()
+        work.join(600)
+        assert not work.is_alive()
+    (done,) = said
+    assert done.exit_code == 1, (done.output, done.exception)
+    assert f"{DAYS[0]} has no map: 3 workers died while they worked on block {block} of" in done.output
+    expected = products(quiet)
+    late = [name for name in expected if name[len("2020/pm25_") :][:10] > str(DAYS[3])]
+    assert products(out) == {name: expected[name] for name in late}
+    deaths = json.loads((out / "report.json").read_text())["happened"]["worker_deaths"]
+    assert deaths == {f"block {block} of {DAYS[0]} to {DAYS[3]}": 3}
+
+
 ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
 """Mounts of such a process are seen by itself alone, and end with it."""
 
@@ -239,9 +274,11 @@ def test_workers_that_come_late_are_counted():
         distributed.Client(cluster) as client,
         open_workers(cluster.scheduler_address, 1) as workers,
     ):
+        workers.look()
         assert workers.count() == 1
         cluster.scale(2)
         client.wait_for_workers(2, timeout=30)
+        workers.look()
         assert workers.count() == 2
 
 

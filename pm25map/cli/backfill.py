@@ -76,9 +76,9 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
             try:
                 outcome = Backfill(job, plan, opened.folder, prepared.staged, workers, screen).work()
             except KeyboardInterrupt:
-                log.flush()
                 raise click.ClickException("stopped. Type the same command again to go on") from None
-        log.flush()
+            finally:
+                log.flush()
         sweep(opened.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
         number, damaged = write_collection(opened.folder)
         told = write_report(opened.folder, plan, expected, outcome, measured)
@@ -161,3 +161,15 @@ class _Screen:
     def day_failed(self, day: dt.date, reason: str) -> None:
         """Log a failure."""
         self._log.add(day=str(day), state="failed", reason=reason)
+
+    def worker_died(self, what: str, deaths: int) -> None:
+        """Say what a worker died of."""
+        self._say(f"a worker died while it worked on {what}: {deaths} so far")
+
+    def no_workers(self, seconds: float) -> None:
+        """Say that nobody works."""
+        self._say(f"all workers are gone: waiting up to {seconds:g} s for one")
+
+    def _say(self, line: str) -> None:
+        """Print a line on stderr, above the bar."""
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)

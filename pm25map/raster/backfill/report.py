@@ -44,6 +44,7 @@ def write_report(
         "happened": {
             "done": len(outcome.done),
             "failed": {str(day): reason for day, reason in sorted(outcome.failed.items())},
+            "worker_deaths": dict(sorted(outcome.deaths.items())),
             "estimates": outcome.estimated,
             "read_bytes": outcome.read_bytes,
             "chunk_reads": outcome.chunk_reads,

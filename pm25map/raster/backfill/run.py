@@ -3,25 +3,30 @@
 import datetime as dt
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from pm25map.base.errors import DiskFull, Pm25mapError
+from pm25map.base.errors import DeviceUnavailable, DiskFull, Pm25mapError
 from pm25map.base.storage import Folder
 from pm25map.raster.backfill.block import BlockReport, compute_block
 from pm25map.raster.backfill.day import DayReport, assemble_day
 from pm25map.raster.backfill.job import Job
 from pm25map.raster.backfill.plan import Plan, Run, Task
+from pm25map.raster.backfill.workers import Workers
 
-ATTEMPTS = 5
-"""How often a piece of work is given out again when its worker died."""
+DEATHS = 3
+"""Of workers that had a piece of work in hand: so many, and it is not given out again."""
 
-_LOOK_UP_SECONDS = 5.0
-"""How long the loop waits for a piece of work before it asks whether workers have come."""
+_LOOK_SECONDS = 2.0
+"""How long the loop waits for a piece of work before it looks again who works."""
+
+_PATIENCE_SECONDS = 120.0
+"""How long a backfill waits for a worker when all are gone."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +47,12 @@ class Listener(Protocol):
     def day_failed(self, day: dt.date, reason: str) -> None:
         """A day has no map."""
 
+    def worker_died(self, what: str, deaths: int) -> None:
+        """A worker died while it had a piece of work in hand; so many have by now."""
+
+    def no_workers(self, seconds: float) -> None:
+        """No worker is left; the backfill waits so long for one."""
+
 
 @dataclass
 class Outcome:
@@ -50,11 +61,13 @@ class Outcome:
     Attributes:
         done: reports of the days that were made.
         failed: the others, and why.
+        deaths: of workers, by the piece of work that they had in hand.
         estimated, chunk_reads, read_bytes, stage_bytes: as in the plan, counted while it happened.
     """
 
     done: list[DayReport] = field(default_factory=list)
     failed: dict[dt.date, str] = field(default_factory=dict)
+    deaths: dict[str, int] = field(default_factory=dict)
     estimated: int = 0
     chunk_reads: int = 0
     read_bytes: int = 0
@@ -68,32 +81,16 @@ class Outcome:
         self.stage_bytes += report.staged_bytes
 
 
-@dataclass(frozen=True)
-class Workers:
-    """Who does the work.
-
-    Attributes:
-        executor: runs functions with values that travel: threads here, or the workers of a cluster.
-        count: says how many pieces of work run at a time; the workers of a cluster come and go.
-        local: whether workers share this process, and can report how far they are.
-        lost: what a future raises when its worker died; the work is then given out again.
-    """
-
-    executor: Executor
-    count: Callable[[], int]
-    local: bool
-    lost: tuple[type[BaseException], ...] = ()
-
-
 @dataclass
 class _Piece:
-    """A piece of work that can be given out again."""
+    """A piece of work that can be given out again; `deaths` counts the workers that died while they had it."""
 
+    name: str
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     finished: Callable[[Any], None]
     broken: Callable[[str], None]
-    attempts: int = 0
+    deaths: int = 0
 
 
 class _RunState:
@@ -136,6 +133,8 @@ class Backfill:
             for day in todo & names.keys():
                 self._staged.setdefault(day, []).append(names[day])
         self._urgent: deque[_Piece] = deque()
+        self._suspects: deque[_Piece] = deque()
+        self._alone_since: float | None = None
         self._stopped = threading.Event()
         self.outcome = Outcome()
 
@@ -144,30 +143,63 @@ class Backfill:
 
         Raises:
             DiskFull: there is no room; what is done stays, and the same command goes on from there.
+            DeviceUnavailable: all workers are gone, and none comes.
         """
         pieces = self._pieces()
         out: dict[Future[Any], _Piece] = {}
         try:
             while True:
-                # Maps come first: they are what the user waits for, and they empty the stage.
-                enough = 2 * self._workers.count()
-                while len(out) < enough:
-                    piece = self._urgent.popleft() if self._urgent else next(pieces, None)
-                    if piece is None:
+                for future in self._workers.look():
+                    if (piece := out.pop(future, None)) is not None:
+                        self._lose(piece)
+                while (piece := self._next(pieces)) is not None:
+                    # What a worker died of may be its own fault: it takes no other piece of work with it.
+                    future = self._workers.submit(piece.function, *piece.arguments, alone=piece.deaths > 0)
+                    if future is None:
+                        self._urgent.appendleft(piece)
                         break
-                    out[self._hand_out(piece)] = piece
-                if not out:
+                    out[future] = piece
+                if not out and piece is None:
                     return self.outcome
-                for future in wait(out, _LOOK_UP_SECONDS, FIRST_COMPLETED).done:
-                    self._take(future, out.pop(future))
+                self._check_workers()
+                if out:
+                    for future in wait(out, _LOOK_SECONDS, FIRST_COMPLETED).done:
+                        self._take(future, out.pop(future))
+                else:
+                    time.sleep(_LOOK_SECONDS)
         finally:
             self._stopped.set()
             for future in out:
                 future.cancel()
 
-    def _hand_out(self, piece: _Piece) -> Future[Any]:
-        piece.attempts += 1
-        return self._workers.executor.submit(piece.function, *piece.arguments)
+    def _next(self, pieces: Iterator[_Piece]) -> _Piece | None:
+        """Return the next piece of work: maps first, they are what the user waits for, and they empty the stage."""
+        if not self._urgent and (piece := next(pieces, None)) is not None:
+            return piece
+        # The last run may have had nothing but maps to make.
+        for queue in (self._urgent, self._suspects):
+            if queue:
+                return queue.popleft()
+        return None
+
+    def _check_workers(self) -> None:
+        """Wait for workers, but not for ever.
+
+        Raises:
+            DeviceUnavailable: there has been none for _PATIENCE_SECONDS.
+        """
+        if self._workers.count():
+            self._alone_since = None
+            return
+        if self._alone_since is None:
+            self._alone_since = time.monotonic()
+            self._listener.no_workers(_PATIENCE_SECONDS)
+        elif time.monotonic() - self._alone_since > _PATIENCE_SECONDS:
+            died = "".join(f"; {count} died on {name}" for name, count in self.outcome.deaths.items())
+            raise DeviceUnavailable(
+                f"all workers are gone, and none came for {_PATIENCE_SECONDS:g} s; {len(self.outcome.done)} maps were "
+                f"made and stay{died}. Start workers and run the same command again"
+            )
 
     def _take(self, future: Future[Any], piece: _Piece) -> None:
         try:
@@ -176,18 +208,26 @@ class Backfill:
             raise
         except Pm25mapError as error:
             piece.broken(" ".join(str(error).split()))
-        except self._workers.lost as error:
-            if piece.attempts < ATTEMPTS:
-                self._urgent.append(piece)
-            else:
-                piece.broken(
-                    f"its workers died {ATTEMPTS} times ({type(error).__name__}): run the same command again"
-                )
+        except self._workers.killed:
+            self._lose(piece)
         except Exception as error:  # noqa: BLE001 - whatever breaks one piece stops no other, and is named
             _log.debug("a piece of work broke", exc_info=error)
             piece.broken(f"unexpected {type(error).__name__}: {' '.join(str(error).split())}")
         else:
             piece.finished(result)
+
+    def _lose(self, piece: _Piece) -> None:
+        """Count the death of a worker against what it had in hand, and try that again later, or give it up."""
+        piece.deaths += 1
+        self.outcome.deaths[piece.name] = piece.deaths
+        self._listener.worker_died(piece.name, piece.deaths)
+        if piece.deaths < DEATHS:
+            self._suspects.append(piece)
+        else:
+            piece.broken(
+                f"{DEATHS} workers died while they worked on {piece.name}: give workers more memory, or take a smaller "
+                "--run-days or --block-size, and run the same command again"
+            )
 
     def _on_cells(self, cells: int) -> None:
         """Pass on how far a thread is; a thread that goes on after the end of the work ends here."""
@@ -203,14 +243,17 @@ class Backfill:
                 self._assemble(state)
             for task in run.tasks:
                 on_cells = (self._on_cells,) if self._workers.local else ()
+                first, last = task.days[0], task.days[-1]
                 yield _Piece(
+                    f"block {task.block.id} of {first} to {last}",
                     compute_block,
                     (self._job, task.block, task.days, *on_cells),
                     partial(self._block_done, state),
                     partial(self._block_broken, state, task),
                 )
-            while self._urgent:
-                yield self._urgent.popleft()
+            # The days of a run wait for all of its blocks: what a worker died of comes last among them.
+            while self._suspects:
+                yield self._suspects.popleft()
 
     def _block_done(self, state: _RunState, report: BlockReport) -> None:
         self.outcome.count(report)
@@ -242,6 +285,7 @@ class Backfill:
                 continue
             self._urgent.append(
                 _Piece(
+                    f"the map of {day}",
                     assemble_day,
                     (self._job, day, tuple(sorted(state.names[day]))),
                     partial(self._day_done, state),
