@@ -154,11 +154,11 @@ class Backfill:
                         self._lose(piece)
                 while (piece := self._next(pieces)) is not None:
                     # What a worker died of may be its own fault: it takes no other piece of work with it.
-                    future = self._workers.submit(piece.function, *piece.arguments, alone=piece.deaths > 0)
-                    if future is None:
+                    given = self._workers.submit(piece.function, *piece.arguments, alone=piece.deaths > 0)
+                    if given is None:
                         self._urgent.appendleft(piece)
                         break
-                    out[future] = piece
+                    out[given] = piece
                 if not out and piece is None:
                     return self.outcome
                 self._check_workers()

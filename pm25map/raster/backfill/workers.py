@@ -125,7 +125,9 @@ class ClusterWorkers:
         if not open_to:
             return None
         address = max(open_to, key=lambda address: room[address])
-        future = self._executor.submit(function, *arguments, workers=[address], allow_other_workers=False)
+        future: Future[Any] = self._executor.submit(
+            function, *arguments, workers=[address], allow_other_workers=False
+        )
         self._out[future] = address, alone
         return future
 
