@@ -2,10 +2,12 @@
 
 import functools
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from maps import provenance
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from pm25map.base.aqi import CATEGORIES, UPPER_ENDS
@@ -14,7 +16,9 @@ from pm25map.grid import Block, Grid, cells_of, load_grid, region
 from pm25map.raster.cog import write_cog
 from pm25map.view.colours import colours
 from pm25map.view.headline import headline
-from pm25map.view.preview import draw_preview
+from pm25map.view.layers import read_map
+from pm25map.view.page_data import page_data
+from pm25map.view.preview import draw_preview, picture_of
 
 PLANTED = {"Nevada": 4.0, "Kansas": 20.0, "Colorado": 45.0, "Texas": 90.0, "Georgia": 180.0, "Oregon": 312.0}
 """One state for each class of the index."""
@@ -123,6 +127,31 @@ def test_the_headline_names_the_state_with_the_highest_median():
     assert found.maximum_state == "Oregon"
     assert (found.maximum_lon, found.maximum_lat) == pytest.approx((-120, 44), abs=0.1)
     assert found.maximum_text.startswith("Maximum 812 ug/m3 in Oregon (44.")
+
+
+def test_the_headline_warns_of_few_monitors():
+    found = headline(planted_map(), conus(), warnings="only 14 monitors measured on this day")
+    assert found.text == ("Oregon median 312 ug/m3, Hazardous. Beware: only 14 monitors measured on this day")
+
+
+def test_a_map_of_few_monitors_says_so_on_its_picture_and_page(tmp_path):
+    said = "only 14 monitors measured on this day; 80% of the land is over 300 km from a monitor"
+    told = replace(provenance(conus()), warnings=said)
+    write_cog(tmp_path / "few.tif", planted_map(), conus(), told)
+    assert picture_of(tmp_path / "few.tif").warning == f"Beware: {said}"
+    assert page_data([read_map(tmp_path / "few.tif")], [], [[]])["maps"][0]["subtitle"].endswith(said)
+    draw_preview(tmp_path / "few.tif", tmp_path / "few.png")
+    write_cog(tmp_path / "many.tif", planted_map(), conus(), provenance(conus()))
+    draw_preview(tmp_path / "many.tif", tmp_path / "many.png")
+    few, many = (imread(io.BytesIO((tmp_path / f"{name}.png").read_bytes())) for name in ("few", "many"))
+    assert few.shape == many.shape
+    head = few.shape[0] // 12
+    red = [
+        (np.abs(picture[:head, :, :3] - to_rgb("#A3261B")).max(axis=2) < 0.1).sum() for picture in (few, many)
+    ]
+    assert red[0] > 500
+    assert red[1] == 0
+    assert picture_of(tmp_path / "many.tif").warning == ""
 
 
 def test_the_headline_of_a_part_sees_only_that_part():

@@ -166,7 +166,7 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
     (day,) = maps.pm25map.days
     engine, provider = maps.attrs["PM25MAP_ENGINE"], maps.attrs["PM25MAP_PROVIDER"]
     p = maps.pm25map.provenance(day, "map.tif")
-    news = headline(maps["pm25"].values[0], inputs.grid, maps.pm25map.view)
+    news = headline(maps["pm25"].values[0], inputs.grid, maps.pm25map.view, p.warnings)
     cells = int(maps["asked"].sum())
     if as_json:
         numbers = {"cells": cells, "maximum_ugm3": round(news.maximum, 1), "headline": news.text}
@@ -178,21 +178,17 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
     click.echo(
         f"{files['map']}: PM2.5 of {day}, {cells:,} land cells of {inputs.grid.name}, {engine} on {provider}"
     )
-    for line in filter(None, (news.maximum_text, news.text, news.people_text)):
-        click.echo(line)
-    for line in support_lines(p):
+    lines = (news.maximum_text, news.text, news.people_text, _monitors_line(p))
+    for line in filter(None, lines):
         click.echo(line)
 
 
-def support_lines(provenance: "Provenance") -> list[str]:
-    """Say what monitors the map stands on, and what to know before it is believed."""
-    lines = []
-    if provenance.monitors:
-        away = f"; a cell is {provenance.monitor_distance_km} km from the nearest (median)"
-        lines.append(f"Monitors: {provenance.monitors}{away if provenance.monitor_distance_km else ''}")
-    if provenance.warnings:
-        lines.append(f"Beware: {provenance.warnings}")
-    return lines
+def _monitors_line(provenance: "Provenance") -> str:
+    """Say what monitors the map stands on; empty where nobody knows."""
+    if not provenance.monitors:
+        return ""
+    away = f"; a cell is {provenance.monitor_distance_km} km from the nearest (median)"
+    return f"Monitors: {provenance.monitors}{away if provenance.monitor_distance_km else ''}"
 
 
 def _check_options(engine: str, smoothing_km: float, *, bands: tuple[str, ...], diagnostics: bool) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 WIDTH_IN = 11.4
 MARGIN_IN = 0.25
 
+_WARNING = "#A3261B"
+
 _HEAD_IN, _FOOT_IN = 0.85, 1.45
 _HEIGHTS_IN = (4.0, 9.0)
 """The map itself is at least and at most this high; a map of another form is centred."""
@@ -49,6 +51,7 @@ class Picture:
         shown: the same, or means of several cells where the picture has fewer pixels than the map cells.
         crs, transform, bounds: as in MapDescription.
         title, subtitle, credit: the words around it.
+        warning: a line under the subtitle, for what must be known before the map is believed; none where empty.
         label, unit, by_class: what the values are; drawn by class of the index or on a bar of colours.
         categories, palette: the classes and their colours.
     """
@@ -66,6 +69,7 @@ class Picture:
     by_class: bool = True
     categories: tuple[Category, ...] = CATEGORIES
     palette: Palette = "epa"
+    warning: str = ""
 
 
 def figure_of(picture: Picture, dpi: int) -> Figure:
@@ -81,8 +85,11 @@ def figure_of(picture: Picture, dpi: int) -> Figure:
     axes = figure.add_axes((x, _FOOT_IN / total, wide, height / total))
     colormap, norm, ends = _scheme(picture)
     draw_map(axes, picture, colormap, norm)
-    figure.text(x, 1 - 0.16 / total, picture.title, fontsize=17, fontweight="bold", va="top")
-    figure.text(x, 1 - 0.56 / total, picture.subtitle, fontsize=10, color="#3E474E", va="top")
+    # The head is as high with a warning as without: days of one film have one size.
+    title, subtitle = (0.08, 0.43) if picture.warning else (0.16, 0.56)
+    figure.text(x, 1 - title / total, picture.title, fontsize=17, fontweight="bold", va="top")
+    figure.text(x, 1 - subtitle / total, picture.subtitle, fontsize=10, color="#3E474E", va="top")
+    figure.text(x, 1 - 0.63 / total, picture.warning, fontsize=10, color=_WARNING, va="top")
     legend = figure.add_axes((x, 0.40 / total, wide, 0.92 / total))
     if picture.by_class:
         draw_classes(legend, picture.categories, picture.palette)

@@ -1,4 +1,4 @@
-"""What a map says in three lines: the state that suffers most, where its highest value lies, and whom it concerns."""
+"""What a map says in three lines: who suffers most and what to doubt, where it is highest, whom it concerns."""
 
 from dataclasses import dataclass
 
@@ -33,6 +33,7 @@ class Headline:
         maximum_lon, maximum_lat: degrees (WGS84), its cell centre.
         people_above: who live, by the Census of 2020, in cells in view above the class Moderate; None on a map that
             nobody of the contiguous United States lives on.
+        warnings: what must be known before the map is believed (Provenance.warnings); empty where there is nothing.
     """
 
     state: str
@@ -42,11 +43,13 @@ class Headline:
     maximum_lon: float
     maximum_lat: float
     people_above: float | None
+    warnings: str = ""
 
     @property
     def text(self) -> str:
         """Say it as a newspaper would: Oregon median 312 ug/m3, Hazardous."""
-        return f"{self.state} median {concentration_text(self.median)} ug/m3, {category_of(self.median).name}"
+        said = f"{self.state} median {concentration_text(self.median)} ug/m3, {category_of(self.median).name}"
+        return f"{said}. {beware(self.warnings)}" if self.warnings else said
 
     @property
     def maximum_text(self) -> str:
@@ -67,13 +70,21 @@ class Headline:
         return self.text
 
 
-def headline(pm25: npt.NDArray[np.float32], grid: Grid, block: Block | None = None) -> Headline:
+def beware(warnings: str) -> str:
+    """Return the sentence that warns of a map, wherever its headline stands; empty where there is nothing to say."""
+    return f"Beware: {warnings}" if warnings else ""
+
+
+def headline(
+    pm25: npt.NDArray[np.float32], grid: Grid, block: Block | None = None, warnings: str = ""
+) -> Headline:
     """Find the state with the highest median and the highest value of a map.
 
     Args:
         pm25: (y, x), ug m-3, NaN where there is no estimate; at least one is there.
         grid: the grid of the map.
         block: the part of the grid that pm25 covers, the whole where None.
+        warnings: as in Headline.
     """
     block = block or Block(0, 0, *grid.shape)
     names = [str(name) for name in states()["name"]]
@@ -95,6 +106,7 @@ def headline(pm25: npt.NDArray[np.float32], grid: Grid, block: Block | None = No
         maximum_lon=float(lon[0]),
         maximum_lat=float(lat[0]),
         people_above=_people_above(pm25, people_of_cells(grid)[block.slices]),
+        warnings=warnings,
     )
 
 

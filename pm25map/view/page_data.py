@@ -14,6 +14,7 @@ from pm25map.grid import states
 from pm25map.grid.areas import cell_areas
 from pm25map.grid.cities import cities
 from pm25map.view.colours import Palette, colours, ramp, range_of, shades_of
+from pm25map.view.headline import beware
 from pm25map.view.layers import Layer, LookedAt
 from pm25map.view.pack import net_of, pack
 
@@ -124,6 +125,8 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
     if one.found:
         p, s = one.found.provenance, one.found.statistics
         subtitle += f". Mean {s.mean:.1f}, maximum {concentration_text(s.maximum)}"
+        if p.warnings:
+            subtitle += f". {beware(p.warnings)}"
         facts += [
             f"Model {p.model_name} {p.model_version}, card {p.card_checksum[:8]}; grid {p.grid_name}; day: "
             f"{p.day_definition}. Made by pm25map {p.software_version}: {p.command}",

@@ -17,6 +17,7 @@ from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.provenance import AQI_EDITION
 from pm25map.view.colours import Palette
 from pm25map.view.drawing import MARGIN_IN, WIDTH_IN, Picture, figure_of
+from pm25map.view.headline import beware
 from pm25map.view.layers import PM25, read_map
 from pm25map.view.legend import INK
 
@@ -103,10 +104,11 @@ def picture_of(
     credit = f"{_credit(one.found, edition)}\n{where}" if one.found else f"{path.name}  |  {where}"
     if layer.key == PM25 and one.found:
         drawn = _of_map(one.found, values, shown)
-        title, subtitle = drawn.title, drawn.subtitle
+        title, subtitle, warning = drawn.title, drawn.subtitle, drawn.warning
     else:
         title = f"{layer.label}, {one.day.day} {one.day:%B %Y}" if one.day else layer.label
         subtitle = f"Mean {mean:.4g}, maximum {maximum:.4g} {unit}".rstrip()
+        warning = beware(one.found.provenance.warnings) if one.found else ""
     return Picture(
         values=values,
         shown=shown,
@@ -121,6 +123,7 @@ def picture_of(
         by_class=layer.kind == "concentration",
         categories=categories,
         palette=palette,
+        warning=warning,
     )
 
 
@@ -138,6 +141,7 @@ def _of_map(
         title=f"PM$_{{\\mathbf{{2.5}}}}$, 24-hour mean, {day.day} {day:%B %Y}",
         subtitle=f"Estimated at the surface; mean {s.mean:.1f}, maximum {concentration_text(s.maximum)} µg/m³{grey}",
         credit=_credit(found),
+        warning=beware(found.provenance.warnings),
     )
 
 
