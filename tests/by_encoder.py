@@ -53,8 +53,10 @@ def main(monitors: Path, predictors: Path, cache: Path, config_path: Path, out: 
             handover, network, windows, place = load_handover(run)
             export_model(network, handover.draft_card("1.0"), windows, place, folder)
         inputs = open_inputs(str(folder))
-        table, _ = judge(open_session(inputs.model, "cpu"), measured, static, one.start, one.end, None, cache)
-        found = {row.stratum: row for row in table}
+        session = open_session(inputs.model, "cpu")
+        found = {
+            row.stratum: row for row in judge(session, measured, static, one.start, one.end, None, cache).rows
+        }
         seen = diagnose_day(inputs, DAY, options=Options("cpu")).scores
         rows.append(
             {

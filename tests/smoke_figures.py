@@ -38,7 +38,7 @@ def table(figures: dict) -> str:
     idw, default, noise = ({row["stratum"]: row for row in figures[side]["rows"]} for side in sides)
     for row in chosen(figures["together"] or figures["seeds"][0]):
         for score, spoken in SCORES.items():
-            if score == "r2" and row["n"] < FEW:
+            if score == "r2" and (row["n"] < FEW or row["r2"] is None):
                 continue
             gain = row[score]
             others = (side[row["stratum"]][score]["second"] for side in (idw, default))

@@ -18,7 +18,8 @@ from pm25map.scores.calibrate import WIDTH_TARGETS_A_STATION, conformalize
 from pm25map.scores.coverage import LEAST
 from pm25map.scores.fit_widths import fit_widths
 from pm25map.scores.material import gather_material
-from pm25map.scores.targets import distance_class, draw, estimate_targets, region_of
+from pm25map.scores.strata import distance_class, region_of
+from pm25map.scores.targets import draw, estimate_targets
 
 SHORT = 0.85
 DRAWS = 5000

@@ -22,7 +22,8 @@ from pm25map.raster.intervals import Intervals
 from pm25map.scores.calibrate import calibrate_intervals, conformalize
 from pm25map.scores.coverage import coverage_rows, reliability_rows
 from pm25map.scores.fit_widths import fit_widths
-from pm25map.scores.targets import Targets, distance_class, draw, estimate_targets, region_of
+from pm25map.scores.strata import distance_class, region_of
+from pm25map.scores.targets import Targets, draw, estimate_targets
 
 
 @pytest.fixture(scope="module")

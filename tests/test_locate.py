@@ -14,11 +14,12 @@ from test_probes import write_world
 
 from pm25map.base.errors import BadConfig, BadGrid, BadModel, BadOutput, BadRaster, UnknownName
 from pm25map.cli.main import cli
+from pm25map.grid.sphere import on_sphere
 from pm25map.laboratory.encoders.vision import open_vision, unit
 from pm25map.laboratory.locate import search as locate
 from pm25map.laboratory.locate.patch_file import read_patch_file
 from pm25map.laboratory.locate.search import Part, Search, gallery_of_file, land_gallery, score
-from pm25map.laboratory.world.sphere import distance_km, even_places, on_sphere
+from pm25map.laboratory.world.sphere import distance_km, even_places
 from pm25map.places.encoder import encoder
 
 torch = pytest.importorskip("torch", reason="needs the train extra")

@@ -25,7 +25,7 @@ from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.model.splits import hold_out_stations  # noqa: E402
 from pm25map.model.train import train  # noqa: E402
 from pm25map.predictors.variables import variable  # noqa: E402
-from pm25map.scores.evaluate import match, score_table  # noqa: E402
+from pm25map.scores.evaluate import score_table  # noqa: E402
 
 WIDTHS = {"none": 0, "latlon": 2, "sincos": 4, "geoclip": 512}
 BASES = (Base(0, 2.0, 0.6), Base(1, 2.0, 0.6))
@@ -245,16 +245,6 @@ def test_a_card_says_which_part_is_wrong(exported, tmp_path):
         load_model(str(tmp_path))
 
 
-def test_a_match_needs_the_distance_that_scores_are_split_by(exported):
-    world = model_world.samples()
-    place, _ = place_vectors("latlon", world.lat, world.lon)
-    session = open_session(exported[0], "cpu")
-    with pytest.raises(ValueError, match="not in tuple"):
-        match(session, world, place, np.arange(30) < 6, world.days[0], world.days[-1])
-    with pytest.raises(BadMonitors, match="held out"):
-        match(session, world, place, np.zeros(30, dtype=bool), world.days[0], world.days[-1])
-
-
 def test_a_config_with_an_unknown_key_is_refused(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("name: a\nlearning_rat: 3\n")
@@ -310,7 +300,8 @@ def test_the_score_table_has_every_class():
     idw = truth + rng.normal(0, 2, 400).astype(np.float32)
     distance = rng.uniform(0, 90, 400).astype(np.float32)
     number = np.zeros(400, dtype=np.int64)
-    rows = {row.stratum: row for row in score_table(Matches(number, number, truth, model, idw, distance))}
+    matches = Matches(number, number, truth, distance, {"interpolation": idw, "kriging": None})
+    rows = {row.stratum: row for row in score_table(matches, model)}
     assert rows["all"].n == 400
     assert rows["all"].rmse_ratio == pytest.approx(0.5, abs=0.1)
     assert rows["nearest station over 100 km"].n == 0

@@ -19,6 +19,7 @@ from pm25map.model.config import read_config
 from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import train
 from pm25map.scores import short as short_module
+from pm25map.scores.held_out import HeldOut
 from pm25map.scores.short import error_ratios, error_sums, judge_short
 from pm25map.windows.gaps import fill_missing_days
 from pm25map.windows.scaler import fit_scaler
@@ -187,8 +188,18 @@ def test_the_interval_covers_what_the_draw_of_stations_changes():
 def judged_world(monkeypatch):
     """Stations that are all judged, and a model that estimates the mean of the window's interpolations."""
     world = model_world.samples()
-    monkeypatch.setattr(short_module, "gather_judged", lambda *_, **__: (world, np.arange(30) < 10, None))
-    card = SimpleNamespace(name="mean", window_days=5, scaler=SimpleNamespace(apply=lambda window: window))
+    judged = np.arange(30) < 10
+    monkeypatch.setattr(
+        short_module,
+        "gather_held_out",
+        lambda card, monitors, predictors, days, **_: HeldOut(world, judged, *days, card.window_days),
+    )
+    card = SimpleNamespace(
+        name="mean",
+        window_days=5,
+        scaler=SimpleNamespace(features=world.features, apply=lambda window: window),
+        place=SimpleNamespace(encoder="none"),
+    )
     return world, SimpleNamespace(card=card, run=lambda window, _: window[:, :, 0].mean(axis=1))
 
 

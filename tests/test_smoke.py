@@ -24,7 +24,7 @@ from pm25map.model.runtime import open_session
 from pm25map.model.splits import hold_out_stations
 from pm25map.model.train import train
 from pm25map.predictors.reader import open_predictors
-from pm25map.scores import compare as comparing
+from pm25map.scores import held_out
 from pm25map.scores.compare import compare, gains
 
 ADDED = ("wildfire_smoke", "ncep_t2m")
@@ -97,6 +97,8 @@ def two(tmp_path_factory):
 
 def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypatch):
     class Store:
+        variables = ("elevation",)
+
         class grid:  # noqa: N801
             checksum = "0" * 64
 
@@ -110,7 +112,7 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
         def matches(cls, checksum):
             return checksum == cls.checksum
 
-    monkeypatch.setattr(comparing, "gather_samples", lambda *_: samples())
+    monkeypatch.setattr(held_out, "gather_samples", lambda *_: samples())
     sessions = [open_session(model, "cpu") for model in two]
     start = dt.date(2020, 1, 10)
     rows = compare(
@@ -121,10 +123,10 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
         start,
         start + dt.timedelta(days=20),
         [("elevation", 1000.0)],
-    )
+    ).rows
     assert [row.stratum for row in rows][:3] == ["all", "elevation above 1000", "elevation up to 1000"]
     assert rows[0].n == rows[1].n + rows[2].n == 6 * 21
-    alone = compare(sessions[:1], [], Truth, Store, start, start + dt.timedelta(days=20))[0]
+    alone = compare(sessions[:1], [], Truth, Store, start, start + dt.timedelta(days=20)).rows[0]
     held = samples()
     targets = held.targets(
         hold_out_stations(held.lat, held.lon, 0.2, 7), start, start + dt.timedelta(days=20), 5

@@ -184,7 +184,7 @@ def test_maps_are_read_in_the_cells_that_hold_the_monitors(tmp_path):
     assert (frame["inside_interval"] == 1).all()
     by_site = frame.set_index("site_id")
     assert by_site.loc["r20c30", "distance_km"] == pytest.approx(100, rel=0.02)
-    assert score_strata(frame)[0].mbe == pytest.approx(-0.5, abs=1e-3)
+    assert score_strata(frame)[0].errors["estimate"].mbe.value == pytest.approx(-0.5, abs=1e-3)
 
 
 def test_a_station_that_fed_the_map_is_listed_and_not_scored(tmp_path):
@@ -237,7 +237,7 @@ def test_the_command_scores_maps_and_says_which_stations_fed_them(say, tmp_path)
     assert code == 0, err
     assert "3 stations not used by the map: scored" in out
     assert "estimates fed by 1 stations of --neighbours; the nearest one with a value is" in out
-    assert "interpolated" in out and "kriged" in out
+    assert "interpolation" in out and "kriging" in out
     assert "1 stations used by the map: in the match-ups, not scored" in out
     code, _, err = say(*words, "--overwrite")
     assert code == 1 and "fed the maps" in err and err.count("Error:") == 1
@@ -283,22 +283,26 @@ def test_scores_by_stratum_are_those_of_their_rows():
     assert rows["all"].n == 60 and rows["all"].stations == 12
     assert rows["all"].coverage_percent == 100
     good = frame[frame["observed_ugm3"] < 9.05]
-    assert rows[f"observed {CATEGORIES[0].name}"].mae == pytest.approx(
+    assert rows[f"observed {CATEGORIES[0].name}"].errors["estimate"].mae.value == pytest.approx(
         (good["pm25_ugm3"] - good["observed_ugm3"]).abs().mean(), abs=1e-3
     )
     assert rows["nearest monitor 10-50 km"].n == rows["stations that trained the model"].n == 60
     assert "outside of it" not in rows
-    assert rows["all"].interpolation_rmse == pytest.approx(3)
-    assert rows["all"].kriging_rmse == pytest.approx(2)
-    assert rows["all"].rmse_low < rows["all"].rmse < rows["all"].rmse_high
+    errors = rows["all"].errors
+    assert (
+        errors["interpolation"].rmse.value == errors["interpolation"].mbe.value == pytest.approx(3, abs=1e-3)
+    )
+    assert errors["kriging"].mae.value == -errors["kriging"].mbe.value == pytest.approx(2, abs=1e-3)
+    for score in (errors["estimate"].rmse, errors["estimate"].mae, errors["estimate"].mbe):
+        assert score.low < score.value < score.high
     assert rows["autumn"].n == 60, "12 September"
 
 
 def test_no_r2_is_given_inside_a_class_of_the_observation():
     rows = {row.stratum: row for row in score_strata(matchups())}
-    inside = [row for name, row in rows.items() if name.startswith("observed ")]
-    assert len(inside) > 2 and all(row.r2 is None and row.rmse is not None for row in inside)
-    assert rows["all"].r2 is not None
+    inside = [row.errors["estimate"] for row in rows.values() if row.kind == "level"]
+    assert len(inside) > 2 and all(one.r2 is None and one.rmse.value is not None for one in inside)
+    assert rows["all"].errors["estimate"].r2.value is not None
 
 
 def test_the_interval_of_an_rmse_is_over_stations_and_not_over_days():
@@ -306,11 +310,11 @@ def test_the_interval_of_an_rmse_is_over_stations_and_not_over_days():
     frame = matchups(1200)
     far = frame["site_id"] == "s3"
     frame.loc[far, "pm25_ugm3"] = frame.loc[far, "observed_ugm3"] + 60
-    row = score_strata(frame)[0]
-    assert row.rmse_low < 0.5 * row.rmse
-    assert row.rmse_high > 1.2 * row.rmse
-    few = score_strata(matchups()[matchups()["site_id"].isin(["s1", "s2"])])[0]
-    assert (few.rmse_low, few.rmse_high) == (None, None)
+    rmse = score_strata(frame)[0].errors["estimate"].rmse
+    assert rmse.low < 0.5 * rmse.value
+    assert rmse.high > 1.2 * rmse.value
+    few = score_strata(matchups()[matchups()["site_id"].isin(["s1", "s2"])])[0].errors["estimate"].rmse
+    assert (few.low, few.high) == (None, None)
 
 
 def test_maps_in_the_folders_of_their_years_are_read_and_others_stay_beside_them(tmp_path):
@@ -380,9 +384,11 @@ def test_the_command_writes_match_ups_scores_and_pictures(say, tmp_path):
     fed = next(note for note in found["notes"] if note.startswith("estimates fed by"))
     assert "41 stations of --monitors themselves, each left out of its own (name others with --neigh" in fed
     assert "km away in the median" in fed
-    all_of_them = found["scores"][0]
-    assert all_of_them["interpolation_rmse"] > 0 and all_of_them["kriging_rmse"] > 0
-    assert all_of_them["rmse_low"] < all_of_them["rmse"] < all_of_them["rmse_high"]
+    errors = found["scores"][0]["errors"]
+    assert list(errors) == ["estimate", "interpolation", "kriging"]
+    for score in (one[name] for one in errors.values() for name in ("rmse", "mae", "mbe")):
+        assert score["low"] < score["value"] < score["high"]
+    assert {row["kind"] for row in found["scores"]} >= {"all", "distance", "level", "season", "region"}
     assert any(note.startswith("1 stations that measured have no estimate") for note in found["notes"])
     assert sorted(p.name for p in (tmp_path / "v").iterdir()) == [
         "bias.png", "matchups.parquet", "scatter.png", "scores.json",

@@ -35,27 +35,3 @@ def scores(observed: FloatArray, predicted: FloatArray) -> dict[str, float]:
         "mae": float(np.mean(np.abs(error))),
         "mbe": float(np.mean(error)),
     }
-
-
-def station_parts(
-    observed: FloatArray, predicted: FloatArray, station: npt.NDArray[np.integer]
-) -> dict[str, float]:
-    """Part the error into that of stations' means and that around them; their squares add up to that of the RMSE.
-
-    Args:
-        observed: ug m-3 (target,), finite.
-        predicted: ug m-3 (target,), finite.
-        station: number of each target's station (target,).
-
-    Returns:
-        rmse_within and rmse_between, ug m-3; NaN where there is no target.
-    """
-    error = np.asarray(predicted, dtype=np.float64) - np.asarray(observed, dtype=np.float64)
-    if error.size == 0:
-        return {"rmse_within": np.nan, "rmse_between": np.nan}
-    number = np.unique(station, return_inverse=True)[1]
-    mean = (np.bincount(number, error) / np.bincount(number))[number]
-    return {
-        "rmse_within": float(np.sqrt(np.mean((error - mean) ** 2))),
-        "rmse_between": float(np.sqrt(np.mean(mean**2))),
-    }

@@ -3,16 +3,17 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
-    from pm25map.scores.compare import Comparison, Gain
+    from pm25map.scores.compare import Comparison
+    from pm25map.scores.table import Errors
 
 PATH = click.Path(path_type=Path)
 
@@ -55,8 +56,10 @@ def command(
 ) -> None:
     """Compare two models, or one with interpolation, on stations that training held out: same days and neighbours.
 
-    Differences are model less --against, in ug/m3 (R2 without unit), with 95 % intervals from 2,000 draws of
-    whole stations. Of several models on a side the errors are averaged, not the estimates.
+    Scores of both, of interpolation and of kriging in ug/m3 (R2 without unit), and what the model has less than
+    --against, with 95 % intervals from 2,000 draws of whole stations: in all, by distance to the nearest monitor that
+    feeds the estimate, level, season and region. Of several models on a side the errors are averaged, not the
+    estimates.
 
     \b
     Try: pm25map compare --model conus-smoke --against models/without --monitors aqs --predictors smoke.zarr
@@ -67,7 +70,7 @@ def command(
     from pm25map.model.runtime import open_session
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
-    from pm25map.scores.compare import compare
+    from pm25map.scores.compare import AGAINST, INTERPOLATION, compare
 
     levels = [_level(text) for text in above]
     threads = usable_cores()
@@ -77,7 +80,7 @@ def command(
     training = ours[0].card.training
     start, end = start or training.start, end or training.end
     with progress_bar("neighbours, then targets") as progress:
-        rows = compare(
+        found = compare(
             ours,
             theirs,
             monitors=read_monitors(monitors),
@@ -90,11 +93,14 @@ def command(
         )
     if as_json:
         facts = {"models": first, "against": second, "start": str(start), "end": str(end)}
-        click.echo(json.dumps(facts | {"rows": [dataclasses.asdict(row) for row in rows]}, indent=1))
+        click.echo(json.dumps(facts | dataclasses.asdict(found), indent=1))
     else:
         other = ", ".join(second) or "interpolation"
         click.echo(f"{', '.join(first)} against {other}; {start} to {end}; ug/m3")
-        click.echo("\n".join(_lines(rows)))
+        name = f"model less {AGAINST if second else INTERPOLATION}"
+        click.echo(
+            "\n".join(score_lines(found.strata, differences=(name, [_errors(row) for row in found.rows])))
+        )
 
 
 def _level(text: str) -> tuple[str, float]:
@@ -105,16 +111,10 @@ def _level(text: str) -> tuple[str, float]:
         raise click.BadParameter(f"{text!r} is not NAME=LEVEL, such as wildfire_smoke=0") from error
 
 
-def _lines(rows: "Sequence[Comparison]") -> list[str]:
-    """Lay the comparison out as a table: three lines a stratum."""
-    lines = [f"{'':<34}{'n':>7} {'score':<5}{'model':>8}{'against':>9}{'difference':>12}  95 % interval"]
-    for row in rows:
-        for name in ("rmse", "mae", "mbe", "r2"):
-            gain: Gain = getattr(row, name)
-            head = f"{row.stratum} ({row.stations} stations)" if name == "rmse" else ""
-            count = str(row.n) if name == "rmse" else ""
-            lines.append(
-                f"{head:<34}{count:>7} {name:<5}{gain.first:>8.3f}{gain.second:>9.3f}{gain.difference:>+12.3f}"
-                f"  {gain.low:+.3f} to {gain.high:+.3f}"
-            )
-    return lines
+def _errors(row: "Comparison") -> "Errors":
+    """Take the differences out of a comparison."""
+    from pm25map.scores.table import Errors, Interval
+
+    rmse, mae, mbe = (Interval(gain.difference, gain.low, gain.high) for gain in (row.rmse, row.mae, row.mbe))
+    r2 = None if row.r2 is None else Interval(row.r2.difference, row.r2.low, row.r2.high)
+    return Errors(rmse, mae, mbe, r2)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import DAY, model_option, progress_bar
+from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
-    from pm25map.model.card import Scores
     from pm25map.scores.short import ShortScore
 
 PATH = click.Path(path_type=Path)
@@ -60,10 +60,11 @@ def command(
     write_card: bool,
     as_json: bool,
 ) -> None:
-    """Score a model on stations that it never saw, beside interpolation from the same stations.
+    """Score a model on stations that it never saw, beside interpolation and kriging from the same stations.
 
-    Interpolation is inverse distance, 9 nearest stations with a value that day, power 2. No value of a judged
-    station, nor of one within 100 m, feeds its estimate. Errors are in ug/m3.
+    RMSE, MAE and bias (ug/m3) with 95 % intervals over stations: in all, by distance to the nearest monitor that
+    feeds the estimate, level, season and region. Interpolation is inverse distance, 9 nearest stations with a value
+    that day, power 2. No value of a judged station, nor of one within 100 m, feeds its estimate.
 
     With --days-present, the days of a window before its last few count as missing, as they are where fewer days of
     monitors are at hand than a window has: RMSE and MAE with the 95 % interval over stations of their ratios to
@@ -103,36 +104,26 @@ def command(
         return
     others = read_monitors(targets) if targets else None
     with progress_bar("neighbours, then targets") as progress:
-        rows, stations = judge(
+        found = judge(
             session, read_monitors(monitors), open_predictors(predictors), start, end, others, cache, progress
         )
     words = ["pm25map", "evaluate", "--model", model.card.name]
     words += ["--targets", targets.name] if targets else ["--holdout", holdout]
     words += ["--monitors", monitors.name, "--predictors", predictors.name]
     words += ["--start", str(start), "--end", str(end)]
-    found = Scores(start=start, end=end, stations=stations, command=shlex.join(words), rows=rows)
+    card_scores = Scores(
+        start=start, end=end, stations=found.stations, command=shlex.join(words), rows=found.rows
+    )
     if write_card:
         with replacing(model.network.parent / CARD_FILE) as part:
-            save_card(model.card.model_copy(update={"scores": found}), part)
-    click.echo(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else "\n".join(_lines(found)))
-
-
-def _lines(found: "Scores") -> list[str]:
-    """Lay the scores out as a table."""
-    lines = [
-        f"{found.stations} stations held out, {found.start} to {found.end}; ug/m3; ratios to interpolation"
-    ]
-    lines.append(f"{'':<28}{'n':>8}{'R2':>7}{'RMSE':>8}{'ratio':>7}{'MAE':>7}{'ratio':>7}{'MBE':>7}")
-    for row in found.rows:
-        if row.rmse is None or row.mae is None or row.mbe is None:
-            lines.append(f"{row.stratum:<28}{row.n:>8}")
-            continue
-        r2 = f"{row.r2:.3f}" if row.r2 is not None else ""
-        lines.append(
-            f"{row.stratum:<28}{row.n:>8}{r2:>7}{row.rmse:>8.2f}{row.rmse_ratio:>7.3f}{row.mae:>7.2f}"
-            f"{row.mae_ratio:>7.3f}{row.mbe:>7.2f}"
-        )
-    return lines
+            save_card(model.card.model_copy(update={"scores": card_scores}), part)
+    if as_json:
+        strata = [asdict(row) for row in found.strata]
+        click.echo(json.dumps(card_scores.model_dump(mode="json") | {"strata": strata}, indent=1))
+        return
+    which = "to be judged" if targets else "held out"
+    click.echo(f"model {model.card.name}, {found.stations} stations {which}, {start} to {end}")
+    click.echo("\n".join(score_lines(found.strata)))
 
 
 def _short_lines(found: "Sequence[ShortScore]") -> list[str]:

@@ -2,12 +2,14 @@
 
 import datetime as dt
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pm25map.cli.options import DAY, model_option, progress_bar
+from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,10 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Compare estimates with monitors: match-ups as GeoParquet, scores (ug/m3) by stratum, scatter, map of bias.
+    """Compare estimates with monitors: match-ups as GeoParquet, scores (ug/m3), scatter, map of bias.
+
+    RMSE, MAE and bias of the estimates, of interpolation and of kriging on the same match-ups, with 95 % intervals
+    over stations: in all, by distance to the nearest monitor that feeds them, level, season and region.
 
     No monitor is compared with an estimate that it fed. Without --maps every station is estimated as if it were
     not there. With --maps, stations at the place of a monitor named by --neighbours are listed as used by the
@@ -97,7 +102,7 @@ def command(
     write_matchups(frame, files[0])
     when = f"{first}" if first == last else f"{first} to {last}"
     with replacing(files[1]) as part:
-        found = {"days": when, "notes": notes, "scores": [row.model_dump() for row in rows]}
+        found = {"days": when, "notes": notes, "scores": [asdict(row) for row in rows]}
         part.write_text(json.dumps(found, indent=1) + "\n")
     what = (
         f"maps of the folder {maps.name}"
@@ -110,7 +115,7 @@ def command(
         click.echo(json.dumps(found | {"files": [str(file) for file in files]}, indent=1))
         return
     click.echo(f"{out}: {len(frame):,} match-ups of {when}; " + "; ".join(notes))
-    click.echo("\n".join(_lines(rows)))
+    click.echo("\n".join(score_lines(rows, [_inside(row) for row in rows])))
 
 
 def _notes(
@@ -171,24 +176,8 @@ def _left_out(
     return frame, notes
 
 
-def _lines(rows: "tuple[StratumScore, ...]") -> list[str]:
-    """Lay the scores out as a table."""
-    lines = [
-        f"{'ug/m3':<42}{'n':>8}{'stations':>9}{'R2':>9}{'RMSE':>8}{'(95 % over stations)':>22}"
-        f"{'interpolated':>13}{'kriged':>8}{'MAE':>7}{'MBE':>8}{'in 90 %':>9}{'width':>8}"
-    ]
-    for row in rows:
-        between = "" if row.rmse_low is None else f"({row.rmse_low:.2f} to {row.rmse_high:.2f})"
-        first = _numbers([(row.r2, 9, 3), (row.rmse, 8, 2)])
-        rest = _numbers(
-            [(row.interpolation_rmse, 13, 2), (row.kriging_rmse, 8, 2), (row.mae, 7, 2), (row.mbe, 8, 2),
-             (row.coverage_percent, 9, 1), (row.width_ugm3, 8, 1)]
-        )  # fmt: skip
-        lines.append(f"{row.stratum:<42}{row.n:>8}{row.stations:>9}{first}{between:>22}{rest}")
-    lines.append("interpolated, kriged: RMSE of what the neighbours alone say of the same match-ups")
-    return lines
-
-
-def _numbers(values: list[tuple[float | None, int, int]]) -> str:
-    """Write numbers in columns of a width, with so many digits; blank where there is none."""
-    return "".join(f"{v:>{w}.{d}f}" if v is not None else " " * w for v, w, d in values)
+def _inside(row: "StratumScore") -> str:
+    """Say how often the 90 % intervals hold the observation."""
+    if row.coverage_percent is None or row.width_ugm3 is None:
+        return ""
+    return f"{row.coverage_percent:.1f} % inside the 90 % intervals, {row.width_ugm3:.1f} ug/m3 wide"

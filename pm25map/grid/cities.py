@@ -5,10 +5,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from pm25map.grid.regions import states
+from pm25map.grid.sphere import on_sphere
 
 EARTH_KM = 6_371.0088
 """Mean radius."""
@@ -52,7 +52,7 @@ def nearest_city(lon: float, lat: float, postal: str = "") -> tuple[City, float]
         postal: only in this state; in any where empty.
     """
     tree, places = _tree(postal)
-    away, index = tree.query(_on_sphere(np.array([lon]), np.array([lat])))
+    away, index = tree.query(on_sphere([lat], [lon]))
     return places[int(index[0])], 2 * EARTH_KM * math.asin(min(1.0, float(away[0]) / 2))
 
 
@@ -60,10 +60,4 @@ def nearest_city(lon: float, lat: float, postal: str = "") -> tuple[City, float]
 def _tree(postal: str) -> tuple[cKDTree, tuple[City, ...]]:
     places = tuple(city for city in cities(1_000) if postal in ("", city.state))
     lon, lat = np.array([c.lon for c in places]), np.array([c.lat for c in places])
-    return cKDTree(_on_sphere(lon, lat)), places
-
-
-def _on_sphere(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Place points on the unit sphere: (point, 3)."""
-    east, north = np.radians(lon), np.radians(lat)
-    return np.column_stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
+    return cKDTree(on_sphere(lat, lon)), places

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pm25map.base.errors import UnknownName
 from pm25map.base.files import sha256_of_bytes
+from pm25map.grid.sphere import on_sphere
 from pm25map.places.encoder import Vectors, checked
 
 HIGHEST_DEGREE = 40
@@ -74,9 +75,8 @@ def harmonics(lat: npt.ArrayLike, lon: npt.ArrayLike, degree: int) -> npt.NDArra
         BadGrid: a coordinate is out of range.
         UnknownName: the degree is.
     """
-    north, east = (np.deg2rad(degrees) for degrees in checked(lat, lon))
+    x, y, z = np.ascontiguousarray(on_sphere(*checked(lat, lon)).T)
     constants = recurrence(degree)
-    x, y, z = np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)
     powers = np.cumprod(
         np.concatenate([np.ones((1, x.size)), np.tile(x + 1j * y, (degree, 1))]), axis=0
     ).T  # complex (place, m)

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from pm25map.grid.sphere import on_sphere
 from pm25map.predictors.kriging import (
     MEMORY_DAYS,
     SPACES,
@@ -93,9 +94,7 @@ class Stations:
 
 def globe(lat: Floats, lon: Floats) -> Floats:
     """Positions (point, 3) on the globe, km. Chords: 0.1 % short of the arc at 500 km."""
-    phi, lam = np.radians(lat), np.radians(lon)
-    unit = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
-    return EARTH_RADIUS_KM * unit
+    return EARTH_RADIUS_KM * on_sphere(lat, lon)
 
 
 def positions(lat: Floats, lon: Floats, elevation: Floats, covariance: Covariance) -> Floats:

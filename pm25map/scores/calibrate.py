@@ -18,7 +18,8 @@ from pm25map.raster.bands import EXCEEDANCE
 from pm25map.scores.coverage import coverage_rows, reliability_rows
 from pm25map.scores.fit_widths import fit_widths
 from pm25map.scores.material import Material
-from pm25map.scores.targets import Targets, draw, estimate_targets, region_of
+from pm25map.scores.strata import region_of
+from pm25map.scores.targets import Targets, draw, estimate_targets
 from pm25map.windows.samples import Progress, StationSamples
 
 TAIL_LEVELS = (

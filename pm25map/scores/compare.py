@@ -8,19 +8,31 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel, BadMonitors, BadPredictors
+from pm25map.base.errors import BadModel, BadMonitors
 from pm25map.model.card import ModelCard
-from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
-from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
-from pm25map.scores.evaluate import HIGH_UGM3, estimates
-from pm25map.windows.samples import Progress, StationSamples, gather_samples
+from pm25map.scores.evaluate import HIGH_UGM3, Matches, estimates_of, match, strata_of
+from pm25map.scores.held_out import (
+    BASELINES,
+    at_targets,
+    check_grid,
+    gather_held_out,
+    places_of,
+    with_baselines,
+)
+from pm25map.scores.resampling import bootstrap
+from pm25map.scores.strata import ALL, LEVEL, Part
+from pm25map.scores.sums import scores_of_sums
+from pm25map.scores.table import StratumErrors, score_by_stratum, sums_of_models
+from pm25map.windows.samples import Progress, StationSamples
 
-INTERPOLATION = "neighbours_idw9"
+INTERPOLATION = "interpolation"
 """What stands against a model where no other model does."""
+
+MODEL, AGAINST = "model", "against"
+"""What the two sides are called beside the baselines."""
 
 DRAWS = 2_000
 """Bootstrap draws of the stations; the intervals hold 95 % of them."""
@@ -31,15 +43,16 @@ class Gain:
     """A score of both sides, and the first less the second with its 95 % interval over stations.
 
     Attributes:
-        first, second: the score itself.
-        difference, low, high: first less second; below zero is a gain for errors, above zero for R2.
+        first, second: the score itself; None where nothing can be said, such as an R2 of equal observations.
+        difference, low, high: first less second; below zero is a gain for errors, above zero for R2. No interval of
+            few stations.
     """
 
-    first: float
-    second: float
-    difference: float
-    low: float
-    high: float
+    first: float | None
+    second: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,8 @@ class Comparison:
     Attributes:
         stratum: which targets.
         n, stations: how many station days, of how many stations (monitors within 100 m are one).
-        rmse, mae, mbe: ug m-3. r2: against the mean of these observations.
+        rmse, mae, mbe: ug m-3.
+        r2: against the mean of these observations; None inside a class of the observation.
     """
 
     stratum: str
@@ -58,7 +72,20 @@ class Comparison:
     rmse: Gain
     mae: Gain
     mbe: Gain
-    r2: Gain
+    r2: Gain | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two sides, stratum by stratum.
+
+    Attributes:
+        rows: what the first gains over the second.
+        strata: of the same strata in the same order, what each side, interpolation and kriging score.
+    """
+
+    rows: tuple[Comparison, ...]
+    strata: tuple[StratumErrors, ...]
 
 
 def compare(
@@ -71,7 +98,7 @@ def compare(
     above: Sequence[tuple[str, float]] = (),
     cache: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[Comparison, ...]:
+) -> Compared:
     """Score two sides on the stations that the training of both held out.
 
     Args:
@@ -91,49 +118,52 @@ def compare(
         BadMonitors: they are not those of the training, or there is nothing to judge.
     """
     card = _agree([*first, *second])
-    if predictors.grid.checksum != card.grid_checksum:
-        raise BadPredictors(
-            f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
-            f"pm25map data ingest --grid {card.grid}"
-        )
+    check_grid(predictors, card)
     if not monitors.matches(card.training.monitors_checksum):
         # The draw of the held-out places is one from all places of a table: of another table it is another.
         raise BadMonitors(
             f"model {card.name} was trained on other monitors (checksum {card.training.monitors_checksum[:12]}) than "
             f"these ({monitors.checksum[:12]}), so nobody can tell which stations it never saw: name its own"
         )
-    sites = monitors.sites
-    held_out = hold_out_stations(
-        sites["latitude"].to_numpy(),
-        sites["longitude"].to_numpy(),
-        card.training.holdout_fraction,
-        card.training.holdout_seed,
-    )
-    wanted = [name for name, _ in above] + ([] if second else [INTERPOLATION])
+    wanted = [name for name, _ in above] + ([] if second else [BASELINES[INTERPOLATION]])
     features = _union([*(s.card.scaler.features for s in (*first, *second)), wanted])
-    begin = start - dt.timedelta(days=card.window_days - 1)
-    samples = gather_samples(monitors, predictors, features, begin, end, held_out, cache, progress)
-    judged = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
-    targets = samples.targets(judged, start, end, card.window_days)
-    if len(targets) == 0:
-        raise BadMonitors(f"no station that is held out measured anything between {start} and {end}")
-    station, day = targets[:, 0], targets[:, 1]
-    sides = [
-        np.stack([_estimates(session, samples, targets, progress) for session in side])
-        if side
-        else samples.values[station, day, features.index(INTERPOLATION)][None]
-        for side in (first, second)
-    ]
-    place = Stations(samples.lat, samples.lon, np.zeros(len(samples.lat))).places()[station]
-    truth = samples.truth[station, day]
-    levels = {
-        name: samples.values[station, day, features.index(name)].astype(np.float64) for name, _ in above
-    }
-    return tuple(
-        gains(name, truth[chosen], sides[0][:, chosen], sides[1][:, chosen], place[chosen])
-        for name, chosen in _strata(truth, levels, above).items()
-        if chosen.any()
+    held = gather_held_out(
+        card,
+        monitors,
+        predictors,
+        (start, end),
+        features=with_baselines(features, predictors),
+        cache=cache,
+        progress=progress,
     )
+    samples, targets = held.samples, held.targets()
+    matches = match(samples, targets)
+    ours = np.stack([estimates_of(session, samples, targets, progress) for session in first])
+    baseline = matches.baselines[INTERPOLATION]
+    if second:
+        theirs = np.stack([estimates_of(session, samples, targets, progress) for session in second])
+    else:
+        assert baseline is not None  # noqa: S101 - it was asked for
+        theirs = baseline[None]
+    place = places_of(samples)[matches.station]
+    found = _strata(samples, matches, above) | strata_of(samples, matches)
+    kinds = list(dict.fromkeys(kind for kind, _ in found))
+    parts = {
+        key: found[key] for key in sorted(found, key=lambda key: kinds.index(key[0])) if found[key].any()
+    }
+    sides = {MODEL: ours} | ({AGAINST: theirs} if second else {}) | matches.baselines
+    return Compared(
+        tuple(
+            _without_r2(kind, gains(name, matches.truth[part], ours[:, part], theirs[:, part], place[part]))
+            for (kind, name), part in parts.items()
+        ),
+        score_by_stratum(matches.truth, sides, place, parts, DRAWS),
+    )
+
+
+def _without_r2(kind: str, found: Comparison) -> Comparison:
+    """Take the R2 from a class of the observation: it would compare with the mean of what the class has chosen."""
+    return replace(found, r2=None) if kind == LEVEL else found
 
 
 def gains(
@@ -153,74 +183,41 @@ def gains(
         station: number of the station of each target; whole stations are drawn, both sides together.
         draws: of the bootstrap, seed 0.
     """
-    names, number = np.unique(station, return_inverse=True)
-
-    def by_station(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        return np.bincount(number, weights=values, minlength=len(names)).astype(np.float64)
-
-    seen = truth.astype(np.float64)
-    columns = [by_station(np.ones_like(seen)), by_station(seen), by_station(seen**2)]
-    for side in (first, second):
-        error = side.astype(np.float64) - seen
-        columns += [by_station(part.mean(axis=0)) for part in (error**2, np.abs(error), error)]
-    sums = np.stack(columns, axis=1)
-    generator = np.random.default_rng(0)
-    weights = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    whole, drawn = _scores(sums.sum(axis=0)), _scores(weights @ sums)
+    sums = np.concatenate([sums_of_models(truth, side, station) for side in (first, second)], axis=1)
+    found = bootstrap(sums, _both, draws)
 
     def gain(score: str) -> Gain:
-        a, b = whole[f"{score} first"], whole[f"{score} second"]
-        spread = drawn[f"{score} first"] - drawn[f"{score} second"]
-        known = spread[np.isfinite(spread)]
-        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-        return Gain(*(round(float(value), 4) for value in (a, b, a - b, low, high)))
+        a, b, apart = (found[f"{score} {what}"] for what in ("first", "second", "apart"))
+        numbers = (a.value, b.value, apart.value, apart.low, apart.high)
+        return Gain(*(round(value, 4) if np.isfinite(value) else None for value in numbers))
 
-    return Comparison(stratum, len(truth), len(names), gain("rmse"), gain("mae"), gain("mbe"), gain("r2"))
+    return Comparison(stratum, len(truth), len(sums), gain("rmse"), gain("mae"), gain("mbe"), gain("r2"))
 
 
-def _scores(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
-    """Turn sums (..., column) of count, truth, its square, and three errors a side into scores (...)."""
-    n = sums[..., 0]
-    spread = sums[..., 2] - sums[..., 1] ** 2 / n
-    found: dict[str, npt.NDArray[np.float64]] = {}
-    for i, side in enumerate(("first", "second")):
-        squared, absolute, signed = (sums[..., 3 + 3 * i + j] for j in range(3))
-        found |= {
-            f"rmse {side}": np.sqrt(squared / n),
-            f"mae {side}": absolute / n,
-            f"mbe {side}": signed / n,
-            f"r2 {side}": 1 - squared / np.where(spread > 0, spread, np.nan),
-        }
-    return found
+def _both(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Score both sides of sums (..., 16), and the first less the second."""
+    first, second = (scores_of_sums(part) for part in np.split(sums, 2, axis=-1))
+    return (
+        {f"{name} first": value for name, value in first.items()}
+        | {f"{name} second": value for name, value in second.items()}
+        | {f"{name} apart": value - second[name] for name, value in first.items()}
+    )
 
 
 def _strata(
-    truth: npt.NDArray[np.floating],
-    levels: dict[str, npt.NDArray[np.float64]],
-    above: Sequence[tuple[str, float]],
-) -> dict[str, npt.NDArray[np.bool_]]:
+    samples: StationSamples, matches: Matches, above: Sequence[tuple[str, float]]
+) -> dict[Part, npt.NDArray[np.bool_]]:
     """Part the targets: all of them, each level from above and below, and by what was measured."""
-    found = {"all": np.ones(len(truth), dtype=np.bool_)}
+    targets = np.stack([matches.station, matches.day], axis=1)
+    found: dict[Part, npt.NDArray[np.bool_]] = {(ALL, ALL): np.ones(len(targets), dtype=np.bool_)}
     for name, level in above:
-        found[f"{name} above {level:g}"] = levels[name] > level
-        found[f"{name} up to {level:g}"] = levels[name] <= level
-    found[f"above {HIGH_UGM3:g} ug/m3"] = truth > HIGH_UGM3
-    found[f"up to {HIGH_UGM3:g} ug/m3"] = truth <= HIGH_UGM3
+        values = at_targets(samples, targets, {name: name})[name]
+        assert values is not None  # noqa: S101 - its feature was asked for
+        found["above", f"{name} above {level:g}"] = values.astype(np.float64) > level
+        found["above", f"{name} up to {level:g}"] = values.astype(np.float64) <= level
+    found[LEVEL, f"above {HIGH_UGM3:g} ug/m3"] = matches.truth > HIGH_UGM3
+    found[LEVEL, f"up to {HIGH_UGM3:g} ug/m3"] = matches.truth <= HIGH_UGM3
     return found
-
-
-def _estimates(
-    session: Session,
-    samples: StationSamples,
-    targets: npt.NDArray[np.int64],
-    progress: Progress | None,
-) -> npt.NDArray[np.float32]:
-    """Predict the targets with a model that reads some of the features: ug m-3 (target,)."""
-    features = session.card.scaler.features
-    read = [samples.features.index(name) for name in features]
-    own = replace(samples, features=features, values=samples.values[:, :, read])
-    place, _ = place_vectors(session.card.place.encoder, samples.lat, samples.lon)
-    return estimates(session, own, place, targets, progress)
 
 
 def _agree(sessions: Sequence[Session]) -> ModelCard:

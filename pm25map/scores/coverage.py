@@ -8,12 +8,12 @@ import numpy.typing as npt
 from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.model.intervals import CoverageRow, ReliabilityRow
 from pm25map.raster.bands import EXCEEDANCE
-from pm25map.scores.targets import REGIONS, Targets, distance_class, distance_names
+from pm25map.scores.strata import REGIONS, SEASONS, distance_class, distance_names, season_of
+from pm25map.scores.targets import Targets
 
 LEAST = 200
 """Match-ups that a stratum of region, class and distance needs to be listed."""
 
-SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
 SMOKE_MONTHS, SMOKE_UGM3 = (7, 8, 9, 10), 35.4
 
 PROBABILITIES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
@@ -45,7 +45,7 @@ def coverage_rows(
     estimated, observed = (class_index(values) for values in (targets.pm25, truth))
     classes = {f"estimate {c.name}": estimated == i for i, c in enumerate(CATEGORIES)}
     seen = {f"observed {c.name}": observed == i for i, c in enumerate(CATEGORIES)}
-    seasons = {name: np.isin(month, months) for name, months in SEASONS.items()}
+    seasons = {name: season_of(month) == i for i, name in enumerate(SEASONS)}
     smoke = np.isin(month, SMOKE_MONTHS) & (targets.pm25 > SMOKE_UGM3)
     strata: dict[str, Bools] = {"all": np.ones(len(truth), dtype=np.bool_)}
     strata |= regions | distances | classes | seen | seasons

@@ -1,92 +1,189 @@
-"""Scores of a model on stations that it never saw, beside plain interpolation on the same targets."""
+"""Scores of a model on stations that it never saw, beside interpolation and kriging of the same targets."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.base.metrics import scores
 from pm25map.model.card import ScoreRow
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
-from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
+from pm25map.scores.held_out import (
+    BASELINES,
+    DISTANCE,
+    at_targets,
+    gather_held_out,
+    places_of,
+    with_baselines,
+)
+from pm25map.scores.strata import Part, distance_class, distance_names, parts_of, region_of
+from pm25map.scores.table import StratumErrors, score_by_stratum
 from pm25map.windows.gaps import fill_missing_days
-from pm25map.windows.samples import Progress, StationSamples, gather_samples
+from pm25map.windows.samples import Progress, StationSamples
 from pm25map.windows.short import kept_by_day
 
-DISTANCE_CLASSES_KM = ((0, 10), (10, 50), (50, 100), (100, np.inf))
 HIGH_UGM3 = 35.0
 TARGETS_AT_ONCE = 4096
+
+ESTIMATE = "estimate"
+"""What the model's estimates are called beside those of the baselines."""
+
+Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Targets with what the model and interpolation say of them; all (target,), ug m-3 and km.
+    """Targets with what was measured and what the baselines say of them; all (target,), ug m-3 and km.
 
     Attributes:
         station, day: numbers in the samples.
         truth: as measured, negatives kept.
-        model: the model's estimate.
-        idw: inverse distance, 9 nearest, power 2.
-        distance: to the nearest station with a value that day.
+        distance: to the nearest station with a value that day; NaN where the samples do not hold it.
+        baselines: interpolation and kriging, by name; None where the samples do not hold it.
     """
 
     station: npt.NDArray[np.int64]
     day: npt.NDArray[np.int64]
-    truth: npt.NDArray[np.float32]
-    model: npt.NDArray[np.float32]
-    idw: npt.NDArray[np.float32]
-    distance: npt.NDArray[np.float32]
+    truth: Values
+    distance: Values
+    baselines: dict[str, Values | None]
 
 
-def match(
-    session: Session,
-    samples: StationSamples,
-    place: npt.NDArray[np.float32] | None,
-    judged: npt.NDArray[np.bool_],
-    start: dt.date,
-    end: dt.date,
-    progress: Progress | None = None,
-) -> Matches:
-    """Predict every target of the judged stations.
-
-    Args:
-        session: the model.
-        samples: with the model's features; the judged stations were held out when they were gathered.
-        place: (station, d), None for a model without a place.
-        judged: bool (station,).
-        start, end: days of the targets.
-        progress: called with the targets done and the targets in all.
-
-    Raises:
-        BadMonitors: there is no target.
-    """
-    card = session.card
-    targets = samples.targets(judged, start, end, card.window_days)
-    if len(targets) == 0:
-        raise BadMonitors(f"no station that is held out measured anything between {start} and {end}")
-    model = estimates(session, samples, place, targets, progress)
+def match(samples: StationSamples, targets: npt.NDArray[np.int64]) -> Matches:
+    """Read what was measured, and what neighbours alone say, of targets (target, 2) of station and day numbers."""
     station, day = targets[:, 0], targets[:, 1]
-
-    def field(name: str) -> npt.NDArray[np.float32]:
-        values: npt.NDArray[np.float32] = samples.values[station, day, samples.features.index(name)]
-        return values
-
+    distance = at_targets(samples, targets, {DISTANCE: DISTANCE})[DISTANCE]
     return Matches(
         station,
         day,
         samples.truth[station, day],
-        model,
-        field("neighbours_idw9"),
-        field("neighbours_distance"),
+        np.full(len(targets), np.nan, dtype=np.float32) if distance is None else distance,
+        at_targets(samples, targets, BASELINES),
     )
+
+
+def strata_of(samples: StationSamples, matches: Matches) -> dict[Part, npt.NDArray[np.bool_]]:
+    """Part targets by distance, level, season and region, as `strata.parts_of`."""
+    month = np.array([day.month for day in samples.days])[matches.day]
+    region = region_of(samples.lat, samples.lon)[matches.station]
+    return parts_of(matches.truth, matches.distance, month, region)
+
+
+def score_table(matches: Matches, model: Values) -> tuple[ScoreRow, ...]:
+    """Score all targets, then by distance to the nearest station and by concentration, as a model's card holds it."""
+    far = distance_class(matches.distance)
+    strata = {"all": np.ones(len(matches.truth), dtype=np.bool_)}
+    strata |= {f"nearest station {name}": far == i for i, name in enumerate(distance_names())}
+    strata[f"above {HIGH_UGM3:g} ug/m3"] = matches.truth > HIGH_UGM3
+    strata[f"up to {HIGH_UGM3:g} ug/m3"] = matches.truth <= HIGH_UGM3
+    return tuple(_row(name, matches, model, chosen) for name, chosen in strata.items())
+
+
+def _row(name: str, matches: Matches, model: Values, chosen: npt.NDArray[np.bool_]) -> ScoreRow:
+    ours = scores(matches.truth[chosen], model[chosen])
+    numbers = {key: ours[key] for key in ("r2", "rmse", "mae", "mbe")}
+    idw = matches.baselines["interpolation"]
+    plain = scores(matches.truth[chosen], idw[chosen]) if idw is not None else {}
+    for key in ("rmse", "mae"):
+        numbers[f"idw_{key}"] = plain.get(key, np.nan)
+        numbers[f"{key}_ratio"] = ours[key] / plain[key] if plain else np.nan
+    rounded = {key: round(float(v), 4) if np.isfinite(v) else None for key, v in numbers.items()}
+    return ScoreRow(stratum=name, n=int(ours["n"]), **rounded)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How a model did on stations that it never saw.
+
+    Attributes:
+        rows: as its card holds them.
+        stations: how many were judged.
+        strata: of the model, interpolation and kriging, with intervals over stations (within 100 m they are one).
+    """
+
+    rows: tuple[ScoreRow, ...]
+    stations: int
+    strata: tuple[StratumErrors, ...]
+
+
+def judge(
+    session: Session,
+    monitors: Monitors,
+    predictors: Predictors,
+    start: dt.date,
+    end: dt.date,
+    targets: Monitors | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Judgement:
+    """Score a model on the stations that its training held out, or on others.
+
+    Args:
+        session: the model.
+        monitors: that feed the neighbours; those held out in training feed nothing here either.
+        predictors: a store with the static layers of the model's features.
+        start, end: days of the targets.
+        targets: stations to judge instead of those held out.
+        cache: folder for the stations' neighbours.
+        progress: called with what is done and what is to do.
+
+    Raises:
+        BadMonitors: there is nothing to judge.
+        BadPredictors: the store lies on another grid than the model's.
+    """
+    card = session.card
+    held = gather_held_out(
+        card,
+        monitors,
+        predictors,
+        (start, end),
+        features=with_baselines(card.scaler.features, predictors),
+        targets=targets,
+        cache=cache,
+        progress=progress,
+    )
+    samples, chosen = held.samples, held.targets()
+    model = estimates_of(session, samples, chosen, progress)
+    matches = match(samples, chosen)
+    return Judgement(
+        score_table(matches, model),
+        len(np.unique(matches.station)),
+        score_by_stratum(
+            matches.truth,
+            {ESTIMATE: model, **matches.baselines},
+            places_of(samples)[matches.station],
+            strata_of(samples, matches),
+        ),
+    )
+
+
+def estimates_of(
+    session: Session,
+    samples: StationSamples,
+    targets: npt.NDArray[np.int64],
+    progress: Progress | None = None,
+    present: npt.NDArray[np.bool_] | None = None,
+) -> Values:
+    """Predict targets with a model that reads some of the samples' features, at the places that its encoder gives.
+
+    Arguments and values are those of `estimates`.
+    """
+    place, _ = place_vectors(session.card.place.encoder, samples.lat, samples.lon)
+    return estimates(session, of_model(session, samples), place, targets, progress, present)
+
+
+def of_model(session: Session, samples: StationSamples) -> StationSamples:
+    """Take of samples the features that a model reads, in its order."""
+    features = session.card.scaler.features
+    if features == samples.features:
+        return samples
+    read = [samples.features.index(name) for name in features]
+    return replace(samples, features=features, values=samples.values[:, :, read])
 
 
 def estimates(
@@ -115,136 +212,3 @@ def estimates(
         if progress is not None:
             progress(first + len(part), len(targets))
     return model
-
-
-def score_table(matches: Matches) -> tuple[ScoreRow, ...]:
-    """Score all targets, then by distance to the nearest station and by concentration."""
-    strata = {"all": np.ones(len(matches.truth), dtype=np.bool_)}
-    for low, high in DISTANCE_CLASSES_KM:
-        name = f"nearest station {low}-{high} km" if np.isfinite(high) else f"nearest station over {low} km"
-        strata[name] = (matches.distance >= low) & (matches.distance < high)
-    strata[f"above {HIGH_UGM3:g} ug/m3"] = matches.truth > HIGH_UGM3
-    strata[f"up to {HIGH_UGM3:g} ug/m3"] = matches.truth <= HIGH_UGM3
-    return tuple(_row(name, matches, chosen) for name, chosen in strata.items())
-
-
-def _row(name: str, matches: Matches, chosen: npt.NDArray[np.bool_]) -> ScoreRow:
-    ours = scores(matches.truth[chosen], matches.model[chosen])
-    plain = scores(matches.truth[chosen], matches.idw[chosen])
-    if not ours["n"]:
-        nothing = dict.fromkeys(
-            ("r2", "rmse", "mae", "mbe", "idw_rmse", "idw_mae", "rmse_ratio", "mae_ratio"), None
-        )
-        return ScoreRow(stratum=name, n=0, **nothing)
-    numbers = {
-        "r2": ours["r2"] if np.isfinite(ours["r2"]) else None,
-        "rmse": ours["rmse"],
-        "mae": ours["mae"],
-        "mbe": ours["mbe"],
-        "idw_rmse": plain["rmse"],
-        "idw_mae": plain["mae"],
-        "rmse_ratio": ours["rmse"] / plain["rmse"],
-        "mae_ratio": ours["mae"] / plain["mae"],
-    }
-    rounded = {key: None if value is None else round(float(value), 4) for key, value in numbers.items()}
-    return ScoreRow(stratum=name, n=int(ours["n"]), **rounded)
-
-
-def join_targets(monitors: Monitors, targets: Monitors) -> tuple[Monitors, npt.NDArray[np.bool_]]:
-    """Put stations to be judged beside those that feed the neighbours.
-
-    Args:
-        monitors: that feed the neighbours.
-        targets: other stations with their observations.
-
-    Returns:
-        Both in one table, and bool (station,) of it: True for the targets, and for stations of `monitors` at
-        the same place as a target, which must not feed it.
-    """
-    mine = targets.sites.assign(site_id="target " + targets.sites["site_id"].astype(str))
-    seen = targets.observations.assign(site_id="target " + targets.observations["site_id"].astype(str))
-    both = Monitors(
-        sites=pd.concat([monitors.sites, mine], ignore_index=True),
-        observations=pd.concat([monitors.observations, seen], ignore_index=True),
-    )
-    sites = both.sites
-    lat, lon = sites["latitude"].to_numpy(), sites["longitude"].to_numpy()
-    place = Stations(lat, lon, np.zeros(len(sites))).places()
-    is_target = sites["site_id"].str.startswith("target ").to_numpy()
-    return both, np.isin(place, place[is_target])
-
-
-def judge(
-    session: Session,
-    monitors: Monitors,
-    predictors: Predictors,
-    start: dt.date,
-    end: dt.date,
-    targets: Monitors | None = None,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> tuple[tuple[ScoreRow, ...], int]:
-    """Score a model on the stations that its training held out, or on others.
-
-    Args:
-        session: the model.
-        monitors: that feed the neighbours; those held out in training feed nothing here either.
-        predictors: a store with the static layers of the model's features.
-        start, end: days of the targets.
-        targets: stations to judge instead of those held out.
-        cache: folder for the stations' neighbours.
-        progress: called with what is done and what is to do.
-
-    Returns:
-        The score table, and how many stations were judged.
-
-    Raises:
-        BadMonitors: there is nothing to judge.
-        BadPredictors: the store lies on another grid than the model's.
-    """
-    samples, judged, place = gather_judged(
-        session, monitors, predictors, start, end, targets, cache, progress
-    )
-    matches = match(session, samples, place, judged, start, end, progress)
-    return score_table(matches), len(np.unique(matches.station))
-
-
-def gather_judged(
-    session: Session,
-    monitors: Monitors,
-    predictors: Predictors,
-    start: dt.date,
-    end: dt.date,
-    targets: Monitors | None = None,
-    cache: Path | None = None,
-    progress: Progress | None = None,
-) -> tuple[StationSamples, npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]:
-    """Gather what a model needs for the stations by which it is judged; arguments and errors as of `judge`.
-
-    Returns:
-        Samples of all stations, bool (station,) of those that are judged, and the places (station, d) or None.
-    """
-    card, training = session.card, session.card.training
-    if predictors.grid.checksum != card.grid_checksum:
-        raise BadPredictors(
-            f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
-            f"pm25map data ingest --source static --grid {card.grid} --store static.zarr"
-        )
-    if targets is None:
-        sites = monitors.sites
-        lat, lon = sites["latitude"].to_numpy(), sites["longitude"].to_numpy()
-        held_out = hold_out_stations(lat, lon, training.holdout_fraction, training.holdout_seed)
-    else:
-        monitors, held_out = join_targets(monitors, targets)
-    first, last = start, end
-    if cache is not None and training.start <= start and end <= training.end:
-        # The days of the training run: what it gathered serves again.
-        first, last = training.start, training.end
-    first -= dt.timedelta(days=card.window_days - 1)
-    samples = gather_samples(
-        monitors, predictors, card.scaler.features, first, last, held_out, cache, progress
-    )
-    names = monitors.sites["site_id"].to_numpy(dtype=str)[held_out]
-    judged = np.isin(samples.site_ids, [n for n in names if targets is None or n.startswith("target ")])
-    place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
-    return samples, judged, place

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadMonitors, BadPredictors
+from pm25map.base.errors import BadMonitors
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
-from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
-from pm25map.windows.samples import Progress, StationSamples, gather_samples
+from pm25map.scores.held_out import gather_held_out, places_of
+from pm25map.windows.samples import Progress, StationSamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Material:
 
     def fold_of_places(self, folds: int) -> npt.NDArray[np.int64]:
         """Deal whole places to folds at random, those held out and the others apart: (station,) from 0."""
-        places = Stations(self.samples.lat, self.samples.lon, np.zeros(len(self.samples.lat))).places()
+        places = places_of(self.samples)
         fold = np.empty(len(places), dtype=np.int64)
         rng = np.random.default_rng(self.seed)
         for part in (self.held_out, ~self.held_out):
@@ -90,22 +89,9 @@ def gather_material(
         BadPredictors: the store lies on another grid than the model's.
         BadMonitors: no monitor lies in the grid.
     """
-    card, training = session.card, session.card.training
-    if predictors.grid.checksum != card.grid_checksum:
-        raise BadPredictors(
-            f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
-            f"pm25map data ingest --source static --grid {card.grid} --store static.zarr"
-        )
-    start, end = start or training.start, end or training.end
-    sites = monitors.sites
-    lat, lon = sites["latitude"].to_numpy(), sites["longitude"].to_numpy()
-    held_out = hold_out_stations(lat, lon, training.holdout_fraction, training.holdout_seed)
-    whole = training.start <= start and end <= training.end
-    first, last = (training.start, training.end) if whole and cache is not None else (start, end)
-    first -= dt.timedelta(days=card.window_days - 1)
-    samples = gather_samples(
-        monitors, predictors, card.scaler.features, first, last, held_out, cache, progress
-    )
-    held = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
+    card = session.card
+    days = start or card.training.start, end or card.training.end
+    held = gather_held_out(card, monitors, predictors, days, cache=cache, progress=progress)
+    samples = held.samples
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
-    return Material(session, samples, place, held, start, end, seed)
+    return Material(session, samples, place, held.judged, *days, seed)

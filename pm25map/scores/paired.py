@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from pm25map.base.resampling import LEAST_STATIONS, RESAMPLES, Estimate, interval, resamples
+from pm25map.scores.resampling import LEAST_STATIONS, RESAMPLES, Estimate, interval, resamples
 
 Floats = npt.NDArray[np.float64]
 

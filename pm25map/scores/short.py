@@ -8,29 +8,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel, BadMonitors
+from pm25map.base.errors import BadModel
 from pm25map.model.runtime import Session
 from pm25map.monitors import Monitors
-from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
 from pm25map.scores.compare import DRAWS
-from pm25map.scores.evaluate import estimates, gather_judged
+from pm25map.scores.evaluate import estimates_of
+from pm25map.scores.held_out import BASELINES, at_targets, gather_held_out, places_of
+from pm25map.scores.resampling import Estimate, bootstrap
+from pm25map.scores.sums import scores_of_sums
+from pm25map.scores.table import sums_of_models
 from pm25map.windows.samples import Progress
 from pm25map.windows.short import last_days
 
-BASELINES = {"interpolation": "neighbours_idw9", "kriging": "neighbours_kriging"}
-"""What stands beside the model, and the feature that has it; both are of the estimated day, which is present."""
-
 Numbers = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """An error as a ratio of another one on the same targets, with its 95 % interval over places."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -50,8 +41,8 @@ class ShortScore:
     stations: int
     rmse: float
     mae: float
-    rmse_ratios: dict[str, Ratio]
-    mae_ratios: dict[str, Ratio]
+    rmse_ratios: dict[str, Estimate]
+    mae_ratios: dict[str, Estimate]
 
 
 def judge_short(
@@ -83,24 +74,20 @@ def judge_short(
             raise BadModel(
                 f"model {session.card.name} reads {length} days, so it cannot have {count} of them: give 1 to {length}"
             )
-    samples, judged, place = gather_judged(
-        session, monitors, predictors, start, end, cache=cache, progress=progress
-    )
-    targets = samples.targets(judged, start, end, length)
-    if len(targets) == 0:
-        raise BadMonitors(f"no station that is held out measured anything between {start} and {end}")
+    held = gather_held_out(session.card, monitors, predictors, (start, end), cache=cache, progress=progress)
+    samples, targets = held.samples, held.targets()
     station, day = targets[:, 0], targets[:, 1]
-    truth = samples.truth[station, day]
-    spot = Stations(samples.lat, samples.lon, np.zeros(len(samples.lat))).places()[station]
+    truth, place = samples.truth[station, day], places_of(samples)[station]
+    # Both are of the estimated day, which is present.
     baselines = {
-        name: error_sums(truth, samples.values[station, day, samples.features.index(field)], spot)
-        for name, field in BASELINES.items()
-        if field in samples.features
+        name: error_sums(truth, values, place)
+        for name, values in at_targets(samples, targets, BASELINES).items()
+        if values is not None
     }
     by_count = {}
     for count in dict.fromkeys((length, *days_present)):
-        ours = estimates(session, samples, place, targets, progress, last_days(count, length))
-        by_count[count] = error_sums(truth, ours, spot)
+        ours = estimates_of(session, samples, targets, progress, last_days(count, length))
+        by_count[count] = error_sums(truth, ours, place)
     baselines["whole window"] = by_count[length]
     stations = len(np.unique(station))
     return tuple(_score(count, by_count[count], stations, baselines) for count in days_present)
@@ -109,47 +96,44 @@ def judge_short(
 def error_sums(
     truth: npt.NDArray[np.floating], estimate: npt.NDArray[np.floating], place: npt.NDArray[np.integer]
 ) -> Numbers:
-    """Sum up by place: (place, 3) of targets, squared and absolute errors.
+    """Sum what scores need by place: (place, 8), as `sums.station_sums`.
 
     Args:
         truth, estimate: ug m-3 (target,).
         place: number of the place of each target; monitors within 100 m are one place.
     """
-    error = estimate.astype(np.float64) - truth
-    number = np.unique(place, return_inverse=True)[1]
-    parts = (np.ones(len(error)), error**2, np.abs(error))
-    return np.stack([np.bincount(number, weights=part) for part in parts], axis=1)
+    return sums_of_models(truth, estimate, place)
 
 
-def error_ratios(ours: Numbers, other: Numbers, draws: int = DRAWS) -> tuple[Ratio, Ratio]:
-    """Compare errors on the same targets: RMSE and MAE as ratios, with intervals.
+def error_ratios(ours: Numbers, other: Numbers, draws: int = DRAWS) -> tuple[Estimate, Estimate]:
+    """Compare errors on the same targets: RMSE and MAE as ratios, with intervals over whole places.
 
     Args:
-        ours, other: of `error_sums`, (place, 3).
-        draws: of the bootstrap over whole places, seed 0.
+        ours, other: of `error_sums`, (place, 8).
+        draws: of the bootstrap, seed 0.
     """
-    places = len(ours)
-    drawn = np.random.default_rng(0).multinomial(places, np.full(places, 1 / places), size=draws)
-    weights = np.vstack([np.ones(places), drawn])  # (1 + draw, place): the first is every place once
-    # The targets are the same on both sides, so that their number cancels.
-    squared, absolute = ((weights @ ours[:, i]) / (weights @ other[:, i]) for i in (1, 2))
-    return _ratio(np.sqrt(squared)), _ratio(absolute)
+    found = bootstrap(np.concatenate([ours, other], axis=1), _ratios, draws, least=1)
+    rmse, mae = (
+        Estimate(*(round(value, 4) for value in (found[name].value, found[name].low, found[name].high)))
+        for name in ("rmse", "mae")
+    )
+    return rmse, mae
 
 
-def _ratio(values: Numbers) -> Ratio:
-    low, high = np.percentile(values[1:], [2.5, 97.5])
-    return Ratio(*(round(float(value), 4) for value in (values[0], low, high)))
+def _ratios(sums: Numbers) -> dict[str, Numbers]:
+    ours, other = (scores_of_sums(part) for part in np.split(sums, 2, axis=-1))
+    return {name: ours[name] / other[name] for name in ("rmse", "mae")}
 
 
 def _score(count: int, ours: Numbers, stations: int, baselines: dict[str, Numbers]) -> ShortScore:
-    n, squared, absolute = ours.sum(axis=0)
+    whole = scores_of_sums(ours.sum(axis=0))
     ratios = {name: error_ratios(ours, sums) for name, sums in baselines.items()}
     return ShortScore(
         days_present=count,
-        n=int(n),
+        n=int(ours[:, 0].sum()),
         stations=stations,
-        rmse=round(float(np.sqrt(squared / n)), 4),
-        mae=round(float(absolute / n), 4),
+        rmse=round(float(whole["rmse"]), 4),
+        mae=round(float(whole["mae"]), 4),
         rmse_ratios={name: rmse for name, (rmse, _) in ratios.items()},
         mae_ratios={name: mae for name, (_, mae) in ratios.items()},
     )

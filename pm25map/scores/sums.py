@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pm25map.base.resampling import LEAST_STATIONS, RESAMPLES, Estimate, interval, resamples
+from pm25map.scores.resampling import RESAMPLES, Estimate, bootstrap
 
 Floats = npt.NDArray[np.float64]
 
@@ -97,12 +97,7 @@ def estimates(sums: Floats, draws: int = RESAMPLES, seed: int = 0) -> dict[str, 
 
     With fewer than LEAST_STATIONS stations the intervals are NaN.
     """
-    sums = sums[sums[:, _N] > 0]
-    whole = scores_of_sums(sums.sum(axis=0))
-    if len(sums) < LEAST_STATIONS:
-        return {name: Estimate(float(value), np.nan, np.nan) for name, value in whole.items()}
-    drawn = scores_of_sums(resamples(len(sums), draws, seed) @ sums)
-    return {name: interval(float(whole[name]), drawn[name]) for name in NAMES}
+    return bootstrap(sums[sums[:, _N] > 0], scores_of_sums, draws, seed)
 
 
 def sums_of(frame: pd.DataFrame, stations: int) -> Floats:

@@ -5,17 +5,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.grid import regions
 from pm25map.model.runtime import Session
 from pm25map.model.widths import FIELDS, basis, day_of_year
-from pm25map.scores.evaluate import DISTANCE_CLASSES_KM, estimates
+from pm25map.scores.evaluate import estimates
+from pm25map.scores.held_out import DISTANCE
 from pm25map.windows.samples import Progress, StationSamples
-
-REGIONS = (
-    "northeast", "southeast", "upper-midwest", "ohio-valley", "south", "northern-rockies", "southwest",
-    "northwest", "west",
-)  # fmt: skip
-"""NOAA NCEI's nine climate regions: together they hold every state once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +62,30 @@ def estimate_targets(
     """
     station, day = chosen[:, 0], chosen[:, 1]
     pm25 = estimates(session, samples, place, chosen, progress).astype(np.float64)
-    known = {name: samples.values[station, day, samples.features.index(name)] for name in FIELDS}
-    season = day_of_year(samples.days)[day]
-    terms = basis(pm25, known, season, samples.lon[station], samples.lat[station])
     return Targets(
         station,
         day,
         samples.truth[station, day].astype(np.float64),
         pm25,
-        known["neighbours_distance"].astype(np.float64),
-        terms,
+        samples.values[station, day, samples.features.index(DISTANCE)].astype(np.float64),
+        interval_terms(samples, chosen, pm25),
     )
+
+
+def interval_terms(
+    samples: StationSamples, targets: npt.NDArray[np.int64], pm25: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Work out what the widths of intervals depend on (target, term).
+
+    Args:
+        samples: with FIELDS.
+        targets: (target, 2) of station and day numbers.
+        pm25: estimates of the targets, ug m-3.
+    """
+    station, day = targets[:, 0], targets[:, 1]
+    known = {name: samples.values[station, day, samples.features.index(name)] for name in FIELDS}
+    season = day_of_year(samples.days)[day]
+    return basis(pm25, known, season, samples.lon[station], samples.lat[station])
 
 
 def draw(targets: npt.NDArray[np.int64], most_a_station: int, seed: int) -> npt.NDArray[np.int64]:
@@ -90,28 +97,3 @@ def draw(targets: npt.NDArray[np.int64], most_a_station: int, seed: int) -> npt.
     rank = np.arange(len(targets)) - first
     kept: npt.NDArray[np.int64] = targets[np.sort(order[by_station[rank < most_a_station]])]
     return kept
-
-
-def region_of(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Number the climate region of places, as in REGIONS; the nearest where a place lies off the land."""
-    import geopandas  # noqa: PLC0415 - slow to import
-
-    outlines = geopandas.GeoSeries([regions.region(name) for name in REGIONS], crs=4326).to_crs(5070)
-    points = geopandas.GeoSeries(geopandas.points_from_xy(lon, lat), crs=4326).to_crs(5070)
-    away = np.stack([points.distance(outline).to_numpy() for outline in outlines], axis=1)
-    nearest: npt.NDArray[np.int64] = away.argmin(axis=1)
-    return nearest
-
-
-def distance_names() -> tuple[str, ...]:
-    """Name the classes of distance to the nearest station."""
-    return tuple(
-        f"{low}-{high} km" if np.isfinite(high) else f"over {low} km" for low, high in DISTANCE_CLASSES_KM
-    )
-
-
-def distance_class(distance: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """Number the class of distances, km, as `distance_names` names them."""
-    lows = [low for low, _ in DISTANCE_CLASSES_KM]
-    found: npt.NDArray[np.int64] = np.digitize(distance, lows[1:])
-    return found

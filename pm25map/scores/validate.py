@@ -11,24 +11,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from pm25map.base.aqi import CATEGORIES, class_index
-from pm25map.base.errors import BadMonitors, BadPredictors
-from pm25map.base.metrics import scores
-from pm25map.base.resampling import rmse_over_stations
+from pm25map.base.errors import BadMonitors
 from pm25map.diagnostics.applicability import APPLICABLE, DISSIMILARITY, Applicability, load_applicability
 from pm25map.model.card import Model
 from pm25map.model.intervals import Bounds, bounds_of, load_intervals
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import Session
-from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.neighbours import Stations
 from pm25map.predictors.reader import Predictors
-from pm25map.scores.evaluate import TARGETS_AT_ONCE, join_targets
-from pm25map.scores.targets import REGIONS, distance_class, distance_names, estimate_targets, region_of
+from pm25map.scores.evaluate import ESTIMATE, TARGETS_AT_ONCE, estimates, match, of_model
+from pm25map.scores.held_out import (
+    BASELINES,
+    check_grid,
+    held_out_in_training,
+    join_targets,
+    with_baselines,
+)
+from pm25map.scores.strata import REGIONS, parts_of, region_of
+from pm25map.scores.table import StratumErrors, score_by_stratum
+from pm25map.scores.targets import interval_terms
 from pm25map.windows.gaps import fill_silent_days
 from pm25map.windows.samples import Progress, station_samples
 
@@ -44,11 +48,8 @@ COLUMNS = (
 """Columns of the match-ups; NaN where a layer is not known."""
 
 
-BASELINES = {"interpolation_ugm3": "neighbours_idw9", "kriging_ugm3": "neighbours_kriging"}
-"""What neighbours alone say at a station, by column of the match-ups: inverse distance, 9 nearest; and kriging."""
-
-SEASONS = ("winter", "spring", "summer", "autumn")
-"""December to February, and so on."""
+ESTIMATES = {ESTIMATE: "pm25_ugm3"} | {name: f"{name}_ugm3" for name in BASELINES}
+"""What is scored, and its column of the match-ups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +108,7 @@ def match_left_out(
         BadPredictors: the store lies on another grid than the model's.
     """
     card = session.card
-    if predictors.grid.checksum != card.grid_checksum:
-        raise BadPredictors(
-            f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
-            f"pm25map data ingest --source static --grid {card.grid} --store static.zarr"
-        )
+    check_grid(predictors, card)
     check_measured(monitors, start, end)
     trained = _trained_on(session, monitors)
     first = start - dt.timedelta(days=card.window_days - 1)
@@ -119,9 +116,8 @@ def match_left_out(
     if neighbours is not None:
         memory = first - dt.timedelta(days=MEMORY_DAYS)
         fed, held_out = join_targets(neighbours.between(memory, end), monitors.between(memory, end))
-    samples = fill_silent_days(
-        station_samples(fed, predictors, card.scaler.features, first, end, held_out, progress)
-    )
+    features = with_baselines(card.scaler.features, predictors)
+    samples = fill_silent_days(station_samples(fed, predictors, features, first, end, held_out, progress))
     prefix = "" if neighbours is None else "target "
     judged = np.array([name.startswith(prefix) for name in samples.site_ids])
     targets = samples.targets(judged, start, end, card.window_days)
@@ -133,7 +129,9 @@ def match_left_out(
             f"estimates hold {held[0]} to {held[-1]}, and an estimate needs another monitor than the compared one"
         )
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
-    found = estimate_targets(session, samples, place, targets, progress)
+    own = of_model(session, samples)
+    pm25 = estimates(session, own, place, targets, progress)
+    found = match(samples, targets)
     frame = pd.DataFrame(
         {
             "site_id": [samples.site_ids[i].removeprefix(prefix) for i in found.station],
@@ -141,22 +139,22 @@ def match_left_out(
             "latitude": samples.lat[found.station],
             "longitude": samples.lon[found.station],
             "observed_ugm3": found.truth,
-            "pm25_ugm3": found.pm25,
+            "pm25_ugm3": pm25,
             "distance_km": found.distance,
             "station_is": LEFT_OUT,
         }
     )
-    for column, name in BASELINES.items():
-        if name in samples.features:
-            frame[column] = samples.values[found.station, found.day, samples.features.index(name)]
+    for name, values in found.baselines.items():
+        if values is not None:
+            frame[ESTIMATES[name]] = values
     if trust.bounds is not None:
-        lower, upper = trust.bounds.interval(found.pm25, found.terms)
+        lower, upper = trust.bounds.interval(pm25, interval_terms(samples, targets, pm25))
         frame = frame.assign(pm25_lower_ugm3=lower, pm25_upper_ugm3=upper)
     if trust.applicability is not None:
         layers = []
         for at in range(0, len(targets), TARGETS_AT_ONCE):
             part = targets[at : at + TARGETS_AT_ONCE]
-            window = card.scaler.apply(samples.windows(part, card.window_days))
+            window = card.scaler.apply(own.windows(part, card.window_days))
             layers.append(trust.applicability.of(window, None if place is None else place[part[:, 0]]))
         for band in (DISSIMILARITY, APPLICABLE):
             frame[band.name] = np.concatenate([layer[band] for layer in layers])
@@ -218,50 +216,18 @@ def _trained_on(session: Session, monitors: Monitors) -> dict[str, str]:
     training = session.card.training
     if not monitors.matches(training.monitors_checksum):
         return {}
-    sites = monitors.sites
-    held = hold_out_stations(
-        sites["latitude"].to_numpy(),
-        sites["longitude"].to_numpy(),
-        training.holdout_fraction,
-        training.holdout_seed,
-    )
-    return dict(zip(sites["site_id"], np.where(held, "no, held out", "yes"), strict=True))
+    held = held_out_in_training(session.card, monitors)
+    return dict(zip(monitors.sites["site_id"], np.where(held, "no, held out", "yes"), strict=True))
 
 
-OBSERVED = "observed "
-"""How the strata by class of the observation begin."""
-
-
-class StratumScore(BaseModel):
-    """Scores of a part of the match-ups, ug m-3; None where nothing can be said.
+@dataclass(frozen=True)
+class StratumScore(StratumErrors):
+    """Scores of a part of the match-ups.
 
     Attributes:
-        stratum: which match-ups.
-        n, stations: how many, of how many stations.
-        r2, rmse, mae, mbe: of the estimate against the observation; no R2 inside a class of the observation, where
-            it would compare with the mean of what the class itself has chosen.
-        rmse_low, rmse_high: 95 % interval of the RMSE over the stations; None with few of them.
-        interpolation_rmse, kriging_rmse: of what the neighbours alone say of the same match-ups, with intervals.
-        coverage_percent, width_ugm3: of the 90 % intervals, where the match-ups have them.
+        coverage_percent, width_ugm3: of the 90 % intervals; None where the match-ups have none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stratum: str
-    n: int
-    stations: int
-    r2: float | None
-    rmse: float | None
-    rmse_low: float | None
-    rmse_high: float | None
-    interpolation_rmse: float | None
-    interpolation_rmse_low: float | None
-    interpolation_rmse_high: float | None
-    kriging_rmse: float | None
-    kriging_rmse_low: float | None
-    kriging_rmse_high: float | None
-    mae: float | None
-    mbe: float | None
     coverage_percent: float | None
     width_ugm3: float | None
 
@@ -278,41 +244,28 @@ def score_strata(frame: pd.DataFrame) -> tuple[StratumScore, ...]:
             f"all {frame['site_id'].nunique()} stations of the match-ups fed the maps, which says nothing of their "
             "error: give other monitors, or leave out --maps to estimate every station left out"
         )
-    every = np.ones(len(fair), dtype=np.bool_)
-    strata: dict[str, npt.NDArray[np.bool_]] = {"all": every}
-    strata |= {name: (fair["region"] == name).to_numpy() for name in REGIONS}
-    season = fair["date"].dt.month.to_numpy() % 12 // 3
-    strata |= {name: season == i for i, name in enumerate(SEASONS)}
-    observed = class_index(fair["observed_ugm3"].clip(lower=0).to_numpy())
-    strata |= {f"{OBSERVED}{c.name}": observed == i for i, c in enumerate(CATEGORIES)}
-    distance = fair["distance_km"].to_numpy()
-    known = np.isfinite(distance)
-    far = distance_class(np.nan_to_num(distance))
-    strata |= {f"nearest monitor {name}": known & (far == i) for i, name in enumerate(distance_names())}
+    truth, distance = fair["observed_ugm3"].to_numpy(), fair["distance_km"].to_numpy()
+    region = pd.Categorical(fair["region"], categories=list(REGIONS)).codes
+    strata = parts_of(truth, distance, fair["date"].dt.month.to_numpy(), region)
     applicable = fair["applicable"].to_numpy()
-    strata |= {"inside the area of applicability": applicable == 1, "outside of it": applicable == 0}
+    strata["applicability", "inside the area of applicability"] = applicable == 1
+    strata["applicability", "outside of it"] = applicable == 0
     words = {"yes": "stations that trained the model", "no, held out": "stations that training held out"}
-    strata |= {text: (fair["trained_on"] == value).to_numpy() for value, text in words.items()}
-    return tuple(_score(name, fair[chosen]) for name, chosen in strata.items() if chosen.any())
+    strata |= {("training", text): (fair["trained_on"] == value).to_numpy() for value, text in words.items()}
+    found = score_by_stratum(
+        truth,
+        {name: fair[column].to_numpy() for name, column in ESTIMATES.items()},
+        pd.factorize(fair["site_id"])[0],
+        strata,
+    )
+    return tuple(_with_coverage(row, fair[strata[row.kind, row.stratum]]) for row in found)
 
 
-def _score(name: str, part: pd.DataFrame) -> StratumScore:
-    found = scores(part["observed_ugm3"].to_numpy(), part["pm25_ugm3"].to_numpy())
-    width = part["pm25_upper_ugm3"] - part["pm25_lower_ugm3"]
-    numbers = {key: found[key] for key in ("r2", "rmse", "mae", "mbe")}
-    if name.startswith(OBSERVED):
-        numbers["r2"] = np.nan
-    station = pd.factorize(part["site_id"])[0]
-    for key, column in (
-        ("", "pm25_ugm3"),
-        ("interpolation_", "interpolation_ugm3"),
-        ("kriging_", "kriging_ugm3"),
-    ):
-        score = rmse_over_stations(part["observed_ugm3"].to_numpy(), part[column].to_numpy(), station)
-        numbers |= {f"{key}rmse": score.value, f"{key}rmse_low": score.low, f"{key}rmse_high": score.high}
-    numbers |= {"coverage_percent": 100 * part["inside_interval"].mean(), "width_ugm3": width.mean()}
-    rounded = {key: round(float(v), 3) if np.isfinite(v) else None for key, v in numbers.items()}
-    return StratumScore(stratum=name, n=len(part), stations=part["site_id"].nunique(), **rounded)
+def _with_coverage(row: StratumErrors, part: pd.DataFrame) -> StratumScore:
+    coverage = 100 * part["inside_interval"].mean()
+    width = (part["pm25_upper_ugm3"] - part["pm25_lower_ugm3"]).mean()
+    numbers = (round(float(value), 3) if np.isfinite(value) else None for value in (coverage, width))
+    return StratumScore(row.kind, row.stratum, row.n, row.stations, row.errors, *numbers)
 
 
 def same_places(monitors: Monitors, others: Monitors) -> npt.NDArray[np.bool_]:

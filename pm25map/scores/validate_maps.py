@@ -19,7 +19,8 @@ from pm25map.predictors.map_fields import fields_at
 from pm25map.predictors.neighbours import Stations
 from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
-from pm25map.scores.validate import BASELINES, NOT_USED, USED, check_measured, complete, same_places
+from pm25map.scores.held_out import BASELINES, DISTANCE
+from pm25map.scores.validate import ESTIMATES, NOT_USED, USED, check_measured, complete, same_places
 
 BANDS = {
     LOWER.name: "pm25_lower_ugm3",
@@ -175,7 +176,7 @@ def _from_neighbours(
     Kriging takes no height here: maps hold none.
     """
     sites = monitors.sites
-    names = {**BASELINES, "distance_km": "neighbours_distance"}
+    names = {ESTIMATES[name]: field for name, field in BASELINES.items()} | {"distance_km": DISTANCE}
     if neighbours is None:
         return {column: np.full(len(sites), np.nan, dtype=np.float32) for column in names}
     memory = days_between(day - dt.timedelta(days=MEMORY_DAYS), day)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from pm25map.grid.sphere import on_sphere
 from pm25map.laboratory.audit.material import AuditMaterial, AuditWorld, Pipeline
 from pm25map.predictors.neighbours import EARTH_RADIUS_KM
 
@@ -158,7 +159,6 @@ def _numbers(made: AuditMaterial, world: AuditWorld) -> tuple[npt.NDArray[np.int
 
 def _apart_km(world: AuditWorld) -> npt.NDArray[np.float64]:
     """Distances along the chord between all stations, km (station, station)."""
-    phi, lam = np.radians(world.lat), np.radians(world.lon)
-    unit = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+    unit = on_sphere(world.lat, world.lon)
     found: npt.NDArray[np.float64] = EARTH_RADIUS_KM * np.linalg.norm(unit[:, None] - unit[None], axis=2)
     return found

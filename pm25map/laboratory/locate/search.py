@@ -12,19 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadGrid, BadRaster
+from pm25map.grid.sphere import on_sphere
 from pm25map.laboratory.encoders.vision import unit
 from pm25map.laboratory.similarity.similarity import WORLD_CELLS, world_grid
-from pm25map.laboratory.world.sphere import EARTH_KM, Blocks, Degrees, on_sphere
+from pm25map.laboratory.world.sphere import EARTH_KM, Blocks, Degrees
 from pm25map.places.encoder import LocationEncoder, Vectors, checked
 from pm25map.places.store import SHARD, default_store
+from pm25map.scores.resampling import bootstrap
 
 RADII_KM = (25, 200, 750, 2500)
 """Of city, region, country and continent, as geo-localization is scored since Hays and Efros (2008)."""
 
 LARGEST_GALLERY = 10_000_000
 """Places over the land of the world, 3.8 km apart: of 256 numbers each they take 5 GB of the cache."""
-
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -212,14 +212,17 @@ def score(search: Search, truth: tuple[Degrees, Degrees], block_deg: float, seed
         np.clip((on_sphere(*truth) * on_sphere(found.lat[:, 0], found.lon[:, 0])).sum(axis=1), -1, 1)
     )
     _, block = np.unique(Blocks(block_deg).of(*truth), return_inverse=True)
-    count = block.max() + 1
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
-    sizes = draws @ np.bincount(block)
+    within = [away <= radius for radius in RADII_KM]
+    sums = np.stack([np.bincount(block), *(np.bincount(block, weights=near) for near in within)], axis=1)
+    shares = bootstrap(sums, _shares, seed=seed, least=1)
     out = []
-    for radius, near in zip(RADII_KM, search.near(), strict=True):
-        within = away <= radius
-        shares = draws @ np.bincount(block, weights=within) / sizes
-        low, high = np.percentile(shares, [2.5, 97.5])
+    for i, radius in enumerate(RADII_KM):
+        share, chance = shares[str(radius)], float(search.near()[i].mean())
         possible = float((search.nearest_km() <= radius).mean())
-        out.append(Score(radius, float(within.mean()), float(low), float(high), float(near.mean()), possible))
+        out.append(Score(radius, share.value, share.low, share.high, chance, possible))
     return out
+
+
+def _shares(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Turn sums (..., column) of patches, and of those within each radius, into shares."""
+    return {str(radius): sums[..., 1 + i] / sums[..., 0] for i, radius in enumerate(RADII_KM)}

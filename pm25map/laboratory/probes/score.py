@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pm25map.laboratory.probes.targets import Target
 from pm25map.laboratory.world.sphere import Blocks
+from pm25map.scores.resampling import bootstrap
 
 Head = Literal["linear", "mlp"]
 Split = Literal["random", "blocks"]
@@ -19,8 +20,6 @@ SPLITS: tuple[Split, ...] = ("random", "blocks")
 
 BLOCK_DEG = 10.0
 """Side of the blocks of a spatial split: about 1,100 km."""
-
-_RESAMPLES = 1000
 
 _PERCEPTRON: dict[str, Any] = {
     "hidden_layer_sizes": (64,),
@@ -130,18 +129,16 @@ def score_with_interval(
         parts = np.stack(
             [total(np.ones(len(truth))), total((truth - told) ** 2), total(about), total(about**2)]
         )
-    rng = np.random.default_rng([seed, 0xB007])
-    # How often each unit is drawn: the sums of a resample are one product.
-    draws = rng.multinomial(count, np.full(count, 1 / count), _RESAMPLES)
-    scores = _score(parts @ draws.T, target.kind)
-    low, high = np.percentile(scores, [2.5, 97.5])
-    return float(_score(parts.sum(axis=1), target.kind)), float(low), float(high)
+    found = bootstrap(
+        parts.T, lambda sums: {"score": _score(sums, target.kind)}, seed=(seed, 0xB007), least=1
+    )
+    return found["score"].value, found["score"].low, found["score"].high
 
 
-def _score(sums: npt.NDArray[np.float64], kind: str) -> Any:
+def _score(sums: npt.NDArray[np.float64], kind: str) -> npt.NDArray[np.float64]:
     if kind == "class":
-        return sums[1] / sums[0]
-    return 1 - sums[1] / (sums[3] - sums[2] ** 2 / sums[0])
+        return np.asarray(sums[..., 1] / sums[..., 0])
+    return np.asarray(1 - sums[..., 1] / (sums[..., 3] - sums[..., 2] ** 2 / sums[..., 0]))
 
 
 def probe(

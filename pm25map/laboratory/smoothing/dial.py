@@ -12,7 +12,6 @@ from pm25map.base.metrics import scores
 from pm25map.diagnostics.diagnose import comparison_bands, examine
 from pm25map.grid import Grid
 from pm25map.model.runtime import Session, open_session
-from pm25map.model.splits import hold_out_stations
 from pm25map.monitors import read_monitors
 from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore
@@ -20,8 +19,9 @@ from pm25map.predictors.reader import open_predictors
 from pm25map.raster.estimator import Options
 from pm25map.raster.inputs import Inputs, open_inputs
 from pm25map.raster.predict import predict_day
-from pm25map.scores.evaluate import match
-from pm25map.windows.samples import StationSamples, gather_samples
+from pm25map.scores.evaluate import estimates
+from pm25map.scores.held_out import gather_held_out
+from pm25map.windows.samples import StationSamples
 
 SETTINGS_KM = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0, 300.0)
 
@@ -61,12 +61,8 @@ def measure_dial(
     inputs = open_inputs(model_name)
     card = inputs.model.card
     table, static = read_monitors(monitors), open_predictors(predictors)
-    lat, lon = (table.sites[name].to_numpy() for name in ("latitude", "longitude"))
-    held = hold_out_stations(lat, lon, card.training.holdout_fraction, card.training.holdout_seed)
-    first = card.training.start - dt.timedelta(days=card.window_days - 1)
-    samples = gather_samples(table, static, card.scaler.features, first, card.training.end, held, cache)
-    judged = np.isin(samples.site_ids, table.sites["site_id"].to_numpy(dtype=str)[held])
-    thin = _thinned(samples, judged)
+    held = gather_held_out(card, table, static, (card.training.start, card.training.end), cache=cache)
+    thin = _thinned(held.samples, held.judged)
     everyone = np.ones(len(thin.site_ids), dtype=np.bool_)
     return turn_dial(inputs, open_session(inputs.model), thin, everyone, day, SETTINGS_KM)
 
@@ -95,14 +91,15 @@ def turn_dial(
     grid, places = inputs.grid, inputs.places
     if places is None:
         raise ValueError("a model without a place has no dial")
+    targets = samples.targets(judged, samples.days[0], samples.days[-1], session.card.window_days)
     found = []
     for km in settings_km:
         setting = replace(inputs, smoothing_km=km, bands=comparison_bands(inputs))
         spots = at_stations(setting.vectors or places, grid, samples.lat, samples.lon)
-        matches = match(session, samples, spots, judged, samples.days[0], samples.days[-1])
+        model = estimates(session, samples, spots, targets)
         made = predict_day(setting, day, options=Options(workers=workers))
         seen = examine(made, grid, grid.land, inputs.model.card.place.encoder).scores
-        ours = scores(matches.truth, matches.model)
+        ours = scores(samples.truth[targets[:, 0], targets[:, 1]], model)
         found.append(
             Setting(
                 km=km,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from pm25map.base.errors import BadInstall, BadModel, UnknownName
-from pm25map.base.metrics import scores, station_parts
 from pm25map.laboratory.study import baselines, results
 from pm25map.laboratory.study.config import StudyConfig
 from pm25map.laboratory.study.material import FoldMaterial, Material, read_fold
@@ -19,6 +19,7 @@ from pm25map.laboratory.study.splits import Split
 from pm25map.laboratory.study.variants import NO_SATCLIP, VARIANTS
 from pm25map.model.card import Geolocation
 from pm25map.model.places import place_vectors
+from pm25map.scores.sums import score
 
 Estimates = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
@@ -117,7 +118,8 @@ def make_run(
     station, day = material.judged[:, 0], material.judged[:, 1]
     truth = material.samples.truth[station, day]
     _write_predictions(shop, run, material, estimates)
-    row |= scores(truth, estimates) | station_parts(truth, estimates, station)
+    found = score(pd.DataFrame({"site_id": station, "truth": truth, "prediction": estimates}))
+    row |= {name: found[name] for name in ("n", "r2", "rmse", "mae", "mbe", "rmse_within", "rmse_between")}
     row |= {
         "status": "done",
         "stations": len(np.unique(station)),

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadStudy
-from pm25map.base.resampling import Estimate
 from pm25map.laboratory.study.reading import DONE, Results
 from pm25map.scores import paired
+from pm25map.scores.resampling import Estimate
 from pm25map.scores.strata import ALL, strata
 from pm25map.scores.sums import NAMES, estimates, station_sums
 

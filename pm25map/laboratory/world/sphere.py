@@ -5,6 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from pm25map.grid.sphere import on_sphere
+
 Degrees = npt.NDArray[np.float64]
 
 EARTH_KM = 6371.0
@@ -12,12 +14,6 @@ EARTH_KM = 6371.0
 
 KM_A_DEGREE = 111.195
 """Of latitude, on this sphere."""
-
-
-def on_sphere(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Degrees:
-    """Give places as points on the sphere of radius 1: (..., 3)."""
-    north, east = np.deg2rad(np.asarray(lat, np.float64)), np.deg2rad(np.asarray(lon, np.float64))
-    return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)], axis=-1)
 
 
 def distance_km(lat: float, lon: float, other_lat: float, other_lon: float) -> float:

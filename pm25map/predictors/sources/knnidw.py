@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from pm25map.grid import Grid
+from pm25map.grid.sphere import on_sphere
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import Stations
 
@@ -61,9 +62,9 @@ class Knnidw:
         Distance is the mean of that to the monitors used, km. The long-term mean is over all days of the table.
         """
         lon, lat = grid.lonlat()
-        cells = _on_sphere(lat, lon)
+        cells = on_sphere(lat, lon)
         sites = self.monitors.sites
-        stations = _on_sphere(sites["latitude"].to_numpy(float), sites["longitude"].to_numpy(float))
+        stations = on_sphere(sites["latitude"].to_numpy(float), sites["longitude"].to_numpy(float))
         values = self.monitors.matrix(days).astype(np.float64)
         means = _long_term(self.monitors)
         made = {name: np.full((len(days), *grid.shape), np.nan, dtype=np.float32) for name in self.variables}
@@ -91,7 +92,7 @@ def knnidw_left_out(
         held_out: bool (station,): stations whose values feed nobody.
     """
     lat, lon = (monitors.sites[name].to_numpy(float) for name in ("latitude", "longitude"))
-    stations = _on_sphere(lat, lon)
+    stations = on_sphere(lat, lon)
     place = Stations(lat, lon, np.zeros(len(lat))).places()
     means = _long_term(monitors)
     made = {name: np.full((len(days), len(lat)), np.nan, dtype=np.float32) for name in KNNIDW_FIELDS}
@@ -146,9 +147,3 @@ def _long_term(monitors: Monitors) -> FloatArray:
     with np.errstate(invalid="ignore"):
         mean: FloatArray = np.nansum(table, axis=0) / np.isfinite(table).sum(axis=0)
     return mean
-
-
-def _on_sphere(lat: FloatArray, lon: FloatArray) -> FloatArray:
-    """Place points on the unit sphere: (point, 3)."""
-    phi, lam = np.radians(lat), np.radians(lon)
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
