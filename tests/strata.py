@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from pm25map.base.aqi import class_index
+from pm25map.base.shipped import DEFAULT_MODEL
 from pm25map.model.card import load_model
 from pm25map.model.runtime import open_session
 from pm25map.monitors import read_monitors
@@ -62,7 +63,7 @@ def short_of(inside, stratum):
 @click.option("--predictors", type=PATH, required=True)
 @click.option("--cache", type=PATH)
 def main(monitors, predictors, cache):
-    session = open_session(load_model("conus-open"), "cpu", threads=1)
+    session = open_session(load_model(DEFAULT_MODEL), "cpu", threads=1)
     given = read_monitors(monitors), open_predictors(predictors)
     material = gather_material(session, *given, None, None, cache, 1)
     few = draw(material.targets(~material.held_out), WIDTH_TARGETS_A_STATION, 1)
