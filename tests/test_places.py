@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from pm25map.base.errors import BadGrid, BadInstall, BadModel, BadOutput, UnknownName
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Grid
+from pm25map.model.places import place_vectors
 from pm25map.places.encoder import ENCODERS, Latlon, Sincos, encoder
 from pm25map.places.geoclip import Geoclip
 from pm25map.places.network import BATCH
@@ -237,6 +240,56 @@ def test_embed_replaces_a_place_store_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(BadOutput, match="does not exist"):
         embed_grid(make_grid(), Sincos(), tmp_path / "absent" / "a.zarr")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.zarr", "home"]
+
+
+class Spoilt(Latlon):
+    """An encoder that gives a value in one number of one cell."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def encode(self, lat, lon):
+        vectors = super().encode(lat, lon)
+        vectors[min(700, len(vectors) - 1), 1] = self.value
+        return vectors
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (np.nan, "nan .* that is no number"),
+        (-np.inf, "-inf .* that is no number"),
+        (7e4, "70000 .* at most 65,504"),
+    ],
+)
+def test_an_encoder_that_gives_no_number_is_refused_with_cell_and_reason(
+    value, why, tmp_path, monkeypatch
+) -> None:
+    grid = make_grid()
+    lon, lat = grid.lonlat()
+    where = rf"cell 700 \(latitude {lat[700]:.4f}, longitude {lon[700]:.4f}\)"
+    with pytest.raises(BadModel, match="encoder latlon gives") as refused:
+        embed_grid(grid, Spoilt(value), tmp_path / "a.zarr")
+    assert re.search(why, str(refused.value)) and re.search(where, str(refused.value))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("pm25map.model.places.encoder", lambda _: Spoilt(value))
+    with pytest.raises(BadModel, match=why):
+        place_vectors("latlon", lat, lon)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_store_that_holds_what_is_no_number_is_refused_in_any_column(value, cache: Path) -> None:
+    """As a version that looked at the first column alone has written it."""
+    store = default_store(make_grid(), Sincos())
+    vectors = zarr.open_array(store.path / "vector")
+    vectors[700, 3] = value
+    spoilt = open_store(store.path)
+    for cells in (slice(600, 800), np.array([5, 700])):
+        with pytest.raises(BadModel, match=f"number 4 of the vector of cell 700, by sincos, is {value}"):
+            spoilt.read(cells)
+    with pytest.raises(BadModel, match="cell 700"):
+        spoilt.verify()
+    default_store(make_grid(), Sincos()).verify()
 
 
 def test_default_store_computes_once(cache: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.model.card import Geolocation, PlaceInput
-from pm25map.places.encoder import encoder
+from pm25map.places.encoder import encoder, stored_vectors
 
 
 def check_encoder(geolocation: Geolocation) -> None:
@@ -25,11 +25,10 @@ def place_vectors(
 
     Raises:
         UnknownName: no encoder has that name.
-        BadModel, BadInstall: its file is absent or damaged, or its package is.
+        BadModel, BadInstall: its file is absent or damaged, or its package is; or a vector holds no number.
     """
     if geolocation == "none":
         return None, PlaceInput(encoder="none", dimension=0, checksum=None)
     made = encoder(geolocation)
-    # A place store keeps float16: training sees the same rounding as a map.
-    vectors = made.encode(lat, lon).astype(np.float16).astype(np.float32)
+    vectors = stored_vectors(made, lat, lon).astype(np.float32)
     return vectors, PlaceInput(encoder=geolocation, dimension=made.dimension, checksum=made.checksum)

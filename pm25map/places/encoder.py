@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadGrid, UnknownName
+from pm25map.base.errors import BadGrid, BadModel, UnknownName
 from pm25map.base.files import sha256_of_bytes
 
 ENCODERS = ("latlon", "sincos", "geoclip")
@@ -110,6 +110,41 @@ def encoder(name: str, threads: int = 1) -> LocationEncoder:
             "geoclip-capsules-1-3 (or others of its three), and folders that pm25map lab places export wrote"
         )
     return made
+
+
+def stored_vectors(
+    encoder: LocationEncoder, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], first: int = 0
+) -> npt.NDArray[np.float16]:
+    """Encode places as a place store holds them; what is trained on vectors sees the same rounding.
+
+    Args:
+        encoder: that makes the vectors.
+        lat, lon: degrees (place,).
+        first: number of the first place, for the error.
+
+    Returns:
+        Little-endian float16 (place, dimension), all finite.
+
+    Raises:
+        BadModel: the encoder gives what is no number, or a number that float16 cannot hold.
+        BadGrid: a coordinate is out of range or not a number.
+    """
+    vectors = encoder.encode(lat, lon)
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(vectors, np.dtype("<f2"))
+    good = np.isfinite(stored)
+    if not good.all():
+        place, number = (int(index) for index in np.argwhere(~good)[0])
+        value = vectors[place, number]
+        if np.isfinite(value):
+            why = f"a place store holds at most {np.finfo(np.float16).max:,.0f}. Scale its vectors, and"
+        else:
+            why = "that is no number. Train it again, and"
+        raise BadModel(
+            f"the encoder {encoder.name} gives {value:g} as number {number + 1} of {vectors.shape[1]} for cell "
+            f"{first + place} (latitude {lat[place]:.4f}, longitude {lon[place]:.4f}), and {why} export it again"
+        )
+    return stored
 
 
 def checked(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Degrees, Degrees]:

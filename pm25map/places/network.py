@@ -56,10 +56,15 @@ class Network:
             BadInstall: ONNX Runtime is absent or doubled.
         """
         self._session = open_encoder(content, threads, name)
-        self._dimension, self._dtype, self._outputs = dimension, dtype, list(outputs)
+        self._name, self._dimension, self._dtype, self._outputs = name, dimension, dtype, list(outputs)
 
     def run(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Give float32 (output, place, dimension) of places; see LocationEncoder.encode."""
+        """Give float32 (output, place, dimension) of places; see LocationEncoder.encode.
+
+        Raises:
+            BadModel: the network gives what is no number.
+            BadGrid: a coordinate is out of range or not a number.
+        """
         north, east = checked(lat, lon)
         count = north.size
         places = np.zeros((-(-count // BATCH) * BATCH, 2), self._dtype)
@@ -69,4 +74,11 @@ class Network:
             found = self._session.run(self._outputs, {"latlon": places[start : start + BATCH]})
             for row, vectors in zip(out, found, strict=True):
                 row[start : start + BATCH] = vectors[: count - start]
+        good = np.isfinite(out).all(axis=(0, 2))
+        if not good.all():
+            first = int(np.argmin(good))
+            raise BadModel(
+                f"the encoder {self._name} gives no number at latitude {north[first]:g}, longitude {east[first]:g}: "
+                "its network is damaged. Export or fetch it again"
+            )
         return out

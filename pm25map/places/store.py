@@ -20,7 +20,7 @@ from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadGrid, BadModel, BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Grid
-from pm25map.places.encoder import LocationEncoder, Vectors
+from pm25map.places.encoder import LocationEncoder, Vectors, stored_vectors
 
 Progress = Callable[[int, int], None]
 """Called with the cells done and the cells there are."""
@@ -98,9 +98,15 @@ class PlaceStore:
             vectors: npt.NDArray[Any] = self._array.oindex[cells]
         except (OSError, ValueError) as error:
             raise BadModel(_damaged(self.path, str(error))) from error
-        # A file that is gone reads as the fill value, NaN, in whole rows.
-        if np.isnan(vectors[:, 0]).any():
-            raise BadModel(_damaged(self.path, "some vectors are absent"))
+        good = np.isfinite(vectors)
+        if not good.all():
+            # A file that is gone reads as the fill value, NaN, in whole rows.
+            row, column = (int(index) for index in np.argwhere(~good)[0])
+            cell = (cells.start or 0) + row if isinstance(cells, slice) else int(cells[row])
+            if np.isnan(vectors[row]).all():
+                raise BadModel(_damaged(self.path, f"the vector of cell {cell} is absent"))
+            why = f"number {column + 1} of the vector of cell {cell}, by {self.encoder}, is {vectors[row, column]}"
+            raise BadModel(_damaged(self.path, why))
         return vectors
 
 
@@ -115,6 +121,7 @@ def embed_grid(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progr
 
     Raises:
         BadOutput: the store cannot be written.
+        BadModel: the encoder gives what is no number, or more than float16 holds.
     """
     path = Path(path)
     if not path.exists():
@@ -175,6 +182,7 @@ def default_store(grid: Grid, encoder: LocationEncoder, progress: Progress | Non
 
     Raises:
         BadOutput: the cache cannot be written.
+        BadModel: the encoder gives what is no number, or more than float16 holds.
     """
     folder = cache_folder() / "places"
     name = re.sub(r"[^A-Za-z0-9._-]", "_", grid.name)
@@ -220,7 +228,7 @@ def _write(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progress 
     digest = hashlib.sha256()
     for start in range(0, count, SHARD):
         part = slice(start, min(start + SHARD, count))
-        vectors = _stored(encoder.encode(lat[part], lon[part]))
+        vectors = stored_vectors(encoder, lat[part], lon[part], first=start)
         array[part] = vectors
         digest.update(vectors.tobytes())
         if progress:
@@ -235,11 +243,6 @@ def _write(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progress 
             "checksum": digest.hexdigest(),
         }
     )
-
-
-def _stored(vectors: Vectors) -> npt.NDArray[Any]:
-    """Give vectors as they lie on the disk; float16 holds up to 65504, and GeoCLIP stays below 1."""
-    return np.ascontiguousarray(vectors, np.dtype("<f2"))
 
 
 def _whole(path: Path, grid: Grid, encoder: LocationEncoder) -> PlaceStore | None:

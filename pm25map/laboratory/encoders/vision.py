@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel, UnknownName
+from pm25map.base.errors import BadModel, BadRaster, UnknownName
 from pm25map.base.onnx import open_network
 from pm25map.places.card import PatchTower, encoder_folder, read_card, read_network
 from pm25map.places.encoder import Vectors
@@ -23,9 +23,9 @@ class Standardization:
     spread: tuple[float, ...]
 
     def of(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Give patches (place, channel, y, x) as a tower takes them: of mean 0 and spread 1, without NaN."""
+        """Give patches (place, channel, y, x) as a tower takes them: of mean 0 and spread 1, NaN become the mean."""
         mean, spread = (np.array(part, np.float32)[:, None, None] for part in (self.mean, self.spread))
-        return np.asarray(np.nan_to_num((raw - mean) / spread, nan=0.0), np.float32)
+        return np.asarray(np.where(np.isnan(raw), 0.0, (raw - mean) / spread), np.float32)
 
 
 class Vision:
@@ -57,12 +57,24 @@ class Vision:
         return self.see_standardized(self._standardization.of(patches))
 
     def see_standardized(self, patches: npt.NDArray[np.float32]) -> Vectors:
-        """Give the unit vectors of patches that are of mean 0 and spread 1 already."""
+        """Give the unit vectors of patches that are of mean 0 and spread 1 already, without NaN.
+
+        Raises:
+            BadRaster: a patch holds what is no number: a network may make a number of it.
+            BadModel: the network gives what is no number.
+        """
+        if not np.isfinite(patches).all():
+            raise BadRaster("a patch holds infinite values: look at its raster, and set them to its nodata")
         parts = [
             self._session.run(None, {"patch": patches[first : first + _PATCHES]})[0]
             for first in range(0, len(patches), _PATCHES)
         ]
-        return unit(np.concatenate(parts))
+        seen = np.concatenate(parts)
+        if not np.isfinite(seen).all():
+            raise BadModel(
+                f"the vision tower of {self.name} gives no numbers: it is damaged. Export it again"
+            )
+        return unit(seen)
 
 
 def unit(vectors: Vectors) -> Vectors:
