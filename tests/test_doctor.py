@@ -17,6 +17,7 @@ def findings(code=0):
 def test_a_whole_installation_has_no_problem():
     found = findings()
     assert {row["state"] for row in found.values()} <= {"ok", "warning"}
+    assert "onnxruntime (f32)" in found["engines"]["text"]
     assert "79,838 land cells" in found["grid"]["text"]
     assert "2020-08-16 to 2020-09-20" in found["sample"]["text"]
 

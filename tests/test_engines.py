@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import helper, numpy_helper
 
-from pm25map.base.errors import BadModel, DeviceUnavailable, EngineRefused, UnknownName
+from pm25map.base.errors import BadModel, BadPredictors, DeviceUnavailable, EngineRefused, UnknownName
 from pm25map.base.onnx import import_onnxruntime
 from pm25map.cli.main import cli
 from pm25map.model import calibrate as calibrate_module
@@ -91,6 +91,48 @@ def test_half_precision_agrees_with_stock_or_is_refused(model, engine):
     else:
         with pytest.raises(EngineRefused, match=rf"engine {engine} .* is refused: .*ug/m3"):
             resolve_engine(model, engine)
+
+
+@pytest.mark.parametrize("engine", [*FULL, *HALF])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_never_reaches_an_engine(model, monkeypatch, engine, value):
+    """ONNX Runtime's LSTM and OpenVINO's Relu make plausible numbers of NaN: nothing may rely on what comes out."""
+    session = open_session(model, "cpu", engine=engine)
+    monkeypatch.setattr(session, "_infer", lambda *_: pytest.fail("the engine was asked"))
+    window, place = likely_windows(model.card, 40)
+    name = model.card.scaler.inputs[2]
+    window[33, 4, 2] = value
+    with pytest.raises(
+        BadPredictors, match=rf"window of cell 33 holds -?(nan|inf) for {name} on its day 5 of 21"
+    ):
+        session.estimate(window, place)
+    window[33, 4, 2], place[7, 1] = 0, value
+    with pytest.raises(BadModel, match=r"place vector of cell 7 holds -?(nan|inf) as its number 2"):
+        session.run(window, place)
+
+
+@pytest.mark.parametrize("engine", FULL)
+def test_a_missing_predictor_takes_the_declared_path_in_every_engine(model, engine):
+    """NaN of the table becomes the mean and its indicator in the scaler; then every engine gives the same."""
+    scaler = model.card.scaler
+    raw = np.full((40, model.card.window_days, len(scaler.features)), np.nan)
+    raw[::2] = [
+        scale.center if scale.transform == "linear" else np.expm1(scale.center)
+        for scale in scaler.scales.values()
+    ]
+    window = scaler.apply(raw)
+    told = window[..., len(scaler.features) :]
+    assert np.isfinite(window).all() and (told[::2] == 0).all() and (told[1::2] == 1).all()
+    _, place = likely_windows(model.card, 40)
+    found = open_session(model, "cpu", engine=engine).run(window, place)
+    np.testing.assert_allclose(found, open_session(model, "cpu").run(window, place), atol=2e-4)
+
+
+@pytest.mark.parametrize("engine", [*FULL, *HALF])
+def test_a_session_leaves_small_numbers_of_the_process_alone(model, engine):
+    window, place = likely_windows(model.card, 4)
+    open_session(model, "cpu", engine=engine).run(window, place)
+    assert np.float32(1e-40) * np.ones(1, np.float32) != 0
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "onnxruntime-unrolled"])
@@ -262,6 +304,16 @@ def test_half_precision_is_refused_where_the_processor_lacks_it(model, monkeypat
         open_session(model, "cpu", engine="openvino-f16")
 
 
+def test_an_engine_that_would_compute_in_another_precision_does_not_open(model, monkeypatch):
+    """OpenVINO takes f16 for a wish: where the processor lacks it, it computes in bf16 or float32 and says nothing."""
+    vino = pytest.importorskip("openvino")
+    if "FP16" in vino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor computes in f16")
+    monkeypatch.setattr(openvino, "why_not", lambda _: None)
+    with pytest.raises(DeviceUnavailable, match=r"computes in (bf16|f32) where f16 was asked for"):
+        open_session(model, "cpu", engine="openvino-f16")
+
+
 def test_an_absent_openvino_says_what_to_install(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     assert "pm25map[intel]" in why_not("openvino")
@@ -408,6 +460,7 @@ def test_a_map_says_its_engine_and_the_command_that_names_it(tmp_path, monkeypat
         assert json.loads(result.stdout)["engine"] == engine
     with rasterio.open("onnxruntime.tif") as stock, rasterio.open("onnxruntime-unrolled.tif") as other:
         assert other.tags()["PM25MAP_ENGINE"] == "onnxruntime-unrolled"
+        assert {one.tags()["PM25MAP_PRECISION"] for one in (stock, other)} == {"f32"}
         assert "--engine onnxruntime-unrolled" in other.tags()["PM25MAP_COMMAND"]
         assert "--engine" not in stock.tags()["PM25MAP_COMMAND"]
         np.testing.assert_allclose(stock.read(1), other.read(1), atol=1e-3)

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import model_world  # noqa: E402
 
-from pm25map.base.errors import BadConfig, BadModel, BadMonitors, ParityFailed  # noqa: E402
+from pm25map.base.errors import BadConfig, BadModel, BadMonitors, BadPredictors, ParityFailed  # noqa: E402
 from pm25map.model import export as export_module  # noqa: E402
 from pm25map.model import network as network_module  # noqa: E402
 from pm25map.model import train as train_module  # noqa: E402
@@ -232,7 +232,7 @@ def test_a_session_refuses_what_the_card_does_not_name(exported):
         session.run(windows[:, 1:], spots)
     with pytest.raises(BadModel, match="numbers a place"):
         session.run(windows, None)
-    with pytest.raises(BadModel, match="no numbers"):
+    with pytest.raises(BadPredictors, match="cell 0 holds nan"):
         session.run(np.full_like(windows[:2], np.nan), spots[:2])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from predictor_world import DAYS, address, address_store, small_grid
 
-from pm25map.base.errors import DayOutsideStore, MissingDays
+from pm25map.base.errors import BadPredictors, DayOutsideStore, MissingDays
 from pm25map.grid import Block
 from pm25map.monitors import Monitors
 from pm25map.predictors.neighbours import FIELDS
@@ -210,3 +210,16 @@ def test_training_reads_the_neighbours_of_the_study_left_out_and_not_from_the_st
     expected = knnidw_left_out(monitors, DAYS, held)
     for i, name in enumerate(KNNIDW_FIELDS):
         np.testing.assert_array_equal(found.values[:, :, i], expected[name].T)
+
+
+def test_a_feature_without_any_value_is_not_learned_as_a_constant():
+    values = np.stack([np.arange(4.0), np.full(4, np.nan)], axis=1)
+    with pytest.raises(BadPredictors, match="elevation has no value at all"):
+        fit_scaler(values, ("neighbours_idw9", "elevation"), ("ug m-3", "m"), ())
+
+
+@pytest.mark.parametrize(("center", "scale"), [(np.nan, 1), (np.inf, 1), (0, 0), (0, np.nan), (0, -1)])
+def test_a_scale_that_is_none_is_refused(center, scale):
+    """Every value would become the mean, in silence."""
+    with pytest.raises(ValueError, match=r"greater than 0|finite number"):
+        FeatureScale(transform="linear", center=center, scale=scale)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from pm25map.base.errors import ParityFailed
+from pm25map.base.errors import BadModel, ParityFailed
 from pm25map.base.files import replacing
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, ModelCard, Parity, write_card
 from pm25map.model.ensemble import check_members, common_scaler, merge_members, to_common
@@ -147,12 +147,12 @@ def export_members(runs: Sequence[Run], name: str, version: str, folder: Path) -
 def _members_parity(runs: Sequence[Run], model: Model) -> Parity:
     """Compare every member with its torch network, each on the windows of its own run."""
     session = open_session(model, "cpu")
-    worst, count = 0.0, 0
+    worst, count = [0.0], 0
     for number, (handover, network, windows, place) in enumerate(runs):
         ours = session.estimate_members(to_common(windows, handover.scaler, model.card.scaler), place)
-        worst = max(worst, float(np.abs(ours[:, number] - _torch(network, windows, place)).max()))
+        worst.append(float(np.abs(ours[:, number] - _torch(network, windows, place)).max()))
         count += len(windows)
-    return Parity(windows=count, worst_scaled=worst / model.card.target_scale, worst_ugm3=worst)
+    return _parity(count, worst, model.card)
 
 
 def _torch(
@@ -172,7 +172,17 @@ def _torch(
 
 
 def write_network(graph: onnx.ModelProto, card: ModelCard, folder: Path) -> Model:
-    """Put the card into the graph and both into a folder."""
+    """Put the card into the graph and both into a folder.
+
+    Raises:
+        BadModel: a weight is no number. Engines differ in what they make of it, and some make a number.
+    """
+    for item in graph.graph.initializer:
+        held = onnx.numpy_helper.to_array(item)
+        if held.dtype.kind == "f" and not np.isfinite(held).all():
+            raise BadModel(
+                f"the network of {card.name} holds what is no number in {item.name}: train it again"
+            )
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, {"card": card.identity(), "licence": card.licence})
     content = graph.SerializeToString(deterministic=True)
@@ -198,9 +208,15 @@ def measure_parity(
     first_indicator = len(card.scaler.features)
     holes[::7, ::3, first_indicator:] = 1.0
     session = open_session(model, "cpu")
-    worst = 0.0
+    worst = []
     for batch in (windows, holes, windows[:1]):
         spot = None if place is None else place[: len(batch)]
         theirs = _torch(network, batch, spot)
-        worst = max(worst, float(np.abs(session.run(batch, spot) - theirs).max()))
-    return Parity(windows=len(windows), worst_scaled=worst / card.target_scale, worst_ugm3=worst)
+        worst.append(float(np.abs(session.run(batch, spot) - theirs).max()))
+    return _parity(len(windows), worst, card)
+
+
+def _parity(windows: int, differences: Sequence[float], card: ModelCard) -> Parity:
+    """Record the largest difference, ug m-3; NaN where one is: Python's max passes over it."""
+    worst = float(np.max(differences))
+    return Parity(windows=windows, worst_scaled=worst / card.target_scale, worst_ugm3=worst)

@@ -17,6 +17,7 @@ __all__ = [
     "Session",
     "count_cuda_devices",
     "open_session",
+    "precision_of",
     "why_not",
 ]
 
@@ -64,6 +65,12 @@ def open_session(
     if engine in openvino.PRECISIONS:
         return openvino.open_openvino(model, engine, threads)
     return open_onnx(model, engine, threads)
+
+
+def precision_of(engine: str) -> str:
+    """Return what an engine's numbers are; a session that would compute in others does not open."""
+    body = next((half for name, half in openvino.PRECISIONS.items() if name == engine), "f32")
+    return "f32" if body == "f32" else f"{body}, head f32"
 
 
 def why_not(engine: EngineName) -> str | None:

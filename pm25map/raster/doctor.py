@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from pm25map.base.cache import cache_folder
 from pm25map.base.cores import usable_cores
 from pm25map.base.errors import Pm25mapError
@@ -14,7 +16,7 @@ from pm25map.base.onnx import import_onnxruntime
 from pm25map.base.shipped import DEFAULT_MODEL
 from pm25map.grid import grid_names, load_grid
 from pm25map.model.card import load_model
-from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, why_not
+from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, precision_of, why_not
 from pm25map.places.encoder import encoder
 from pm25map.predictors.reader import open_predictors
 from pm25map.raster.day_source import sample_of
@@ -79,9 +81,16 @@ def _cuda() -> tuple[State, str]:
 
 def _engines() -> tuple[State, str]:
     found = {name: why_not(name) for name in ENGINES}
-    there = [name for name, reason in found.items() if reason is None]
+    there = [f"{name} ({precision_of(name)})" for name, reason in found.items() if reason is None]
     absent = [f"{name}: {reason}" for name, reason in found.items() if reason is not None]
-    return "ok", "; ".join([", ".join(there), *absent])
+    said = "; ".join([", ".join(there), *absent])
+    # Processors have a mode for it, which a library or another session may set for the whole process.
+    if np.float32(1e-40) * np.ones(1, np.float32) == 0:
+        return (
+            "warning",
+            f"{said}; this process takes numbers below 1e-38 for 0, a library that it loaded set that",
+        )
+    return "ok", said
 
 
 def _grid() -> tuple[State, str]:

@@ -16,6 +16,7 @@ from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Location, location
 from pm25map.grid import Grid, load_grid
 from pm25map.model.card import CARD_FILE, Model, load_model
+from pm25map.model.runtime import precision_of
 from pm25map.places.encoder import encoder
 from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore, default_store, open_store
@@ -187,6 +188,7 @@ class Inputs:
             card_checksum=card.checksum,
             network_checksum=card.network_checksum,
             engine=engine,
+            precision=precision_of(engine),
             grid_name=self.grid.name,
             grid_checksum=self.grid.checksum,
             predictors_name=self.source.label or self.predictors.path.name,

@@ -36,6 +36,7 @@ _MAY_BE_EMPTY = {
     "monitor_distance_km",
     "window",
     "warnings",
+    "precision",
 }
 """GDAL keeps no empty tag: where one of these is absent, it was empty."""
 
@@ -54,6 +55,7 @@ class Provenance:
         predictors_checksum: SHA-256 of the window that the model read (Predictors.window_checksum): a store that
             grows does not change it.
         engine: what ran the network; the values of two engines may differ in their last digits.
+        precision: of the numbers that the engine truly computed in, such as f32; empty in maps of before.
         command: the line to type to make the map again; without folders of this machine.
         licence: SPDX name or text, of the map.
         encoder: name of the location encoder, or none.
@@ -95,6 +97,7 @@ class Provenance:
     window: str = ""
     warnings: str = ""
     engine: str = "onnxruntime"
+    precision: str = ""
     software_version: str = __version__
     product_version: str = PRODUCT_VERSION
     day_definition: str = DAY_DEFINITION

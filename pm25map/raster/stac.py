@@ -180,6 +180,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
             "places_sha256": p.places_checksum or None,
             "intervals_sha256": p.intervals_checksum or None,
             "engine": p.engine,
+            "precision": p.precision or None,
         },
         "pm25map:grid": {"name": p.grid_name, "sha256": p.grid_checksum},
         "pm25map:predictors": {"name": p.predictors_name, "sha256": p.predictors_checksum},

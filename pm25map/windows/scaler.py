@@ -7,7 +7,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from pm25map.base.errors import BadPredictors
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -37,8 +39,8 @@ class FeatureScale(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     transform: Literal["linear", "log1p"]
-    center: float
-    scale: float
+    center: FiniteFloat
+    scale: float = Field(gt=0, allow_inf_nan=False)
 
     def transformed(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Apply the transform alone; NaN stays NaN."""
@@ -106,12 +108,19 @@ def fit_scaler(
         features: names, in order.
         units: of the features.
         indicators: features that shall tell when they are missing.
+
+    Raises:
+        BadPredictors: a feature has no value at all.
     """
     scales = {}
     for i, (name, unit) in enumerate(zip(features, units, strict=True)):
         log = name in LOG_FEATURES or unit == "ug m-3"
         raw = FeatureScale(transform="log1p" if log else "linear", center=0.0, scale=1.0)
         known = raw.transformed(values[..., i].astype(np.float64))
+        if np.isnan(known).all():
+            raise BadPredictors(
+                f"{name} has no value at all where the model would learn from: leave it out, or ingest it"
+            )
         center, spread = float(np.nanmean(known)), float(np.nanstd(known))
         # A constant feature (one site, one day) stays 0 instead of growing without bound elsewhere.
         scales[name] = raw.model_copy(update={"center": center, "scale": spread if spread > 1e-6 else 1.0})

@@ -38,10 +38,15 @@ class OpenVinoSession(BatchedSession):
         except RuntimeError as error:
             reason = str(error).splitlines()[-1][:160]
             raise BadModel(f"{path} is no network for OpenVINO: {reason}. Export the model again") from error
-        self._parts = [
-            _Part(self._core, part, part_precision, threads)
-            for part, part_precision in _parts(openvino, self._core, whole, precision)
-        ]
+        self._parts = []
+        for piece, wanted in _parts(openvino, self._core, whole, precision):
+            part = _Part(self._core, piece, wanted, threads)
+            if part.precision != wanted:
+                raise DeviceUnavailable(
+                    f"--engine {engine}: OpenVINO computes in {part.precision} where {wanted} was asked for. "
+                    "Use --engine onnxruntime"
+                )
+            self._parts.append(part)
 
     def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         held: dict[str, Any] = {"window": window} | ({} if place is None else {"place": place})
@@ -52,7 +57,11 @@ class OpenVinoSession(BatchedSession):
 
 
 class _Part:
-    """A compiled piece of a network: named inputs to named outputs."""
+    """A compiled piece of a network: named inputs to named outputs.
+
+    Attributes:
+        precision: that it truly computes in. A wish is none: where a processor lacks FP16, f16 gives bf16.
+    """
 
     def __init__(self, core: Any, model: Any, precision: str, threads: int) -> None:
         wishes = {
@@ -65,6 +74,7 @@ class _Part:
             "CPU_DENORMALS_OPTIMIZATION": False,
         }
         compiled = core.compile_model(model, "CPU", wishes)
+        self.precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self._inputs = [port.get_any_name() for port in compiled.inputs]
         self._outputs = {port: port.get_any_name() for port in compiled.outputs}
         self._request = compiled.create_infer_request()

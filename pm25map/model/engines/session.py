@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel
+from pm25map.base.errors import BadModel, BadPredictors
 from pm25map.model.card import ModelCard
 
 FloatArray = npt.NDArray[np.float32]
@@ -17,7 +17,7 @@ EngineName = Literal[
 
 BANDS_PLAIN = ("pm25",)
 BANDS_MEMBERS = ("pm25", "pm25_spread", "pm25_members")
-"""Mean and standard deviation over the members, ug m-3, and how many members gave a value."""
+"""Mean and standard deviation over the members, ug m-3, and how many members there are."""
 
 
 class Session(Protocol):
@@ -78,7 +78,7 @@ class BatchedSession(ABC):
             float32 (cell,), ug m-3.
 
         Raises:
-            BadModel: a shape is not the card's, or the network gives what is no number.
+            As `estimate_members`.
         """
         out: FloatArray = self.estimate(window, place)[0]
         return out
@@ -86,19 +86,16 @@ class BatchedSession(ABC):
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate all bands of any number of cells: float32 (band, cell). Else as `run`."""
         estimates = self.estimate_members(window, place)
-        out = summarize_members(estimates) if self.card.members else estimates.T
-        if not np.isfinite(out).all():
-            raise BadModel(
-                f"model {self.card.name} gave {int((~np.isfinite(out[0])).sum())} values that are no numbers: "
-                "its network is damaged. Export or fetch the model again"
-            )
-        return out
+        return summarize_members(estimates) if self.card.members else estimates.T
 
     def estimate_members(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
-        """Estimate PM2.5 by every member: float32 (cell, member), ug m-3; NaN where a member gives no number.
+        """Estimate PM2.5 by every member: float32 (cell, member), ug m-3.
+
+        What is no number is refused before the engine sees it: some engines make a plausible number of it.
 
         Raises:
-            BadModel: a shape is not the card's.
+            BadPredictors: a window holds what is no number. Scaler.apply says what a missing value becomes.
+            BadModel: a shape is not the card's, a place vector holds what is no number, or the network gives that.
         """
         expected = (self.card.window_days, len(self.card.scaler.inputs))
         if window.shape[1:] != expected:
@@ -114,32 +111,55 @@ class BatchedSession(ABC):
             part = slice(start, min(start + self.cells_a_call, len(window)))
             count = part.stop - part.start
             size = -(-count // self.quantum) * self.quantum
+            self._check_inputs(window[part], None if place is None else place[part], start)
             spot = None if place is None else _padded(place[part], size)
             found = self._infer(_padded(window[part], size), spot)
             out[part] = found.reshape(size, members)[:count]
+        if not np.isfinite(out).all():
+            member = int(np.argmin(np.isfinite(out).all(axis=0)))
+            who = (
+                f"member {member + 1} of model {self.card.name}"
+                if self.card.members
+                else f"model {self.card.name}"
+            )
+            raise BadModel(
+                f"{who} gave {int((~np.isfinite(out[:, member])).sum())} values that are no numbers: its network is "
+                "damaged. Export or fetch the model again"
+            )
         return out
+
+    def _check_inputs(self, window: FloatArray, place: FloatArray | None, first: int) -> None:
+        """Refuse what is no number; `first` is the number of the first cell."""
+        good = np.isfinite(window)
+        if not good.all():
+            cell, day, number = (int(index) for index in np.argwhere(~good)[0])
+            raise BadPredictors(
+                f"the window of cell {first + cell} holds {window[cell, day, number]} for "
+                f"{self.card.scaler.inputs[number]} on its day {day + 1} of {self.card.window_days}: scale it by the "
+                "scaler of the model's card, which says what a missing value becomes"
+            )
+        if place is not None and not (good := np.isfinite(place)).all():
+            cell, number = (int(index) for index in np.argwhere(~good)[0])
+            raise BadModel(
+                f"the place vector of cell {first + cell} holds {place[cell, number]} as its number {number + 1}: "
+                "embed the grid again with pm25map grid embed"
+            )
 
 
 def summarize_members(estimates: FloatArray) -> FloatArray:
-    """Give mean, standard deviation and count of the members that gave a number.
-
-    The deviation is the sample's (ddof 1), and 0 where one member is left. A cell that no member gives a
-    number for has a mean and deviation of NaN.
+    """Give mean, standard deviation and count of the members.
 
     Args:
-        estimates: float32 (cell, member).
+        estimates: float32 (cell, member), all finite.
 
     Returns:
-        float32 (3, cell).
+        float32 (3, cell). The deviation is the sample's (ddof 1), and 0 of one member.
     """
-    known = np.isfinite(estimates)
-    count = known.sum(axis=1)
-    values = np.where(known, estimates, 0).astype(np.float64)
-    some = np.where(count > 0, count, np.nan)
-    mean = values.sum(axis=1) / some
-    square = (np.where(known, values - mean[:, None], 0) ** 2).sum(axis=1)
-    spread = np.sqrt(square / np.where(count > 1, count - 1, some))
-    return np.stack([mean, spread, count]).astype(np.float32)
+    count = estimates.shape[1]
+    values = estimates.astype(np.float64)
+    mean = values.sum(axis=1) / count
+    spread = np.sqrt(((values - mean[:, None]) ** 2).sum(axis=1) / max(count - 1, 1))
+    return np.stack([mean, spread, np.full(len(mean), count)]).astype(np.float32)
 
 
 def _padded(rows: FloatArray, size: int) -> FloatArray:
