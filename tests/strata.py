@@ -16,9 +16,9 @@ from pm25map.model.runtime import open_session
 from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
 from pm25map.scores.calibrate import WIDTH_TARGETS_A_STATION, conformalize
+from pm25map.scores.calibration_data import gather_material
 from pm25map.scores.coverage import LEAST
 from pm25map.scores.fit_widths import fit_widths
-from pm25map.scores.material import gather_material
 from pm25map.scores.strata import distance_class, region_of
 from pm25map.scores.targets import draw, estimate_targets
 

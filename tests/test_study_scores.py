@@ -69,7 +69,7 @@ def test_intervals_are_those_of_scipy_s_bootstrap_over_stations():
     truth = rng.gamma(2, 5, site.size)
     prediction = truth + rng.normal(0, 2, site.size) + rng.normal(0, 2, 80)[site]
     sums = scores.sums_of(frame(site, truth, prediction), 80)
-    ours = scores.estimates(sums, draws=4000)
+    ours = scores.scores_with_intervals(sums, draws=4000)
 
     def rmse(index, axis):
         return scores.scores_of_sums(np.moveaxis(sums[index], axis - 1, 0).sum(axis=0))["rmse"]
@@ -89,13 +89,15 @@ def test_the_interval_over_stations_covers_as_often_as_it_says():
         rng = np.random.default_rng(seed)
         site = np.repeat(np.arange(60), 20)
         error = rng.normal(0, 1, 60)[site]
-        found = scores.estimates(scores.sums_of(frame(site, np.zeros(site.size), error), 60), 400)["mbe"]
+        found = scores.scores_with_intervals(
+            scores.sums_of(frame(site, np.zeros(site.size), error), 60), 400
+        )["mbe"]
         inside += found.low <= 0 <= found.high
     assert 0.88 <= inside / 120 <= 0.99
 
 
 def test_few_stations_have_no_interval():
-    found = scores.estimates(scores.sums_of(frame([0, 1, 1], [1.0, 2, 3], [2.0, 2, 3]), 2))
+    found = scores.scores_with_intervals(scores.sums_of(frame([0, 1, 1], [1.0, 2, 3], [2.0, 2, 3]), 2))
     assert np.isfinite(found["rmse"].value)
     assert np.isnan(found["rmse"].low)
 

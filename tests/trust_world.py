@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from pm25map.scores.material import Material
+from pm25map.scores.calibration_data import CalibrationData
 from pm25map.windows.samples import StationSamples
 from pm25map.windows.scaler import fit_scaler
 
@@ -61,14 +61,14 @@ class Session:
         return (0.98 * today + 0.02 * before + shift).astype(np.float32)
 
 
-def material(seed: int = 0, *, with_place: bool = True) -> Material:
+def material(seed: int = 0, *, with_place: bool = True) -> CalibrationData:
     """All that calibration works on; a quarter of the stations is held out."""
     made = samples(seed)
     scaler = fit_scaler(made.values, FEATURES, UNITS, ())
     rng = np.random.default_rng(seed)
     place = rng.normal(0, [1, 0.5, 0.1], (STATIONS, 3)).astype(np.float32) if with_place else None
     held_out = np.arange(STATIONS) % 4 == 0
-    return Material(Session(scaler), made, place, held_out, START, END, 1)
+    return CalibrationData(Session(scaler), made, place, held_out, START, END, 1)
 
 
 def model_in(folder: Path, session: Session) -> SimpleNamespace:

@@ -66,7 +66,7 @@ def command(
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
     from pm25map.scores.calibrate import FOLDS, calibrate_applicability, calibrate_intervals
-    from pm25map.scores.material import gather_material
+    from pm25map.scores.calibration_data import gather_material
 
     model = load_model(model_name)
     folder = model.network.parent

@@ -15,9 +15,9 @@ from pm25map.model.intervals import Bounds, CoverageRow, ReliabilityRow, tail_fo
 from pm25map.model.runtime import Session
 from pm25map.model.widths import Widths
 from pm25map.raster.bands import EXCEEDANCE
+from pm25map.scores.calibration_data import CalibrationData
 from pm25map.scores.coverage import coverage_rows, reliability_rows
 from pm25map.scores.fit_widths import fit_widths
-from pm25map.scores.material import Material
 from pm25map.scores.strata import region_of
 from pm25map.scores.targets import Targets, draw, estimate_targets
 from pm25map.windows.samples import Progress, StationSamples
@@ -42,7 +42,7 @@ SENSITIVITY_TARGETS = 3000
 FOLDS = 10
 
 
-def calibrate_applicability(material: Material) -> Applicability:
+def calibrate_applicability(material: CalibrationData) -> Applicability:
     """Draw reference points from the training stations and find the threshold by folds of whole places."""
     samples, session, place = material.samples, material.session, material.place
     rng = np.random.default_rng(material.seed)
@@ -70,7 +70,7 @@ class Calibrated:
     reliability: tuple[ReliabilityRow, ...]
 
 
-def calibrate_intervals(material: Material, progress: Progress | None = None) -> Calibrated:
+def calibrate_intervals(material: CalibrationData, progress: Progress | None = None) -> Calibrated:
     """Fit widths on training stations, calibrate them on those held out, and count the coverage crosswise.
 
     Raises:
@@ -102,7 +102,7 @@ def calibrate_intervals(material: Material, progress: Progress | None = None) ->
 
 
 def _coverage(
-    material: Material, targets: Targets, fold: npt.NDArray[np.int64], bounds: dict[int, Bounds]
+    material: CalibrationData, targets: Targets, fold: npt.NDArray[np.int64], bounds: dict[int, Bounds]
 ) -> tuple[tuple[CoverageRow, ...], dict[float, npt.NDArray[np.float64]]]:
     """Count the coverage of targets, each by the bounds of its fold, and give the probabilities of the levels."""
     lower, upper = np.empty(len(fold)), np.empty(len(fold))

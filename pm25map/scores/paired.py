@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from pm25map.scores.resampling import LEAST_STATIONS, RESAMPLES, Estimate, interval, resamples
+from pm25map.scores.resampling import LEAST_STATIONS, RESAMPLES, Resampled, interval, resamples
 
 Floats = npt.NDArray[np.float64]
 
@@ -16,7 +16,7 @@ _TOLD = ("truth", "distance_km", "smoke")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """A variant against another on the targets that both predicted.
 
     Attributes:
@@ -32,8 +32,8 @@ class Comparison:
     stations: int
     rmse: float
     rmse_other: float
-    difference: Estimate
-    gain_percent: Estimate
+    difference: Resampled
+    gain_percent: Resampled
     p_bootstrap: float
     p_wilcoxon: float
 
@@ -55,7 +55,7 @@ def pair(variant: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return variant.merge(other[[*_TARGET, "loss"]], on=_TARGET, suffixes=("", "_other"))
 
 
-def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> Comparison | None:
+def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> PairedComparison | None:
     """Compare two variants.
 
     Args:
@@ -78,17 +78,17 @@ def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> Comp
         axis=1,
     )
     rmse, rmse_other = (float(value) for value in _rmse(sums.sum(axis=0)))
-    nothing = Estimate(rmse - rmse_other, np.nan, np.nan)
+    nothing = Resampled(rmse - rmse_other, np.nan, np.nan)
     if len(names) < LEAST_STATIONS:
-        gain = Estimate(float(_gain(rmse, rmse_other)), np.nan, np.nan)
-        return Comparison(len(paired), len(names), rmse, rmse_other, nothing, gain, np.nan, np.nan)
+        gain = Resampled(float(_gain(rmse, rmse_other)), np.nan, np.nan)
+        return PairedComparison(len(paired), len(names), rmse, rmse_other, nothing, gain, np.nan, np.nan)
     drawn, drawn_other = _rmse(resamples(len(names), draws, seed) @ sums)
     difference = drawn - drawn_other
     below = (np.sum(difference <= 0) + 1) / (draws + 1)
     above = (np.sum(difference >= 0) + 1) / (draws + 1)
     by_station = (sums[:, 1] - sums[:, 2]) / sums[:, 0]
     same = not np.any(by_station)
-    return Comparison(
+    return PairedComparison(
         n=len(paired),
         stations=len(names),
         rmse=rmse,

@@ -20,7 +20,7 @@ LEAST_STATIONS = 5
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Resampled:
     """A score with its 95 % interval; NaN where nothing can be said."""
 
     value: float
@@ -40,13 +40,13 @@ def resamples(stations: int, draws: int = RESAMPLES, seed: int | tuple[int, ...]
     return drawn
 
 
-def interval(value: float, drawn: Floats) -> Estimate:
+def interval(value: float, drawn: Floats) -> Resampled:
     """Join a value with the percentile interval of its resamples."""
     known = drawn[np.isfinite(drawn)]
     if not len(known):
-        return Estimate(value, np.nan, np.nan)
+        return Resampled(value, np.nan, np.nan)
     low, high = np.quantile(known, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return Estimate(value, float(low), float(high))
+    return Resampled(value, float(low), float(high))
 
 
 def bootstrap(
@@ -55,7 +55,7 @@ def bootstrap(
     draws: int = RESAMPLES,
     seed: int | tuple[int, ...] = 0,
     least: int = LEAST_STATIONS,
-) -> dict[str, Estimate]:
+) -> dict[str, Resampled]:
     """Score sums over stations, with intervals.
 
     Args:
@@ -67,6 +67,6 @@ def bootstrap(
     """
     whole = scores(sums.sum(axis=0))
     if len(sums) < least:
-        return {name: Estimate(float(value), np.nan, np.nan) for name, value in whole.items()}
+        return {name: Resampled(float(value), np.nan, np.nan) for name, value in whole.items()}
     drawn = scores(resamples(len(sums), draws, seed) @ sums)
     return {name: interval(float(value), drawn[name]) for name, value in whole.items()}

@@ -15,7 +15,7 @@ from pm25map.predictors.reader import Predictors
 from pm25map.scores.compare import DRAWS
 from pm25map.scores.evaluate import estimates_of
 from pm25map.scores.held_out import BASELINES, at_targets, gather_held_out, places_of
-from pm25map.scores.resampling import Estimate, bootstrap
+from pm25map.scores.resampling import Resampled, bootstrap
 from pm25map.scores.sums import scores_of_sums
 from pm25map.scores.table import sums_of_models
 from pm25map.windows.samples import Progress
@@ -41,8 +41,8 @@ class ShortScore:
     stations: int
     rmse: float
     mae: float
-    rmse_ratios: dict[str, Estimate]
-    mae_ratios: dict[str, Estimate]
+    rmse_ratios: dict[str, Resampled]
+    mae_ratios: dict[str, Resampled]
 
 
 def judge_short(
@@ -105,7 +105,7 @@ def error_sums(
     return sums_of_models(truth, estimate, place)
 
 
-def error_ratios(ours: Numbers, other: Numbers, draws: int = DRAWS) -> tuple[Estimate, Estimate]:
+def error_ratios(ours: Numbers, other: Numbers, draws: int = DRAWS) -> tuple[Resampled, Resampled]:
     """Compare errors on the same targets: RMSE and MAE as ratios, with intervals over whole places.
 
     Args:
@@ -114,7 +114,7 @@ def error_ratios(ours: Numbers, other: Numbers, draws: int = DRAWS) -> tuple[Est
     """
     found = bootstrap(np.concatenate([ours, other], axis=1), _ratios, draws, least=1)
     rmse, mae = (
-        Estimate(*(round(value, 4) for value in (found[name].value, found[name].low, found[name].high)))
+        Resampled(*(round(value, 4) for value in (found[name].value, found[name].low, found[name].high)))
         for name in ("rmse", "mae")
     )
     return rmse, mae

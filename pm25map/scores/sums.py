@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pm25map.scores.resampling import RESAMPLES, Estimate, bootstrap
+from pm25map.scores.resampling import RESAMPLES, Resampled, bootstrap
 
 Floats = npt.NDArray[np.float64]
 
@@ -92,7 +92,7 @@ def scores_of_sums(sums: Floats) -> dict[str, Floats]:
         }
 
 
-def estimates(sums: Floats, draws: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
+def scores_with_intervals(sums: Floats, draws: int = RESAMPLES, seed: int = 0) -> dict[str, Resampled]:
     """Score sums (station, 8) with intervals over the stations that have any.
 
     With fewer than LEAST_STATIONS stations the intervals are NaN.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.scores.resampling import RESAMPLES, Estimate
+from pm25map.scores.resampling import RESAMPLES, Resampled
 from pm25map.scores.strata import LEVEL, Part
-from pm25map.scores.sums import estimates, station_sums
+from pm25map.scores.sums import scores_with_intervals, station_sums
 
 _DIGITS = 4
 
@@ -123,11 +123,11 @@ def _errors(
     # A mean over fewer match-ups than the others have would not stand beside them.
     if not np.isfinite(estimated).all():
         return None
-    found = estimates(sums_of_models(truth, estimated, station), draws)
+    found = scores_with_intervals(sums_of_models(truth, estimated, station), draws)
     rmse, mae, mbe, r2 = (_rounded(found[name]) for name in ("rmse", "mae", "mbe", "r2"))
     return Errors(rmse, mae, mbe, None if kind == LEVEL else r2)
 
 
-def _rounded(found: Estimate) -> Interval:
+def _rounded(found: Resampled) -> Interval:
     values = (found.value, found.low, found.high)
     return Interval(*(round(value, _DIGITS) if math.isfinite(value) else None for value in values))

@@ -10,7 +10,7 @@ from pm25map.cli.options import progress_bar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pm25map.laboratory.locate.search import Found, Part, Score
+    from pm25map.laboratory.locate.search import Found, LocateScore, Part
     from pm25map.places.encoder import Vectors
 
 PATH = click.Path(path_type=Path)
@@ -40,7 +40,7 @@ PATH = click.Path(path_type=Path)
     "--score",
     "count",
     type=click.IntRange(min=2),
-    help="Score so many held-out patches instead of one PATCH.",
+    help="LocateScore so many held-out patches instead of one PATCH.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the held-out patches.")
 @click.option(
@@ -155,7 +155,7 @@ def _score(name: str, rasters: Path, parts: "Iterator[Part]", count: int, seed: 
         click.echo(_line(row))
 
 
-def _line(row: "Score") -> str:
+def _line(row: "LocateScore") -> str:
     told = f"{100 * row.share:.1f} % ({100 * row.low:.1f} to {100 * row.high:.1f})"
     return f"| {row.radius_km:,} km | {told} | {100 * row.chance:.2g} % | {100 * row.possible:.1f} % |"
 

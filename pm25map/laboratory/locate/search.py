@@ -186,7 +186,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Score:
+class LocateScore:
     """How often the most probable place is near the true one.
 
     Attributes:
@@ -205,8 +205,10 @@ class Score:
     possible: float
 
 
-def score(search: Search, truth: tuple[Degrees, Degrees], block_deg: float, seed: int = 0) -> list[Score]:
-    """Score a finished search; `truth` as it was given, `block_deg` the side of the held-out blocks."""
+def score(
+    search: Search, truth: tuple[Degrees, Degrees], block_deg: float, seed: int = 0
+) -> list[LocateScore]:
+    """LocateScore a finished search; `truth` as it was given, `block_deg` the side of the held-out blocks."""
     found = search.found()
     away = EARTH_KM * np.arccos(
         np.clip((on_sphere(*truth) * on_sphere(found.lat[:, 0], found.lon[:, 0])).sum(axis=1), -1, 1)
@@ -219,7 +221,7 @@ def score(search: Search, truth: tuple[Degrees, Degrees], block_deg: float, seed
     for i, radius in enumerate(RADII_KM):
         share, chance = shares[str(radius)], float(search.near()[i].mean())
         possible = float((search.nearest_km() <= radius).mean())
-        out.append(Score(radius, share.value, share.low, share.high, chance, possible))
+        out.append(LocateScore(radius, share.value, share.low, share.high, chance, possible))
     return out
 
 

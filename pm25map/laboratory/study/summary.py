@@ -15,9 +15,9 @@ import pandas as pd
 from pm25map.base.errors import BadStudy
 from pm25map.laboratory.study.reading import DONE, Results
 from pm25map.scores import paired
-from pm25map.scores.resampling import Estimate
+from pm25map.scores.resampling import Resampled
 from pm25map.scores.strata import ALL, strata
-from pm25map.scores.sums import NAMES, estimates, station_sums
+from pm25map.scores.sums import NAMES, scores_with_intervals, station_sums
 
 Summary = dict[str, Any]
 
@@ -152,7 +152,7 @@ def _scores(
     for (kind, name), mask in strata(frame, stations).items():
         part = {key: value[mask] for key, value in values.items()}
         sums = station_sums(**part, stations=len(stations), centre=centre)
-        found = estimates(sums, draws)
+        found = scores_with_intervals(sums, draws)
         kept = NAMES if kind == ALL else ("r2", "rmse", "mae", "mbe")
         rows.append(
             {
@@ -240,7 +240,7 @@ def _attention(results: Results) -> list[Summary]:
     return rows
 
 
-def _triple(found: Estimate, digits: int = 3) -> list[float | None]:
+def _triple(found: Resampled, digits: int = 3) -> list[float | None]:
     return [_rounded(value, digits) for value in (found.value, found.low, found.high)]
 
 

@@ -17,7 +17,7 @@ from pm25map.windows.samples import Progress, StationSamples
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class CalibrationData:
     """What calibration works on.
 
     Attributes:
@@ -73,7 +73,7 @@ def gather_material(
     cache: Path | None,
     seed: int,
     progress: Progress | None = None,
-) -> Material:
+) -> CalibrationData:
     """Gather the samples of a model's training and of the stations that it held out.
 
     Args:
@@ -94,4 +94,4 @@ def gather_material(
     held = gather_held_out(card, monitors, predictors, days, cache=cache, progress=progress)
     samples = held.samples
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
-    return Material(session, samples, place, held.judged, *days, seed)
+    return CalibrationData(session, samples, place, held.judged, *days, seed)
