@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check bench browser clean
+.PHONY: help demo test quick check bench browser site clean
 
 help:  ## Show these lines
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ quick: $(VENV)/.dev  ## Run the tests of reading, storing and writing: two minut
 
 bench: $(VENV)/.dev  ## Measure engines and writing on this machine, and write docs/performance.md
 	$(BIN)/python tests/bench/run.py
+
+site: $(VENV)/.dev  ## Build the documentation as a web site in build/site, and check its links
+	$(BIN)/python docs/site/build.py --out build/site
 
 clean:  ## Remove the environment and what the demo wrote
 	rm -rf $(VENV) cog.tif cog.json cog.png

@@ -30,7 +30,11 @@ class LazyGroup(click.Group):
         if name not in self.lines:
             return None
         command = importlib.import_module(self.files[name]).command
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        # Its function is called `command` in every file; readers of the tree go by this name.
+        command.name = name
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
