@@ -20,7 +20,7 @@ from mkdocs.exceptions import MkDocsException
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 DOORS = {
-    "Start": ["index.md", "quickstart.md"],
+    "Start": ["index.md", "quickstart.md", "glossary.md"],
     "Use": [
         "data.md",
         "monitors.md",
