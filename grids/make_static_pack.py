@@ -5,7 +5,7 @@
 
 Elevation and turbidity come from the files of the installed pvlib, the others from the wheels. Nothing of them is
 installed or run. STATIC is a folder of the rasters that the shipped sample and models were made of: every cell that
-it holds must have the same bits here. Prints the checksum that pm25map/predictors/static_pack.py must state.
+it holds must have the same bits here. Prints the checksum that pm25map/predictors/sources/static_pack.py must state.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from rasterio.windows import from_bounds
 
 from pm25map.base.files import sha256_of_bytes
 from pm25map.predictors.sources import static
-from pm25map.predictors.static_pack import ABOUT, EAST, NORTH, PACK_FILE, PACK_NAME, SOUTH, WEST
+from pm25map.predictors.sources.static_pack import ABOUT, EAST, NORTH, PACK_FILE, PACK_NAME, SOUTH, WEST
 
 MARGIN = 1.0
 """Degrees of raster around the box that the pack covers."""

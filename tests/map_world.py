@@ -16,7 +16,7 @@ from pm25map.model.intervals import IntervalCard, save_intervals
 from pm25map.model.places import place_vectors
 from pm25map.model.train import Trained, build_network
 from pm25map.model.widths import FIELDS, Widths, basis
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.store import PlaceStore, embed_grid, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.store import create_store, write_days, write_layer

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from test_on_demand import DAYS, compute, table
 
-from pm25map.predictors.monitor_source import monitor_folder
+from pm25map.predictors.monitor_folder import monitor_folder
 
 
 @pytest.fixture

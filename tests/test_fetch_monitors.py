@@ -9,7 +9,8 @@ import pytest
 
 from pm25map.base.errors import BadFetch, BadOutput
 from pm25map.predictors.fetch import monitors
-from pm25map.predictors.fetch.monitors import fetch_monitors, monitor_folder
+from pm25map.predictors.fetch.monitors import fetch_monitors
+from pm25map.predictors.monitor_folder import monitor_folder
 
 TODAY = dt.date(2021, 6, 1)
 PATHS = [f"/aqsweb/airdata/daily_{code}_{year}.zip" for year in (2018, 2019) for code in (88101, 88502)]

@@ -28,7 +28,7 @@ from pm25map.grid import Block, build_grid, save_grid  # noqa: E402
 from pm25map.model.export import export_model  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
 from pm25map.model.train import Trained, build_network  # noqa: E402
-from pm25map.places.encoder import encoder  # noqa: E402
+from pm25map.places.catalogue import encoder  # noqa: E402
 from pm25map.places.store import embed_grid  # noqa: E402
 from pm25map.predictors.quality import Quality  # noqa: E402
 from pm25map.predictors.reader import open_predictors  # noqa: E402

@@ -16,7 +16,7 @@ from pm25map.laboratory.probes.targets import land_places
 from pm25map.laboratory.similarity.draw import draw_likeness, look_at, write_likeness
 from pm25map.laboratory.similarity.similarity import PLACES, as_colours, likeness, read_place, world_grid
 from pm25map.laboratory.world.countries import COUNTRIES, read_countries
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 
 
 def toy_grid() -> Grid:

@@ -20,7 +20,7 @@ from pm25map.laboratory.locate import search as locate
 from pm25map.laboratory.locate.patch_file import read_patch_file
 from pm25map.laboratory.locate.search import Part, Search, gallery_of_file, land_gallery, score
 from pm25map.laboratory.world.sphere import distance_km, even_places
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytestmark = pytest.mark.torch

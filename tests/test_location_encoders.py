@@ -14,7 +14,7 @@ from pm25map.base.errors import BadGrid, BadModel, BadOutput, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid import load_grid
 from pm25map.laboratory.encoders.siren import Siren
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.harmonics import harmonics
 
 torch = pytest.importorskip("torch", reason="needs the train extra")

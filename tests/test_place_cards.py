@@ -12,9 +12,9 @@ from pm25map.base.errors import BadOutput, UnknownName
 from pm25map.base.files import make_folder
 from pm25map.cli.main import cli
 from pm25map.grid import Grid
-from pm25map.laboratory.encoders.known import about, describe
+from pm25map.laboratory.encoders.known import describe
 from pm25map.places.card import read_card
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 
 NAMES = ("latlon", "sincos", "harmonics-0", "harmonics-40", "geoclip", "geoclip-capsules-1-2")
 GRID = Grid("toy", "EPSG:5070", (50e3, 0, -1e6, 0, -50e3, 2e6), (12, 15), 16, np.ones((12, 15), bool))
@@ -46,7 +46,7 @@ def test_every_encoder_becomes_a_network_that_gives_the_same_with_latitude_first
     np.testing.assert_allclose(again.encode(LAT, LON), made.encode(LAT, LON), atol=2e-5)
     assert max(card.parity[f"{where}_to_pm25map"] for where in ("world", "conus")) < 1e-5
     assert read_card(tmp_path / "made") == card
-    assert about(again).training_domain == about(made).training_domain
+    assert again.about().training_domain == made.about().training_domain
 
 
 def test_a_trained_encoder_says_what_its_card_says_and_is_not_written_twice(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_a_trained_encoder_says_what_its_card_says_and_is_not_written_twice(tmp_
 
 
 def test_photos_are_no_transfer_for_geoclip() -> None:
-    assert about(encoder("geoclip")).seen == ("photos",)
-    assert about(encoder("geoclip-capsules-1-2")).seen == ("photos",)
-    assert about(encoder("harmonics-3")).seen == ()
+    assert encoder("geoclip").about().seen == ("photos",)
+    assert encoder("geoclip-capsules-1-2").about().seen == ("photos",)
+    assert encoder("harmonics-3").about().seen == ()
 
 
 def test_the_command_shows_a_card_and_writes_it(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from pm25map.base.errors import BadGrid, BadInstall, BadModel, BadOutput, Unknow
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Grid
 from pm25map.model.places import place_vectors
-from pm25map.places.encoder import ENCODERS, Latlon, Sincos, encoder
+from pm25map.places.catalogue import ENCODERS, encoder
+from pm25map.places.formulas import Latlon, Sincos
 from pm25map.places.geoclip import Geoclip
 from pm25map.places.network import BATCH
 from pm25map.places.store import SHARD, default_store, embed_grid, open_store
@@ -353,7 +354,7 @@ def test_embedding_does_not_import_torch(tmp_path: Path) -> None:
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
         "from pm25map.grid import Grid\n"
-        "from pm25map.places.encoder import encoder\n"
+        "from pm25map.places.catalogue import encoder\n"
         "from pm25map.places.store import embed_grid\n"
         "land = np.ones((2, 2), bool)\n"
         "grid = Grid('toy', 'EPSG:5070', (1e4, 0, -2e6, 0, -1e4, 2.5e6), (2, 2), 16, land)\n"

@@ -14,7 +14,7 @@ from predictor_world import DAYS  # noqa: E402
 from pm25map.base.errors import BadGrid, BadModel, BadPredictors, BadRegion, DayOutsideStore  # noqa: E402
 from pm25map.grid import Block, Grid, save_grid  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
-from pm25map.places.encoder import encoder  # noqa: E402
+from pm25map.places.catalogue import encoder  # noqa: E402
 from pm25map.places.store import embed_grid, open_store  # noqa: E402
 from pm25map.raster.estimator import Options  # noqa: E402
 from pm25map.raster.inputs import open_grid_of  # noqa: E402

@@ -13,7 +13,7 @@ from pm25map.base.errors import BadConfig, BadGrid, BadModel, BadRaster
 from pm25map.cli.main import cli
 from pm25map.laboratory.world.rasters import open_world
 from pm25map.laboratory.world.sphere import Blocks, even_places
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytestmark = pytest.mark.torch

@@ -16,7 +16,7 @@ from pm25map.laboratory.probes import score, targets
 from pm25map.laboratory.probes.table import as_table
 from pm25map.laboratory.probes.targets import Target
 from pm25map.laboratory.world.sphere import even_places
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 
 pytest.importorskip("sklearn", reason="needs the train extra")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from pm25map.base.shipped import shipped_folder
 from pm25map.places.card import read_card
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 
 FOLDER = shipped_folder("models") / "places-open"
 

@@ -7,7 +7,7 @@ from pm25map.base.errors import BadGrid
 from pm25map.grid import Grid, load_grid
 from pm25map.grid.spectrum import low_pass, masked_mean, spectral_profile
 from pm25map.places.capsules import Capsules, change_per_km
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.gallery import photo_density
 from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import embed_grid, open_store

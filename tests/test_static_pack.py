@@ -13,8 +13,7 @@ from test_ingest import parquet, run
 from pm25map.base.errors import BadInstall, BadPredictors
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import build_grid, conus_boundary, load_grid, save_grid
-from pm25map.predictors import static_pack
-from pm25map.predictors.sources import static
+from pm25map.predictors.sources import static, static_pack
 from pm25map.predictors.sources.static import static_layers
 from pm25map.predictors.store import open_predictors
 from pm25map.predictors.variables import VARIABLES, check_range, variables_of

@@ -18,10 +18,11 @@ from onnx import TensorProto
 from pm25map.base.errors import BadModel, ParityFailed
 from pm25map.base.files import check_output, replacing, sha256_of_bytes, sha256_of_file
 from pm25map.grid import load_grid
-from pm25map.laboratory.encoders.onnx_graph import INPUT, OUTPUT, OnnxGraph
 from pm25map.laboratory.encoders.profile import profile_of
 from pm25map.laboratory.locate.geoclip_package import packaged
 from pm25map.places.geoclip import CARD, Geoclip
+from pm25map.places.location_encoder import INPUT, OUTPUT
+from pm25map.places.onnx_graph import OnnxGraph
 
 WEIGHTS = "location_encoder_weights.pth"
 WEIGHTS_SHA256 = "94b80ae3af89fca78539e129dd2929d321247f5ceeeb0a31bc2c31041a253394"

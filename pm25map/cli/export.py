@@ -78,7 +78,7 @@ def _unroll(folder: Path) -> "Model":
     from pm25map.model.card import load_model
     from pm25map.model.engines.independence import likely_windows
     from pm25map.model.graphs import add_unrolled, sample_windows
-    from pm25map.places.encoder import encoder
+    from pm25map.places.catalogue import encoder
     from pm25map.places.store import default_store
     from pm25map.predictors.reader import open_predictors
     from pm25map.raster.day_source import sample_of

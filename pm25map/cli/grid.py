@@ -145,7 +145,7 @@ def embed(grid_name: str, encoder_name: str, out: Path | None) -> None:
     Try: pm25map grid embed --grid conus-10km --encoder geoclip
     """  # noqa: D301 - click reads \b
     from pm25map.grid import load_grid
-    from pm25map.places.encoder import encoder
+    from pm25map.places.catalogue import encoder
     from pm25map.places.store import default_store, embed_grid
 
     grid = load_grid(grid_name)

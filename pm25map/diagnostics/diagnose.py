@@ -15,7 +15,7 @@ from pm25map.diagnostics.suspects import Suspect, rank_suspects
 from pm25map.grid import Grid
 from pm25map.model.card import Model
 from pm25map.places.capsules import change_map
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.gallery import photo_density
 from pm25map.places.smooth import NEUTRAL_KM
 from pm25map.raster.bands import NEUTRAL, Band

@@ -18,7 +18,7 @@ NETWORK_FILE = "model.onnx"
 UNROLLED_FILE = "unrolled.onnx"
 
 Geolocation = str
-"""What a network is told of the place: "none", or a location encoder by its name (pm25map.places.encoder)."""
+"""What a network is told of the place: "none", or a location encoder by its name (pm25map.places.catalogue)."""
 
 
 class _Part(BaseModel):

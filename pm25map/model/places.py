@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.model.card import Geolocation, PlaceInput
-from pm25map.places.encoder import encoder, stored_vectors
+from pm25map.places.catalogue import encoder
+from pm25map.places.location_encoder import stored_vectors
 
 
 def check_encoder(geolocation: Geolocation) -> None:

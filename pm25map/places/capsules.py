@@ -13,8 +13,8 @@ from pyproj import Geod
 from pm25map.base.errors import BadModel
 from pm25map.base.shipped import find_folder
 from pm25map.grid import Grid
-from pm25map.places.encoder import LocationEncoder, Vectors
 from pm25map.places.geoclip import CARD
+from pm25map.places.location_encoder import LocationEncoder, Vectors
 from pm25map.places.network import BATCH, Network
 
 SIGMAS = (1, 16, 256)

@@ -81,7 +81,11 @@ class PatchTower(BaseModel):
 
 @dataclass(frozen=True)
 class About:
-    """What a card says beside what is measured; see EncoderCard."""
+    """What a card says beside what is measured; see EncoderCard.
+
+    Attributes:
+        parity, profile: where they are known beforehand.
+    """
 
     name: str
     description: str
@@ -92,6 +96,8 @@ class About:
     seen: tuple[str, ...] = ()
     training: dict[str, float | int | str] = field(default_factory=dict)
     provenance: tuple[dict[str, str], ...] = ()
+    parity: dict[str, float] = field(default_factory=dict)
+    profile: WavelengthProfile | None = None
 
 
 class EncoderCard(BaseModel):

@@ -1,7 +1,9 @@
 """GeoCLIP's location encoder (Vivanco Cepeda et al. 2023), run by ONNX Runtime without torch."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,8 @@ import numpy.typing as npt
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import find_folder
-from pm25map.places.encoder import Vectors
+from pm25map.places.card import About, WavelengthProfile
+from pm25map.places.location_encoder import INPUT, Vectors
 from pm25map.places.network import Network
 
 CARD = "card.json"
@@ -53,3 +56,57 @@ class Geoclip:
         """Give the vectors of some places; see LocationEncoder.encode."""
         vectors: Vectors = self._network.run(lat, lon)[0]
         return vectors
+
+    def about(self) -> About:
+        """See LocationEncoder.about."""
+        card = geoclip_card()
+        known = {name: float(card["parity"][f"{name}_relative_rms"]) for name in ("world", "conus")}
+        return about_geoclip(
+            self.name,
+            "GeoCLIP's location encoder",
+            parity=known,
+            profile=WavelengthProfile.model_validate(card["profile"]),
+        )
+
+    def network(self) -> bytes:
+        """See HasNetwork.network."""
+        return write_geoclip()
+
+
+def geoclip_card() -> dict[str, Any]:
+    """Read the card that is shipped beside GeoCLIP's network."""
+    card: dict[str, Any] = json.loads((find_folder("models", "geoclip", CARD) / CARD).read_bytes())
+    return card
+
+
+def about_geoclip(name: str, description: str, **known: Any) -> About:
+    """Say what the shipped card says, of GeoCLIP or of a part of it; `known` are further fields of About."""
+    card = geoclip_card()
+    words = {key: card[key] for key in ("licence", "citation", "source", "training_domain")}
+    return About(name=name, description=description, seen=tuple(card["seen"]), **words, **known)
+
+
+def write_geoclip(rows: Sequence[int] | None = None) -> bytes:
+    """Write the shipped network with an input of float64 and, where only some are asked for, some of its capsules.
+
+    Args:
+        rows: of the capsules among all three, 0 the smoothest; None for all.
+    """
+    import onnx  # noqa: PLC0415 - only where a network is written
+
+    network = onnx.load(find_folder("models", "geoclip", CARD) / geoclip_card()["file"])
+    graph = network.graph
+    if rows is not None:
+        chosen = [graph.node[-1].input[row] for row in rows]
+        del graph.node[-1].input[:]
+        graph.node[-1].input.extend(chosen)
+    narrow = f"{INPUT}_float32"
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            if name == INPUT:
+                node.input[i] = narrow
+    graph.node.insert(0, onnx.helper.make_node("Cast", [INPUT], [narrow], to=onnx.TensorProto.FLOAT))
+    graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    onnx.checker.check_model(network, full_check=True)
+    content: bytes = network.SerializeToString(deterministic=True)
+    return content

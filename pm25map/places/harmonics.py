@@ -6,6 +6,7 @@ multiple of the longitude: the powers of (x + iy) carry it, so nothing divides b
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,12 @@ import numpy.typing as npt
 from pm25map.base.errors import UnknownName
 from pm25map.base.files import sha256_of_bytes
 from pm25map.grid.sphere import on_sphere
-from pm25map.places.encoder import Vectors, checked
+from pm25map.places.card import About
+from pm25map.places.formulas import about_formula, write_formula
+from pm25map.places.location_encoder import INPUT, Vectors, checked
+
+if TYPE_CHECKING:
+    from pm25map.places.onnx_graph import OnnxGraph
 
 HIGHEST_DEGREE = 40
 
@@ -115,6 +121,23 @@ class Harmonics:
             out[part] = harmonics(north[part], east[part], self.degree)
         return out
 
+    def about(self) -> About:
+        """See LocationEncoder.about."""
+        return about_formula(
+            self.name,
+            f"real orthonormal spherical harmonics up to degree {self.degree}",
+            "Russwurm et al. 2023 (arXiv 2310.06743); Holmes and Featherstone 2002, J. Geodesy 76, 279-299",
+        )
+
+    def network(self) -> bytes:
+        """See HasNetwork.network."""
+
+        def in_order(graph: "OnnxGraph") -> str:
+            mixed, columns = add_harmonics(graph, self.degree)
+            return graph.op("Gather", mixed, graph.array(np.argsort(columns), np.int64), axis=1)
+
+        return write_formula(self.name, self.dimension, in_order)
+
 
 def harmonics_named(name: str) -> Harmonics | None:
     """Give the encoder that a name such as harmonics-20 means; None for a name of another form.
@@ -124,3 +147,39 @@ def harmonics_named(name: str) -> Harmonics | None:
     """
     match = re.fullmatch(re.escape(PREFIX) + r"(\d{1,4})", name)
     return Harmonics(int(match[1])) if match else None
+
+
+def add_harmonics(graph: "OnnxGraph", degree: int) -> tuple[str, npt.NDArray[np.int64]]:
+    """Add the harmonics; give their name and, for each of its columns, the column of `harmonics` it is."""
+    # Numbers of shape (1,), not scalars: shipped networks are so, and the same weights must give the same bytes.
+    radians = graph.op("Mul", INPUT, graph.array([np.pi / 180]))
+    north, east = graph.columns(radians, 0, 1), graph.columns(radians, 1, 2)
+    quarter = graph.array([np.pi / 2])  # ONNX Runtime has no cosine in float64 everywhere
+    level = graph.op("Sin", graph.op("Add", north, quarter))
+    z = graph.op("Sin", north)
+    x = graph.op("Mul", level, graph.op("Sin", graph.op("Add", east, quarter)))
+    y = graph.op("Mul", level, graph.op("Sin", east))
+    nothing = graph.op("Mul", z, graph.array([0.0]))
+    one = graph.op("Add", nothing, graph.array([1.0]))
+    real, imaginary = [one], [nothing]
+    for _ in range(degree):
+        before = real[-1], imaginary[-1]
+        real.append(graph.op("Sub", graph.op("Mul", before[0], x), graph.op("Mul", before[1], y)))
+        imaginary.append(graph.op("Add", graph.op("Mul", before[0], y), graph.op("Mul", before[1], x)))
+    cosines, sines = graph.op("Concat", *real, axis=1), graph.op("Concat", *imaginary, axis=1)
+    constants = recurrence(degree)
+    before_last = last = graph.op("Mul", cosines, graph.array([0.0]))
+    parts: list[str] = []
+    columns: list[int] = []
+    for ell in range(degree + 1):
+        up = graph.op("Mul", graph.op("Mul", last, z), graph.array(constants.up[ell]))
+        back = graph.op("Mul", before_last, graph.array(constants.back[ell]))
+        now = graph.op("Add", graph.op("Sub", up, back), graph.array(constants.start[ell]))
+        before_last, last = last, now
+        middle = ell * ell + ell
+        parts.append(graph.columns(graph.op("Mul", now, cosines), 0, ell + 1))
+        columns.extend(range(middle, middle + ell + 1))
+        if ell:
+            parts.append(graph.columns(graph.op("Mul", now, sines), 1, ell + 1))
+            columns.extend(range(middle - 1, middle - ell - 1, -1))
+    return graph.op("Concat", *parts, axis=1), np.array(columns)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from pm25map.base.errors import BadModel
 from pm25map.base.onnx import open_network
-from pm25map.places.encoder import checked
+from pm25map.places.location_encoder import checked
 
 BATCH = 1024
 """Places a call, always: the order of additions, and so the last bit, must not depend on the batch."""

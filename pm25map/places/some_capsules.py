@@ -9,8 +9,9 @@ from pm25map.base.errors import UnknownName
 from pm25map.base.files import sha256_of_bytes, sha256_of_file
 from pm25map.base.shipped import find_folder
 from pm25map.places.capsules import SIGMAS, Capsules
-from pm25map.places.encoder import Vectors
-from pm25map.places.geoclip import CARD
+from pm25map.places.card import About
+from pm25map.places.geoclip import CARD, about_geoclip, write_geoclip
+from pm25map.places.location_encoder import Vectors
 from pm25map.places.network import BATCH
 
 PREFIX = "geoclip-capsules-"
@@ -52,6 +53,14 @@ class SomeCapsules:
             part = slice(first, first + BATCH)
             out[part] = self._capsules.encode(north[part], east[part])[self.rows].sum(axis=0)
         return out
+
+    def about(self) -> About:
+        """See LocationEncoder.about."""
+        return about_geoclip(self.name, "GeoCLIP's location encoder, the sum of some of its capsules")
+
+    def network(self) -> bytes:
+        """See HasNetwork.network."""
+        return write_geoclip(self.rows)
 
 
 def capsules_named(name: str) -> SomeCapsules | None:

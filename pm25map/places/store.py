@@ -20,7 +20,7 @@ from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadGrid, BadModel, BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Grid
-from pm25map.places.encoder import LocationEncoder, Vectors, stored_vectors
+from pm25map.places.location_encoder import LocationEncoder, Vectors, stored_vectors
 
 Progress = Callable[[int, int], None]
 """Called with the cells done and the cells there are."""

@@ -1,12 +1,13 @@
 """A location encoder from a folder that `pm25map lab places export` or `convert` wrote, run without torch."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.places.card import encoder_folder, read_card, read_network
-from pm25map.places.encoder import Vectors
+from pm25map.places.card import About, encoder_folder, read_card, read_network
+from pm25map.places.location_encoder import Vectors
 from pm25map.places.network import Network
 
 
@@ -37,6 +38,10 @@ class Trained:
         """Give the vectors of some places; see LocationEncoder.encode."""
         vectors: Vectors = self._network.run(lat, lon)[0]
         return vectors
+
+    def about(self) -> About:
+        """See LocationEncoder.about."""
+        return About(**{one.name: getattr(self.card, one.name) for one in fields(About)})
 
 
 def open_trained(name: str, threads: int = 1) -> Trained | None:

@@ -10,7 +10,7 @@ from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadOutput, BadPredictors
 from pm25map.monitors.airnow_files import Holdings
 from pm25map.monitors.facts import PRELIMINARY, counts_in, preliminary_in, status_text
-from pm25map.predictors.monitor_source import monitor_folder
+from pm25map.predictors.monitor_folder import monitor_folder
 from pm25map.predictors.neighbours import FIELDS
 from pm25map.predictors.on_demand import days_folder
 from pm25map.predictors.reader import Predictors, open_predictors

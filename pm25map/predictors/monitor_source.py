@@ -4,16 +4,16 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 
-from pm25map.base.cache import cache_folder
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadDate, BadFetch, BadMonitors
 from pm25map.monitors import Monitors, Rules, join, read_monitors
 from pm25map.monitors.nowcast import HOURS
 from pm25map.predictors.kriging import MEMORY_DAYS
+from pm25map.predictors.monitor_folder import Network
 
 NETWORKS = ("aqs", "airnow", "auto")
 """Names that --monitors takes in place of files."""
@@ -22,13 +22,6 @@ AUTO = ("auto",)
 
 LATE_HOURS = 3
 """An hour's file comes within an hour or two of its end."""
-
-Network = Literal["aqs", "airnow"]
-
-
-def monitor_folder(network: Network) -> Path:
-    """Return the folder of the cache that holds a network's files."""
-    return cache_folder() / "monitors" / network
 
 
 class NotPublished(BadMonitors):

@@ -31,7 +31,7 @@ from pm25map.predictors.neighbours import FIELDS, FIELDS_VERSION
 from pm25map.predictors.reader import Predictors, open_predictors
 from pm25map.predictors.sources.neighbours import Neighbours
 from pm25map.predictors.sources.static import static_layers
-from pm25map.predictors.static_pack import pack_checksum
+from pm25map.predictors.sources.static_pack import pack_checksum
 from pm25map.predictors.store import add_variables, forget
 from pm25map.predictors.variables import variables_of
 

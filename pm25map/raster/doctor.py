@@ -17,7 +17,7 @@ from pm25map.base.shipped import DEFAULT_MODEL
 from pm25map.grid import grid_names, load_grid
 from pm25map.model.card import load_model
 from pm25map.model.runtime import ENGINES, count_cuda_devices, open_session, precision_of, why_not
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.predictors.reader import open_predictors
 from pm25map.raster.day_source import sample_of
 

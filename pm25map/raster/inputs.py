@@ -17,7 +17,7 @@ from pm25map.base.storage import Location, location
 from pm25map.grid import Grid, load_grid
 from pm25map.model.card import CARD_FILE, Model, load_model
 from pm25map.model.runtime import precision_of
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors

@@ -25,7 +25,7 @@ from pm25map.model.card import NetworkShape
 from pm25map.model.export import export_model
 from pm25map.model.places import place_vectors
 from pm25map.model.train import Trained, build_network
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.store import default_store
 from pm25map.predictors.store import create_store, write_days, write_layer
 from pm25map.windows.scaler import fit_scaler

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.places.network import BATCH
 
 CELLS = 8_100_000

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pm25map.laboratory.locate.search import Found, LocateScore, Part
-    from pm25map.places.encoder import Vectors
+    from pm25map.places.location_encoder import Vectors
 
 PATH = click.Path(path_type=Path)
 
@@ -122,7 +122,7 @@ def _seen(
 
 def _parts(name: str, rasters: Path | None, gallery: Path | None, places: int) -> "Iterator[Part]":
     from pm25map.laboratory.locate.search import gallery_of_file, land_gallery
-    from pm25map.places.encoder import encoder
+    from pm25map.places.catalogue import encoder
 
     if gallery is not None or rasters is None:
         yield from gallery_of_file(encoder(name), gallery or Path())

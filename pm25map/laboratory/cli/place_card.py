@@ -30,7 +30,7 @@ def card(*, name: str, grid_name: str, out: Path | None, as_json: bool) -> None:
 
     from pm25map.grid import load_grid
     from pm25map.laboratory.encoders.known import describe
-    from pm25map.places.encoder import encoder
+    from pm25map.places.catalogue import encoder
 
     made, grid = encoder(name), load_grid(grid_name)
     if out is not None:

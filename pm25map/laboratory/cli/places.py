@@ -201,11 +201,10 @@ def probe(
     import json
     from dataclasses import asdict
 
-    from pm25map.laboratory.encoders.known import about
     from pm25map.laboratory.probes import score, targets
     from pm25map.laboratory.probes.error_maps import ErrorMaps
     from pm25map.laboratory.probes.table import as_table
-    from pm25map.places.encoder import encoder
+    from pm25map.places.catalogue import encoder
 
     made = {name: encoder(name) for name in names}
     lat, lon, country = targets.land_places(rasters, count, seed)
@@ -214,7 +213,7 @@ def probe(
     if drawn is not None:
         drawn.check(asked, heads or score.HEADS)
     vectors = {name: one.encode(lat, lon) for name, one in made.items()}
-    seen = {name: about(one).seen for name, one in made.items()}
+    seen = {name: one.about().seen for name, one in made.items()}
     found = []
     total = len(names) * len(asked) * len(heads or score.HEADS) * len(score.SPLITS)
     with progress_bar("heads", total) as progress:
@@ -279,7 +278,7 @@ def similarity(
     from pm25map.grid import load_grid
     from pm25map.laboratory.similarity.draw import draw_likeness, look_at, write_likeness
     from pm25map.laboratory.similarity.similarity import read_place, world_grid
-    from pm25map.places.encoder import encoder
+    from pm25map.places.catalogue import encoder
 
     if (grid_name is None) == (rasters is None):
         raise click.UsageError("give either --grid, or --rasters for the world")

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.laboratory.encoders.onnx_graph import OUTPUT, OnnxGraph
+from pm25map.places.location_encoder import OUTPUT
+from pm25map.places.onnx_graph import OnnxGraph
 
 INPUT = "patch"
 

@@ -8,7 +8,7 @@ from pm25map.base.errors import BadGrid
 from pm25map.grid import Grid
 from pm25map.grid.spectrum import spectral_profile
 from pm25map.places.card import WavelengthProfile
-from pm25map.places.encoder import LocationEncoder
+from pm25map.places.location_encoder import LocationEncoder
 
 if TYPE_CHECKING:
     import numpy.typing as npt

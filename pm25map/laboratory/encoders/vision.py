@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pm25map.base.errors import BadModel, BadRaster, UnknownName
 from pm25map.base.onnx import open_network
 from pm25map.places.card import PatchTower, encoder_folder, read_card, read_network
-from pm25map.places.encoder import Vectors
+from pm25map.places.location_encoder import Vectors
 
 _PATCHES = 64
 """Patches a call."""

@@ -74,14 +74,16 @@ def write_encoder(
         (part / NETWORK).write_bytes(network)
         (part / WEIGHTS).write_bytes(weights)
         card = EncoderCard(
-            **asdict(about),
-            dimension=siren.dimension,
-            file=NETWORK,
-            sha256=sha256_of_bytes(network),
-            weights=WEIGHTS,
-            weights_sha256=sha256_of_bytes(weights),
-            parity={"world": 0.0, "conus": 0.0},
-            profile={"grid": grid.name, "cutoffs_km": (), "share": (), "gradient_per_km": 0.0},
+            **asdict(about)
+            | {
+                "dimension": siren.dimension,
+                "file": NETWORK,
+                "sha256": sha256_of_bytes(network),
+                "weights": WEIGHTS,
+                "weights_sha256": sha256_of_bytes(weights),
+                "parity": {"world": 0.0, "conus": 0.0},
+                "profile": {"grid": grid.name, "cutoffs_km": (), "share": (), "gradient_per_km": 0.0},
+            }
         )
         (part / CARD).write_text(card.model_dump_json())
         encoder = Trained(part)

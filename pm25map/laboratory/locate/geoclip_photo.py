@@ -17,7 +17,7 @@ from torch.nn import functional
 from pm25map.base.errors import BadInstall, BadModel, BadRaster
 from pm25map.laboratory.encoders.vision import unit
 from pm25map.laboratory.locate.geoclip_package import packaged
-from pm25map.places.encoder import Vectors
+from pm25map.places.location_encoder import Vectors
 
 BACKBONE = "openai/clip-vit-large-patch14"
 WEIGHTS = "model.safetensors"

@@ -19,7 +19,7 @@ from pm25map.laboratory.pretrain.pairs import (
 )
 from pm25map.laboratory.world.sphere import Blocks, Degrees, distance_km
 from pm25map.places.card import PatchTower
-from pm25map.places.encoder import checked
+from pm25map.places.location_encoder import checked
 
 _AS_WIDE = 0.1
 """A patch may be wider or narrower than those of the tower by this share."""

@@ -16,7 +16,7 @@ from pm25map.grid.sphere import on_sphere
 from pm25map.laboratory.encoders.vision import unit
 from pm25map.laboratory.similarity.similarity import WORLD_CELLS, world_grid
 from pm25map.laboratory.world.sphere import EARTH_KM, Blocks, Degrees
-from pm25map.places.encoder import LocationEncoder, Vectors, checked
+from pm25map.places.location_encoder import LocationEncoder, Vectors, checked
 from pm25map.places.store import SHARD, default_store
 from pm25map.scores.resampling import bootstrap
 

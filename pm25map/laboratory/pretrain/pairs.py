@@ -173,7 +173,7 @@ class PatchPairs:
             BadGrid: a place is outside the globe, or latitude and longitude are exchanged.
             BadConfig: no patch is held out, or none is left.
         """
-        from pm25map.places.encoder import checked  # noqa: PLC0415
+        from pm25map.places.location_encoder import checked  # noqa: PLC0415
 
         index, names = read_index(folder)
         self._lat, self._lon = checked(index[:, 0], index[:, 1])

@@ -13,7 +13,7 @@ from pyproj import Transformer
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Block, Grid
 from pm25map.laboratory.similarity.similarity import Place, as_colours, likeness
-from pm25map.places.encoder import LocationEncoder
+from pm25map.places.location_encoder import LocationEncoder
 from pm25map.raster.bands import Band
 from pm25map.raster.cog import COG_OPTIONS, lay_out, write_whole
 

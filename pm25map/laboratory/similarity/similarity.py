@@ -11,7 +11,7 @@ from pyproj import Transformer
 from pm25map.base.errors import UnknownName
 from pm25map.grid import Grid
 from pm25map.laboratory.world.countries import read_countries
-from pm25map.places.encoder import LocationEncoder, Vectors, checked
+from pm25map.places.location_encoder import LocationEncoder, Vectors, checked
 
 WORLD_CELLS = 100_000
 """Land cells of the world grid, all of one area."""

@@ -20,7 +20,7 @@ from pm25map.laboratory.study.splits import Split, make_split
 from pm25map.laboratory.study.stations import write_stations
 from pm25map.laboratory.study.variants import SATCLIP, VARIANTS
 from pm25map.monitors import Monitors
-from pm25map.places.encoder import encoder
+from pm25map.places.catalogue import encoder
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.reader import Predictors
 

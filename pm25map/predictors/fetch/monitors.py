@@ -21,7 +21,7 @@ from pm25map.predictors.fetch.providers import (
     provider_of,
     variables_wanted,
 )
-from pm25map.predictors.monitor_source import Network, monitor_folder
+from pm25map.predictors.monitor_folder import Network, monitor_folder
 
 _RETRIES = Retry(
     total=2,

@@ -13,8 +13,8 @@ from scipy import ndimage
 from pm25map.base.errors import BadPredictors, UnknownName
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import kernel_of_conus, regrid
+from pm25map.predictors.sources.static_pack import open_pack
 from pm25map.predictors.sources.static_rasters import Bands, Raster, RasterFolder, Rasters, in_units_of
-from pm25map.predictors.static_pack import open_pack
 from pm25map.predictors.variables import Variable, check_range, variable, variables_of
 
 ELEVATION = "elevation_5arcmin.tif"

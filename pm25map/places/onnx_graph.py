@@ -7,9 +7,6 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-INPUT, OUTPUT = "latlon", "vector"
-"""Of every encoder of places."""
-
 Shape = tuple[str | int, ...]
 
 

@@ -1,25 +1,25 @@
-"""Location encoders: what turns the latitude and longitude of a place into the numbers a network gets."""
+"""What a location encoder is: it turns the latitude and longitude of a place into the numbers a network gets."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadGrid, BadModel, UnknownName
-from pm25map.base.files import sha256_of_bytes
-
-ENCODERS = ("latlon", "sincos", "geoclip")
-"""Names that `encoder` knows, beside harmonics-0 to harmonics-40 and the folders of trained encoders."""
+from pm25map.base.errors import BadGrid, BadModel
+from pm25map.places.card import About
 
 Degrees = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
+
+INPUT, OUTPUT = "latlon", "vector"
+"""Of the network of every encoder."""
 
 
 class LocationEncoder(Protocol):
     """Turns places into vectors; every encoder takes latitude first.
 
     Attributes:
-        name: one of ENCODERS, harmonics-N, or that of a trained encoder's card.
+        name: by which `places.catalogue.encoder` opens it.
         dimension: length of a vector.
         checksum: SHA-256 of what decides the vectors, in hexadecimal digits.
     """
@@ -48,68 +48,18 @@ class LocationEncoder(Protocol):
         """
         ...
 
-
-class Latlon:
-    """Latitude and longitude themselves, scaled to [-1, 1]."""
-
-    name = "latlon"
-    dimension = 2
-    checksum = sha256_of_bytes(b"lat/90, lon/180")
-
-    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give (lat/90, lon/180); see LocationEncoder.encode."""
-        north, east = checked(lat, lon)
-        return np.stack([north / 90, east / 180], axis=1).astype(np.float32)
+    def about(self) -> About:
+        """Say what the encoder is, from where, and where it was trained: its card."""
+        ...
 
 
-class Sincos:
-    """Sine and cosine of latitude and of longitude, so that 180 W and 180 E are one."""
+@runtime_checkable
+class HasNetwork(Protocol):
+    """An encoder that can be written as an ONNX network."""
 
-    name = "sincos"
-    dimension = 4
-    checksum = sha256_of_bytes(b"sin lat, cos lat, sin lon, cos lon")
-
-    def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give (sin lat, cos lat, sin lon, cos lon); see LocationEncoder.encode."""
-        north, east = (np.deg2rad(degrees) for degrees in checked(lat, lon))
-        return np.stack([np.sin(north), np.cos(north), np.sin(east), np.cos(east)], axis=1).astype(np.float32)
-
-
-def encoder(name: str, threads: int = 1) -> LocationEncoder:
-    """Make an encoder ready.
-
-    Args:
-        name: one of ENCODERS; harmonics-N for spherical harmonics up to degree N; geoclip-capsules-1-3 for the
-            sum of some of GeoCLIP's capsules, the smoothest first; a shipped encoder such as
-            places-open, or the path of a folder that `pm25map lab places export` or `convert` wrote.
-        threads: that a network may use; the others need none.
-
-    Raises:
-        UnknownName: no encoder has that name.
-        BadModel: a network is damaged.
-        BadInstall: a network is asked for without ONNX Runtime.
-    """
-    if name == "latlon":
-        return Latlon()
-    if name == "sincos":
-        return Sincos()
-    if name == "geoclip":
-        # Imports encoder itself, and predicting without GeoCLIP must not need it.
-        from pm25map.places.geoclip import Geoclip  # noqa: PLC0415
-
-        return Geoclip(threads=threads)
-    # As above: all of them import this file.
-    from pm25map.places.harmonics import harmonics_named  # noqa: PLC0415
-    from pm25map.places.some_capsules import capsules_named  # noqa: PLC0415
-    from pm25map.places.trained import open_trained  # noqa: PLC0415
-
-    made = harmonics_named(name) or capsules_named(name) or open_trained(name, threads)
-    if made is None:
-        raise UnknownName(
-            f"unknown encoder {name!r}: there are {', '.join(ENCODERS)}, harmonics-20 (or another degree to 40), "
-            "geoclip-capsules-1-3 (or others of its three), and folders that pm25map lab places export wrote"
-        )
-    return made
+    def network(self) -> bytes:
+        """Write the network: latlon float64 (place, 2) in degrees, latitude first; vector float32 (place, d)."""
+        ...
 
 
 def stored_vectors(
