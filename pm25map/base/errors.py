@@ -81,6 +81,10 @@ class DiskFull(BadOutput):
     """There is no room left: nothing more can be written, whatever the day."""
 
 
+class StoreUnreachable(BadOutput):
+    """An object store does not answer, refuses, or has no such bucket: no day can be read or written."""
+
+
 class BadMap(Pm25mapError):
     """A file is not a map of this package, or is damaged."""
 

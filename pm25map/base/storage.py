@@ -5,7 +5,6 @@ object store shows an object only once it was put as a whole.
 """
 
 import importlib
-import importlib.util
 import os
 import re
 import secrets
@@ -17,8 +16,12 @@ from typing import Any, Protocol
 
 from pm25map.base.errors import BadInstall, BadOutput
 from pm25map.base.files import as_bad_output
+from pm25map.base.object_store import NO_BUCKET, connection, first_line, remote_errors, unreachable
 
 _URL = re.compile(r"^[a-z][a-z0-9+.-]+://[^/]")
+
+_SECRET = re.compile(r"^[a-z0-9+.-]+://[^/@]*:[^/@]*@|[?#]")
+"""What makes an address hold a credential, as user:password@ or as a signature behind a question mark."""
 
 WORKING = ".pm25map"
 """Folder for work in progress inside a folder of maps."""
@@ -62,19 +65,41 @@ class Remote:
         except ImportError as error:
             raise BadInstall(f"{self.url} needs a package: python -m pip install 'pm25map[cloud]'") from error
         try:
-            return stores.from_url(self.url)
+            return stores.from_url(self.url, **connection(self.url))
         except Exception as error:  # its errors share no narrower class that is public
             raise BadOutput(
-                f"cannot open {self.url} ({_first_line(error)}). Name a bucket, such as s3://bucket/maps, and set "
+                f"cannot open {self.url} ({first_line(error)}). Name a bucket, such as s3://bucket/maps, and set "
                 "the provider's variables (AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL ...)"
             ) from error
+
+    def check(self) -> None:
+        """Refuse a store that does not answer, or a bucket that is not there.
+
+        Raises:
+            StoreUnreachable: so it is.
+            BadInstall, BadOutput: as `open`.
+        """
+        store = self.open()
+        try:
+            next(iter(importlib.import_module("obstore").list(store)), None)
+        except remote_errors() as error:
+            raise unreachable(self.url, error) from error
 
 
 Location = Path | Remote
 
 
 def location(text: str | Path) -> Location:
-    """Turn what a user wrote into a path, or into a place in an object store where it is a URL."""
+    """Turn what a user wrote into a path, or into a place in an object store where it is a URL.
+
+    Raises:
+        BadOutput: the URL holds a password or a signature, which files and messages would repeat.
+    """
+    if _URL.match(str(text)) and _SECRET.search(str(text)):
+        raise BadOutput(
+            "the address of an object store may hold no password, signature or question mark: write "
+            "s3://bucket/folder, and give credentials in the provider's variables (AWS_ACCESS_KEY_ID ...)"
+        )
     return Remote(str(text).rstrip("/")) if _URL.match(str(text)) else Path(text)
 
 
@@ -208,10 +233,12 @@ class ObjectFolder:
         """Give a file, None where there is none."""
         try:
             return bytes(self._api.get(self._store, name).bytes())
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if NO_BUCKET.search(str(error)):
+                raise unreachable(self.remote.url, error) from error
             return None
         except self._errors.BaseError as error:
-            raise self._failed("read", name, error) from error
+            raise unreachable(f"{self.remote.url}/{name}", error) from error
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
         """Give a part of a file; FileNotFoundError where there is none."""
@@ -220,18 +247,18 @@ class ObjectFolder:
         except FileNotFoundError:
             raise
         except self._errors.BaseError as error:
-            raise self._failed("read", name, error) from error
+            raise unreachable(f"{self.remote.url}/{name}", error) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Put a whole file, over one that may be there.
 
         Raises:
-            BadOutput: the store refuses.
+            StoreUnreachable: the store refuses.
         """
         try:
             self._api.put(self._store, name, content)
-        except self._errors.BaseError as error:
-            raise self._failed("write", name, error) from error
+        except (self._errors.BaseError, FileNotFoundError) as error:
+            raise unreachable(f"{self.remote.url}/{name}", error) from error
 
     def create(self, name: str, content: bytes) -> bool:
         """Put a whole file where none is; False where there was one."""
@@ -239,8 +266,8 @@ class ObjectFolder:
             self._api.put(self._store, name, content, mode="create")
         except self._errors.AlreadyExistsError:
             return False
-        except self._errors.BaseError as error:
-            raise self._failed("write", name, error) from error
+        except (self._errors.BaseError, FileNotFoundError) as error:
+            raise unreachable(f"{self.remote.url}/{name}", error) from error
         return True
 
     def remove(self, prefix: str) -> None:
@@ -250,7 +277,7 @@ class ObjectFolder:
             if doomed:
                 self._api.delete(self._store, doomed)
         except self._errors.BaseError as error:
-            raise self._failed("remove", prefix, error) from error
+            raise unreachable(f"{self.remote.url}/{prefix}", error) from error
 
     def names(self, prefix: str) -> Iterator[str]:
         """Name all files below a folder, in order."""
@@ -258,28 +285,10 @@ class ObjectFolder:
             pages = self._api.list(self._store, prefix=prefix or None)
             found = [str(entry["path"]) for page in pages for entry in page]
         except self._errors.BaseError as error:
-            raise self._failed("list", prefix, error) from error
+            raise unreachable(f"{self.remote.url}/{prefix}", error) from error
         yield from sorted(found)
-
-    def _failed(self, what: str, name: str, error: Exception) -> BadOutput:
-        return BadOutput(
-            f"cannot {what} {self.remote.url}/{name}: {_first_line(error)}. Check address, credentials and network, "
-            "then run the same command again"
-        )
 
 
 def open_folder(where: Location) -> Folder:
     """Open a folder of files; a folder on a disk need not exist yet."""
     return ObjectFolder(where) if isinstance(where, Remote) else LocalFolder(where)
-
-
-def remote_errors() -> tuple[type[Exception], ...]:
-    """Give what reading from an object store may raise; nothing where its package is absent."""
-    if importlib.util.find_spec("obstore") is None:
-        return ()
-    found: type[Exception] = importlib.import_module("obstore.exceptions").BaseError
-    return (found,)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

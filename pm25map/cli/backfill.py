@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.jobs import days_asked, job_options, make_job, maps_replaced, print_forecast, print_plan
+from pm25map.cli.jobs import days_asked, job_options, make_job, print_forecast, print_plan, refuse_to_replace
 
 if TYPE_CHECKING:
     from pm25map.base.storage import Folder
@@ -35,7 +35,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     \b
     Try: pm25map backfill --start 2020-09-05 --end 2020-09-20 --out maps
     """  # noqa: D301 - click reads \b
-    from pm25map.base.errors import BadOutput, BadPredictors
+    from pm25map.base.errors import BadPredictors, DeviceUnavailable
     from pm25map.raster.backfill.collection import write_collection
     from pm25map.raster.backfill.forecast import forecast
     from pm25map.raster.backfill.job import open_job, remember_engine
@@ -47,10 +47,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.workers import open_workers
 
     days = days_asked(asked)
-    if not asked["overwrite"] and (replaced := maps_replaced(asked, days)) is not None:
-        raise BadOutput(
-            f"{asked['out']} holds {replaced.words}. Add --overwrite to replace them, or name another folder with --out"
-        )
+    refuse_to_replace(asked, days)
     job, inputs, _ = make_job(asked, days)
     opened = open_job(job, inputs)
     with only_one(opened.folder):
@@ -76,9 +73,12 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
             try:
                 outcome = Backfill(job, plan, opened.folder, prepared.staged, workers, screen).work()
             except KeyboardInterrupt:
-                raise click.ClickException("stopped. Type the same command again to go on") from None
-            finally:
                 log.flush()
+                raise click.ClickException("stopped. Type the same command again to go on") from None
+            except DeviceUnavailable:
+                log.flush()
+                raise
+        log.flush()
         sweep(opened.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
         number, damaged = write_collection(opened.folder)
         told = write_report(opened.folder, plan, expected, outcome, measured)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, model_option, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.model.intervals import IntervalCard
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

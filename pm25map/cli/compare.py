@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.options import DAY, FILE, progress_bar
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
     from pm25map.scores.compare import Comparison
     from pm25map.scores.table import Errors
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

@@ -12,14 +12,14 @@ from pm25map.cli.data_now import now
 from pm25map.cli.data_status import status
 from pm25map.cli.fetch import fetch
 from pm25map.cli.impute import impute
-from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.options import DAY, FILE, LOCATION, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.grid import Grid
     from pm25map.predictors.ingest import Ingested
     from pm25map.predictors.sources import DailySource, LayerSource
 
-STORE = click.Path(path_type=Path)
+STORE = FILE
 OPEN_SET = ("neighbours", "static")
 """What the default model reads: --source all."""
 FILE_SOURCES = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "merra2", "ncep")
@@ -211,14 +211,14 @@ def _ingest_files(
 
 
 @command.command()
-@click.option("--store", type=STORE, required=True, help="Folder *.zarr or file *.zarr.zip.")
+@click.option("--store", type=LOCATION, required=True, help="Folder *.zarr, file *.zarr.zip or s3://...")
 @click.option("--start", type=DAY, help="First day to verify. Default: of the store.")
 @click.option("--end", type=DAY, help="Last day to verify. Default: of the store.")
 @click.option(
     "--forget", is_flag=True, help="Mark what is damaged as missing, so that ingest writes it again."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify(store: Path, start: dt.date | None, end: dt.date | None, forget: bool, as_json: bool) -> None:
+def verify(store: Any, start: dt.date | None, end: dt.date | None, forget: bool, as_json: bool) -> None:
     """Read all values of a store and compare their fingerprints with those of when they were written.
 
     Damage ends the command with exit code 3.
@@ -230,6 +230,8 @@ def verify(store: Path, start: dt.date | None, end: dt.date | None, forget: bool
     from pm25map.predictors.store import open_predictors
     from pm25map.predictors.verify import forget_damage, verify_store
 
+    if forget and not isinstance(store, Path):
+        raise click.UsageError("--forget writes into a folder on this machine: an object store is only read")
     held = open_predictors(store)
     first, last = max(start or held.span[0], held.span[0]), min(end or held.span[1], held.span[1])
     with progress_bar("variables", len(held.variables)) as progress:
@@ -249,7 +251,7 @@ def verify(store: Path, start: dt.date | None, end: dt.date | None, forget: bool
 
 
 @command.command()
-@click.option("--store", type=STORE, required=True, help="Store to copy from.")
+@click.option("--store", type=LOCATION, required=True, help="Store to copy from: a path or s3://...")
 @click.option("--out", type=STORE, required=True, help="File to write, *.zarr.zip; read only from then on.")
 @click.option("--start", type=DAY, required=True, help="First day.")
 @click.option("--end", type=DAY, required=True, help="Last day, included.")
@@ -264,7 +266,7 @@ def verify(store: Path, start: dt.date | None, end: dt.date | None, forget: bool
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def pack(
     *,
-    store: Path,
+    store: Any,
     out: Path,
     start: dt.date,
     end: dt.date,

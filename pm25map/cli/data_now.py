@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pm25map.cli.options import base_url_option, foreign_option
+from pm25map.cli.options import FILE, base_url_option, foreign_option
 
 
 class HourType(click.ParamType):  # type: ignore[type-arg]  # newer click only
@@ -30,7 +30,7 @@ class HourType(click.ParamType):  # type: ignore[type-arg]  # newer click only
 @click.option(
     "--monitors",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="AirNow's hourly files with a list of sites, or a folder of them; repeat. Default: the latest "
     "hours are fetched.",
 )
@@ -41,7 +41,7 @@ class HourType(click.ParamType):  # type: ignore[type-arg]  # newer click only
 )
 @foreign_option
 @base_url_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, CSV.")
+@click.option("--out", type=FILE, required=True, help="Table to write, CSV.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def now(

@@ -2,18 +2,18 @@
 
 import datetime as dt
 import json
-from pathlib import Path
+from typing import Any
 
 import click
 
-from pm25map.cli.options import DAY
+from pm25map.cli.options import DAY, LOCATION
 
 
 @click.command()
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
-    help="Folder *.zarr or file *.zarr.zip. Default: the cache, which maps fill by themselves.",
+    type=LOCATION,
+    help="Folder *.zarr, s3://... or file *.zarr.zip. Default: the cache, which maps fill by themselves.",
 )
 @click.option("--start", type=DAY, help="First day to look at. Default: all.")
 @click.option("--end", type=DAY, help="Last day to look at. Default: all.")
@@ -25,7 +25,7 @@ from pm25map.cli.options import DAY
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(
-    store: Path | None, start: dt.date | None, end: dt.date | None, sources: tuple[str, ...], as_json: bool
+    store: Any, start: dt.date | None, end: dt.date | None, sources: tuple[str, ...], as_json: bool
 ) -> None:
     """Say which days are ready, and which monitors are here.
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pm25map.cli.options import (
+    FILE,
     MAP_DAY,
     day_source,
     map_options,
@@ -21,9 +22,7 @@ from pm25map.cli.options import (
 @click.option(
     "--date", "day", type=MAP_DAY, required=True, help="Day to estimate (AQS day, local standard time)."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder to write to; made if absent."
-)
+@click.option("--out", type=FILE, required=True, help="Folder to write to; made if absent.")
 @map_options
 @workers_option
 @click.option(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, model_option, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
     from pm25map.scores.short import ShortScore
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pm25map.cli.options import FILE
+
 if TYPE_CHECKING:
     from pm25map.model.card import Model
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.options import DAY
+from pm25map.cli.options import DAY, FILE
 
 if TYPE_CHECKING:
     from pm25map.predictors.fetch.earthdata import Found
@@ -39,9 +39,7 @@ FETCHED = (
 )
 @click.option("--start", type=DAY, help="First day. Of gmted there is none.")
 @click.option("--end", type=DAY, help="Last day, included.")
-@click.option(
-    "--out", "out", type=click.Path(path_type=Path, file_okay=False), help="Folder; made where absent."
-)
+@click.option("--out", "out", type=FILE, help="Folder; made where absent.")
 @click.option("--grid", "grid_name", default="conus-10km", show_default=True, help="Grid: name or folder.")
 @click.option(
     "--region", help="Only tiles that a state or region of the grid needs: oregon, west-coast, OR ..."

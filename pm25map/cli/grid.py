@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import FILE, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.grid.inside import LandRule
@@ -88,7 +88,7 @@ def info(name: str, as_json: bool) -> None:
 @click.option("--step", "step_m", type=float, help="Side of a cell, metres. Default: as defined.")
 @click.option(
     "--boundary",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="File of polygons. Default: CONUS.",
 )
 @click.option("--block-size", type=click.IntRange(min=1), default=64, show_default=True, help="Cells.")
@@ -99,7 +99,7 @@ def info(name: str, as_json: bool) -> None:
     show_default=True,
     help="A cell is land when its centre lies in the boundary, or when the boundary touches it.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the grid. Default: ./NAME.")
+@click.option("--out", type=FILE, help="Folder of the grid. Default: ./NAME.")
 @click.option("--overwrite", is_flag=True, help="Replace a grid that is there.")
 def build(
     name: str,
@@ -137,7 +137,7 @@ def build(
 @command.command()
 @click.option("--grid", "grid_name", default="conus-10km", show_default=True, help="Grid: name or folder.")
 @click.option("--encoder", "encoder_name", default="geoclip", show_default=True, help="Or latlon, sincos.")
-@click.option("--out", type=click.Path(path_type=Path), help="Store to write. Default: the user's cache.")
+@click.option("--out", type=FILE, help="Store to write. Default: the user's cache.")
 def embed(grid_name: str, encoder_name: str, out: Path | None) -> None:
     """Write the place vector of every land cell of a grid.
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-_FILE = click.Path(path_type=Path)
+from pm25map.cli.options import FILE
+
+_FILE = FILE
 
 
 @click.command()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, progress_bar
+from pm25map.cli.options import DAY, FILE, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.predictors.imputation.recipe import Recipe
 
-STORE = click.Path(path_type=Path)
+STORE = FILE
 
 
 @click.group()

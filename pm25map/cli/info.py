@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pm25map.cli.options import FILE
+
 if TYPE_CHECKING:
     from pm25map.raster.info import MapDescription
     from pm25map.raster.provenance import Provenance
 
 
 @click.command()
-@click.argument("cog", type=click.Path(path_type=Path))
+@click.argument("cog", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(cog: Path, as_json: bool) -> None:
     """Say what the map COG is, which model, data and code made it, and which command makes it again.

@@ -114,6 +114,20 @@ def maps_replaced(asked: dict[str, Any], days: list[dt.date]) -> "Replaced | Non
     return find_replaced(open_folder(asked["out"]), days, choice_of(model, grid, part, bands, asked["form"]))
 
 
+def refuse_to_replace(asked: dict[str, Any], days: list[dt.date]) -> None:
+    """Refuse to replace finished maps of something else where --overwrite was not given, before any work.
+
+    Raises:
+        BadOutput: says what they are of, and what was asked for.
+    """
+    from pm25map.base.errors import BadOutput
+
+    if not asked["overwrite"] and (replaced := maps_replaced(asked, days)) is not None:
+        raise BadOutput(
+            f"{asked['out']} holds {replaced.words}. Add --overwrite to replace them, or name another folder with --out"
+        )
+
+
 def make_job(
     asked: dict[str, Any], days: list[dt.date], *, only_plan: bool = False
 ) -> "tuple[Job, Inputs, frozenset[dt.date]]":

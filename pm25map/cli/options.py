@@ -1,6 +1,7 @@
 """What several commands share: days and places as text, a progress bar on stderr, and the inputs of maps."""
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,26 @@ class LocationType(click.ParamType):  # type: ignore[type-arg]  # as above
         return location(value) if isinstance(value, str) else value
 
 
+class FileType(click.Path):
+    """A file or folder on this machine; an address of an object store is told apart from a path."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Refuse an address, which would be taken for a folder of an odd name."""
+        from pm25map.base.errors import BadOutput
+        from pm25map.base.storage import Remote, location
+
+        if isinstance(value, str) and isinstance(location(value), Remote):
+            named = "this" if param is None or ctx is None else param.get_error_hint(ctx)
+            raise BadOutput(
+                f"{named} takes a path on this machine, not {value}. Only the maps of a backfill, and stores of "
+                "predictors that are read, may be in an object store"
+            )
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
+
+
 class EngineType(click.ParamType):  # type: ignore[type-arg]  # as above
     """An engine by its name, or "auto"; the names are looked up when they are needed."""
 
@@ -84,6 +105,7 @@ class BandType(click.ParamType):  # type: ignore[type-arg]  # as above
 DAY = DayType()
 MAP_DAY = DayType(mapped=True)
 LOCATION = LocationType()
+FILE = FileType()
 
 
 def model_option(words: str = "Model: name or folder.") -> Decorator:

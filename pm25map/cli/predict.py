@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm25map.cli.options import (
+    FILE,
     MAP_DAY,
     band_option,
     bands_asked,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FILE,
     required=True,
     help="Map to write: a COG (.tif) or NetCDF (.nc), PM2.5 in ug/m3.",
 )
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 )
 @engine_option
 @workers_option
-@click.option("--preview", type=click.Path(path_type=Path), help="PNG to draw as well.")
+@click.option("--preview", type=FILE, help="PNG to draw as well.")
 @intervals_option
 @band_option
 @click.option(

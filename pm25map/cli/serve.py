@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from pm25map.cli.options import FILE
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FILE)
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import FILE, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.model.config import TrainConfig
     from pm25map.model.train import Epoch
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

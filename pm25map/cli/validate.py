@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, model_option, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pm25map.monitors import Monitors
     from pm25map.scores.validate import StratumScore
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import FILE, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.view.layers import LookedAt
 
-_FILE = click.Path(path_type=Path)
+_FILE = FILE
 
 
 @click.command()

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadPredictors
+from pm25map.base.errors import BadPredictors, Pm25mapError
+from pm25map.base.object_store import remote_errors, unreachable
 from pm25map.base.storage import Location
 from pm25map.grid import Block, Grid
 from pm25map.predictors import layout
@@ -163,7 +164,9 @@ class Arrays:
                 return f" on {first} to {last} in block {block.id}"
         return ""
 
-    def _damaged(self, name: str, error: Exception, place: str = "") -> BadPredictors:
+    def _damaged(self, name: str, error: Exception, place: str = "") -> Pm25mapError:
+        if isinstance(error, remote_errors()):
+            return unreachable(str(self._path), error)
         return BadPredictors(
             f"cannot read {name} of {self._path}, which is damaged{place} ({type(error).__name__}: {error}). "
             f"Make the store again with pm25map data ingest"

@@ -11,7 +11,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from pm25map.base.errors import BadGrid, BadPredictors, DayOutsideStore, MissingDays
-from pm25map.base.storage import Location, remote_errors
+from pm25map.base.object_store import remote_errors
+from pm25map.base.storage import Location, Remote
 from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.computed import NEEDS
@@ -37,6 +38,8 @@ def open_checked(path: Location) -> layout.Group:
         group = layout.open_group(path, "r")
         framed = all(name in group for name in ("time", "y", "x", "land", "spatial_ref", layout.FINGERPRINT))
     except damage() as error:
+        if isinstance(path, Remote):
+            path.check()
         raise BadPredictors(
             f"{path} is not a Zarr store of predictors, or is damaged ({_first_line(error)}). {make}"
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.object_store import remote_errors, unreachable
 from pm25map.predictors import layout
 from pm25map.predictors.checks import damage
 from pm25map.predictors.reader import Predictors
@@ -72,6 +73,8 @@ def _verify_days(store: Predictors, group: layout.Group, name: str, days: list[d
     first, last = slots[0], slots[-1]
     try:
         stored = np.asarray(array[first : last + 1])
+    except remote_errors() as error:
+        raise unreachable(name, error) from error
     except damage() as error:
         return [Damage(name, day, f"cannot be read ({type(error).__name__})") for day in days]
     prints = np.asarray(marker[first : last + 1, column])
@@ -86,6 +89,8 @@ def _verify_layer(group: layout.Group, name: str) -> list[Damage]:
     array = group[name]
     try:
         stored = np.asarray(array[...])
+    except remote_errors() as error:
+        raise unreachable(name, error) from error
     except damage() as error:
         return [Damage(name, None, f"cannot be read ({type(error).__name__})")]
     if sha256_of_bytes(stored.tobytes()) == array.attrs[layout.FINGERPRINT]:

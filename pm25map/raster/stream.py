@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pm25map.base.errors import Pm25mapError
+from pm25map.base.errors import Pm25mapError, StoreUnreachable
 from pm25map.grid import Block
 from pm25map.predictors.cache import ReadCount
 from pm25map.raster.block_bands import BlockDay, Floats
@@ -69,6 +69,8 @@ class _Block:
         inputs = self.estimator.inputs
         try:
             values = inputs.predictors.read(inputs.features, days, self.block, self.count)
+        except StoreUnreachable:
+            raise  # no other day could be read either
         except Pm25mapError as error:
             return error
         # Scaled after dropping cells off land: half of a coastal block.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import model_option, progress_bar
+from pm25map.cli.options import FILE, model_option, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.laboratory.audit.material import AuditWorld
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

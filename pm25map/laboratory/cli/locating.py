@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import FILE, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pm25map.laboratory.locate.search import Found, LocateScore, Part
     from pm25map.places.location_encoder import Vectors
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

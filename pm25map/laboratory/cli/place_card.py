@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from pm25map.cli.options import FILE
+
 
 @click.command()
 @click.argument("name", metavar="ENCODER")
@@ -13,7 +15,7 @@ import click
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Folder to write: the ONNX network and the card; any encoder but one that is a folder already.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

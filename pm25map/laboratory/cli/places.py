@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import FILE, progress_bar
 from pm25map.laboratory.cli.locating import locate, patch
 from pm25map.laboratory.cli.place_card import card
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pm25map.laboratory.probes.score import Head
     from pm25map.places.card import EncoderCard
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.group()

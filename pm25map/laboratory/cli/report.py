@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-PATH = click.Path(path_type=Path)
+from pm25map.cli.options import FILE
+
+PATH = FILE
 
 
 @click.command()

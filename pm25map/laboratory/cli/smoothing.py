@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from pm25map.cli.options import DAY
+from pm25map.cli.options import DAY, FILE
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import progress_bar
+from pm25map.cli.options import FILE, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.laboratory.study.matrix import Step
 
-PATH = click.Path(path_type=Path)
+PATH = FILE
 
 
 @click.command()

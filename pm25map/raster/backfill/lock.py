@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import filelock
 
-from pm25map.base.errors import BadOutput
+from pm25map.base.errors import BadOutput, StoreUnreachable
 from pm25map.base.storage import SCRATCH, WORKING, Folder, LocalFolder
 
 _log = logging.getLogger(__name__)
@@ -97,7 +97,11 @@ def _object_lock(folder: Folder, patience: float) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        folder.remove(_LOCK)
+        try:
+            folder.remove(_LOCK)
+        except StoreUnreachable as error:
+            # It beats no more: the next backfill takes it over.
+            _log.warning("the lock of %s is left behind: %s", folder.where, error)
 
 
 def _beat(owner: str, count: int) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from pm25map.base.errors import DeviceUnavailable, DiskFull, Pm25mapError
+from pm25map.base.errors import DeviceUnavailable, DiskFull, Pm25mapError, StoreUnreachable
 from pm25map.base.storage import Folder
 from pm25map.raster.backfill.block import BlockReport, compute_block
 from pm25map.raster.backfill.day import DayReport, assemble_day
@@ -143,6 +143,7 @@ class Backfill:
 
         Raises:
             DiskFull: there is no room; what is done stays, and the same command goes on from there.
+            StoreUnreachable: an object store cannot be used; likewise.
             DeviceUnavailable: all workers are gone, and none comes.
         """
         pieces = self._pieces()
@@ -204,7 +205,7 @@ class Backfill:
     def _take(self, future: Future[Any], piece: _Piece) -> None:
         try:
             result = future.result()
-        except DiskFull:
+        except (DiskFull, StoreUnreachable):
             raise
         except Pm25mapError as error:
             piece.broken(" ".join(str(error).split()))

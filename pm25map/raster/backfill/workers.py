@@ -125,11 +125,11 @@ class ClusterWorkers:
         if not open_to:
             return None
         address = max(open_to, key=lambda address: room[address])
-        future: Future[Any] = self._executor.submit(
+        given: Future[Any] = self._executor.submit(
             function, *arguments, workers=[address], allow_other_workers=False
         )
-        self._out[future] = address, alone
-        return future
+        self._out[given] = address, alone
+        return given
 
 
 @contextlib.contextmanager
