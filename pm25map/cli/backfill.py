@@ -90,12 +90,17 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         click.echo(
             f"{asked['out']}: {number} maps; {len(outcome.done)} made now, {len(plan.days_of('done'))} kept"
         )
-        for name in damaged:
-            click.echo(f"collection.json leaves out {name}: it is damaged; make its day again")
-        for day, reason in sorted(failed.items()):
-            click.echo(f"{day} has no map: {reason}")
+        _print_lacking(damaged, failed)
     if failed:
         raise SystemExit(1)
+
+
+def _print_lacking(damaged: list[str], failed: dict[dt.date, str]) -> None:
+    """Print which items the collection leaves out, and which days have no map, and why."""
+    for name in damaged:
+        click.echo(f"collection.json leaves out {name}: it is damaged; make its day again")
+    for day, reason in sorted(failed.items()):
+        click.echo(f"{day} has no map: {reason}")
 
 
 def _log_of(folder: "Folder", prepared: "Prepared") -> "DayLog":
