@@ -11,9 +11,11 @@ import pytest
 from predictor_world import small_grid
 
 from pm25map.base.days import days_between
-from pm25map.base.errors import BadMonitors, BadOutput, BadPredictors
+from pm25map.base.errors import BadMonitors, BadOutput, BadPredictors, DayOutsideStore, MissingDays
+from pm25map.cli.jobs import by_reason
 from pm25map.grid import Block
 from pm25map.monitors import read_monitors
+from pm25map.predictors.checks import check_monitored
 from pm25map.predictors.ingest import ingest_daily, ingest_layers
 from pm25map.predictors.monitor_source import MonitorSource, last_day_of_aqs, read_source
 from pm25map.predictors.neighbours import FIELDS
@@ -22,6 +24,7 @@ from pm25map.predictors.reader import open_predictors
 from pm25map.predictors.sources.neighbours import Neighbours
 from pm25map.predictors.sources.static import static_layers
 from pm25map.predictors.store import create_store
+from pm25map.raster.backfill.plan import Verdict
 from pm25map.raster.day_source import DaySource, make_days_ready
 from pm25map.raster.support import support_of
 
@@ -187,7 +190,8 @@ def test_a_model_that_reads_more_than_monitors_give_is_refused_before_a_file_is_
 def test_a_day_that_no_monitor_measured_is_one_line(monitors, day):
     with pytest.raises(
         BadMonitors,
-        match=f"no monitor of table.csv measured on {day}, (nor on the 20 days before|of the days)",
+        match=f"no monitor of table.csv measured on {day}(, nor on the 20 days before: they|: of the days around they) "
+        "have 2018-11-0[16] to 2018-11-10",
     ):
         ready(DaySource(monitors=(str(monitors),)), day)
 
@@ -207,6 +211,20 @@ def test_aqs_reaches_as_far_as_a_usual_number_of_its_monitors(tmp_path):
     ]
     pd.concat(rows).to_csv(tmp_path / "joined.csv", index=False)
     assert last_day_of_aqs(read_monitors(tmp_path / "joined.csv")) == DAYS[6]
+
+
+def test_like_reasons_of_many_days_are_one_line():
+    whole = dict.fromkeys(FIELDS, DAYS[3:])
+    verdicts = []
+    for first, day in enumerate(DAYS[3:6]):
+        with pytest.raises(MissingDays) as refused:
+            check_monitored("monitors: auto", whole, [*DAYS[first:3], day])
+        verdicts.append(Verdict(day, "impossible", str(refused.value)))
+    with pytest.raises(DayOutsideStore) as silent:
+        check_monitored("monitors: auto", whole, [DAYS[0]])
+    said = by_reason([*verdicts, Verdict(DAYS[0], "impossible", str(silent.value))])
+    assert list(said.values()) == ["2018-11-04 and 2 more to 2018-11-06", "2018-11-01"]
+    assert next(iter(said)).startswith("such as cannot use 2018-11-04: no monitor measured on 3 days")
 
 
 # The cache

@@ -1,6 +1,7 @@
 """What `plan`, `backfill` and `verify` share: their options, the job these make, and how a plan is printed."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,10 +191,10 @@ def print_plan(
     click.echo(
         f"days         {counts['todo']} to do, {counts['done']} done, {counts['impossible']} impossible"
     )
-    for reason, days in _by_reason(plan.days_of("impossible")).items():
+    for reason, days in by_reason(plan.days_of("impossible")).items():
         click.echo(f"             {days}: {reason}")
     changed = [v for v in plan.days_of("todo") if v.reason]
-    for reason, days in _by_reason(changed).items():
+    for reason, days in by_reason(changed).items():
         click.echo(f"             {days} again: {reason}")
     if replaced is not None:
         click.echo(f"replace      {replaced.words}: pm25map backfill needs --overwrite")
@@ -216,15 +217,24 @@ def print_plan(
         )
 
 
-def _by_reason(verdicts: "list[Verdict]") -> dict[str, str]:
-    """Join the days of every reason: one day, or the first and the number of the others."""
-    days: dict[str, list[dt.date]] = {}
+def by_reason(verdicts: "list[Verdict]") -> dict[str, str]:
+    """Join the days of every reason: one day, or the first and the number of the others.
+
+    Reasons that differ in days and numbers alone are one; that of the first day stands for all.
+    """
+    alike: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        days.setdefault(verdict.reason.replace(str(verdict.day), "the day"), []).append(verdict.day)
-    return {
-        reason: str(held[0]) if len(held) == 1 else f"{held[0]} and {len(held) - 1} more to {held[-1]}"
-        for reason, held in days.items()
-    }
+        alike.setdefault(re.sub(r"\d+", "0", verdict.reason), []).append(verdict)
+    said = {}
+    for held in alike.values():
+        first, last = held[0], held[-1]
+        if len(held) == 1:
+            said[first.reason] = str(first.day)
+            continue
+        same = {verdict.reason.replace(str(verdict.day), "the day") for verdict in held}
+        reason = same.pop() if len(same) == 1 else f"such as {first.reason}"
+        said[reason] = f"{first.day} and {len(held) - 1} more to {last.day}"
+    return said
 
 
 def print_forecast(told: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,10 +15,16 @@ from pm25map.monitors.nowcast import HOURS
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.monitor_folder import Network
 
+if TYPE_CHECKING:
+    from pm25map.predictors.fetch.monitors import MonitorFiles
+
 NETWORKS = ("aqs", "airnow", "auto")
 """Names that --monitors takes in place of files."""
 
 AUTO = ("auto",)
+
+AQS_PUBLISHES_WITHIN = dt.timedelta(days=366)
+"""A day older than this is AQS's for certain: AirNow's preliminary values must not stand in for it."""
 
 LATE_HOURS = 3
 """An hour's file comes within an hour or two of its end."""
@@ -120,7 +126,16 @@ def read_source(
             parts.append(_read_auto(source, fed, today, announce))
         else:
             parts.append(_read_network(cast(Network, name), source, fed, today, announce))
-    return join(parts).between(fed[0], fed[-1])
+    joined = join(parts)
+    found = joined.between(fed[0], fed[-1])
+    if not found.days:
+        reach = f"they have {joined.days[0]} to {joined.days[-1]}" if joined.days else "they have no day"
+        before = f", nor on the {len(days) - 1} days before" if len(days) > 1 else ""
+        raise BadMonitors(
+            f"no monitor of {source.label} measured on {days[-1]}{before}: {reach}. Choose another day, or name other "
+            "monitors with --monitors"
+        )
+    return found
 
 
 def fetch_latest(
@@ -150,6 +165,8 @@ def fetch_latest(
     count = HOURS if at else HOURS + LATE_HOURS
     hours = [last - dt.timedelta(hours=ago) for ago in range(count - 1, -1, -1)]
     brought = fetch_hours(hours, clock.date(), base_url=base_url, announce=announce)
+    if brought.cannot:
+        raise BadFetch(brought.cannot)
     if not any(path.name.startswith("HourlyData") for path in brought.files):
         raise NotPublished(
             f"airnow has no hour of {hours[0]:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H} UTC: choose another with --at, or "
@@ -175,26 +192,46 @@ def _read_auto(
     source: MonitorSource, days: list[dt.date], today: dt.date, announce: Callable[[str], None] | None
 ) -> Monitors:
     """Read AQS for the days that it reaches, and AirNow for those after."""
-    settled: Monitors | None = None
     try:
         settled = _read_network("aqs", source, days, today, announce)
     except NotPublished:
-        # EPA has no file of these days yet: they are AirNow's.
-        reach = None
+        return _read_after("AQS has no file of these days yet", source, days, today, announce)
     except BadFetch as error:
-        raise BadFetch(
-            f"{error}. Days that EPA has not published yet are AirNow's: --monitors airnow, or a folder of its "
-            "hourly files"
-        ) from error
-    else:
-        reach = last_day_of_aqs(settled)
-    after = [day for day in days if reach is None or day > reach]
-    if settled is None or reach is None:
-        return _read_network("airnow", source, days, today, announce)
+        if days[-1] < today - AQS_PUBLISHES_WITHIN:
+            raise
+        # These days may be AirNow's anyway, and its hours in the cache or within reach.
+        try:
+            found = _read_network("airnow", source, days, today, announce)
+        except (BadFetch, NotPublished):
+            raise BadFetch(
+                f"{error}. Days that EPA has not published yet are AirNow's: --monitors airnow, or a folder of its "
+                "hourly files"
+            ) from error
+        if announce is not None:
+            announce(f"AQS could not be asked: AirNow alone serves. {error}")
+        return found
+    reach = last_day_of_aqs(settled)
+    if reach is None:
+        return _read_after("AQS has no value of these days", source, days, today, announce)
+    after = [day for day in days if day > reach]
     if not after:
         return settled
     kept = settled.between(min(settled.days[0], days[0]), reach)
-    return join([kept, _read_network("airnow", source, after, today, announce)])
+    return join([kept, _read_after(f"AQS ends on {reach}", source, after, today, announce)])
+
+
+def _read_after(
+    reach: str,
+    source: MonitorSource,
+    days: list[dt.date],
+    today: dt.date,
+    announce: Callable[[str], None] | None,
+) -> Monitors:
+    """Read AirNow for the days after AQS; `reach` says how far that goes, where AirNow has none of them either."""
+    try:
+        return _read_network("airnow", source, days, today, announce)
+    except NotPublished as error:
+        raise NotPublished(f"{reach}, and auto takes AirNow for the days after: {error}") from error
 
 
 def _read_network(
@@ -212,6 +249,8 @@ def _read_network(
         announce(
             f"{brought.unconfirmed[0]} could not be asked for again: the copy in {brought.folder} serves"
         )
+    if brought.cannot:
+        return _read_kept(brought, source, days[-1], announce)
     if not brought.files:
         raise NotPublished(
             f"{network} has no file of {days[0]} to {days[-1]} ({', '.join(brought.absent[:3]) or 'days to come'}): "
@@ -221,3 +260,22 @@ def _read_network(
         more = f" and {len(brought.absent) - 3} more" if len(brought.absent) > 3 else ""
         announce(f"{network} does not have {', '.join(brought.absent[:3])}{more}: the map is made without")
     return read_monitors(list(brought.files), rules=source.rules)
+
+
+def _read_kept(
+    brought: "MonitorFiles", source: MonitorSource, day: dt.date, announce: Callable[[str], None] | None
+) -> Monitors:
+    """Read what is in the cache where other files could not be had, if it holds the last day.
+
+    Raises:
+        BadFetch: it does not; says which files are lacking.
+    """
+    try:
+        found = read_monitors(list(brought.files), rules=source.rules) if brought.files else None
+    except BadMonitors as error:
+        raise BadFetch(f"{brought.cannot}. What is in {brought.folder} does not serve: {error}") from error
+    if found is None or day not in found.days:
+        raise BadFetch(brought.cannot)
+    if announce is not None:
+        announce(f"{brought.cannot}. The map is made without them, of what is in {brought.folder}")
+    return found

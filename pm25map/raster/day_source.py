@@ -142,13 +142,9 @@ def _from_monitors(
         found = without_far_ones(found, grid)
     measured = set(found.days)
     if len(windows) == 1 and windows[0][-1] not in measured:
-        near = (
-            f"of the days around they have {found.days[0]} to {found.days[-1]}"
-            if found.days
-            else f"nor on the {len(windows[0]) - 1} days before"
-        )
         raise BadMonitors(
-            f"no monitor of {monitors.label} measured on {windows[0][-1]}, {near}. Choose another day, or name other "
+            f"no monitor of {monitors.label} measured on {windows[0][-1]}: of the days around they have "
+            f"{found.days[0]} to {found.days[-1]}. Choose another day, or name other "
             "monitors with --monitors"
         )
     forget_withdrawn(grid, found, monitors.origin, days)

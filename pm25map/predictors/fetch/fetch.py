@@ -171,7 +171,7 @@ def _one(file: Wanted, job: Job) -> tuple[State, int]:
                 # Put there by hand: good if its reader says so.
                 check_file(job.provider.check, target)
                 return "kept", 0
-            if not _may_have_changed(file, job, note):
+            if not may_have_changed(file, job):
                 return "kept", 0
             known = Identity(file.url, str(note.get("etag", "")), str(note.get("modified", "")))
         try:
@@ -185,9 +185,10 @@ def _one(file: Wanted, job: Job) -> tuple[State, int]:
             raise
 
 
-def _may_have_changed(file: Wanted, job: Job, note: dict[str, object]) -> bool:
-    """Tell whether a file was fetched before its provider had done with it."""
-    if file.last is None:
+def may_have_changed(file: Wanted, job: Job) -> bool:
+    """Tell whether a file was fetched before its provider had done with it; one put there by hand was not."""
+    note = _read_note(job, file)
+    if file.last is None or not note:
         return False
     fetched = dt.date.fromisoformat(str(note.get("fetched", dt.date.min)))
     return fetched <= file.last + dt.timedelta(days=job.provider.settles)

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib3.util.retry import Retry
 
 from pm25map.base.cache import cache_folder
-from pm25map.base.errors import BadFetch, BadOutput, Pm25mapError
+from pm25map.base.errors import BadFetch, BadOutput
 from pm25map.base.files import make_folder
-from pm25map.predictors.fetch.fetch import Job, Watcher, fetch, is_there, sizes
+from pm25map.predictors.fetch.fetch import Fetched, Job, Watcher, fetch, is_there, may_have_changed, sizes
 from pm25map.predictors.fetch.polite import Polite, check_address
 from pm25map.predictors.fetch.providers import (
     Provider,
@@ -47,6 +47,8 @@ class MonitorFiles:
         files: that are there, by name.
         absent: names of those that the provider does not have.
         unconfirmed: files that are there and may have changed since: the provider could not be asked.
+        cannot: says in one line which files could not be had, where they are, and the option that takes them; empty
+            where nothing was lost.
     """
 
     network: Network
@@ -54,6 +56,7 @@ class MonitorFiles:
     files: tuple[Path, ...]
     absent: tuple[str, ...] = ()
     unconfirmed: tuple[str, ...] = field(default=())
+    cannot: str = ""
 
 
 def fetch_monitors(
@@ -67,6 +70,8 @@ def fetch_monitors(
 ) -> MonitorFiles:
     """Bring the files of a network that hold some days; what is in the cache and settled is not asked for again.
 
+    Where the provider cannot be asked, what is in the cache is returned with `cannot`.
+
     Args:
         network: aqs or airnow.
         days: to have.
@@ -76,7 +81,6 @@ def fetch_monitors(
         watcher: follows the files.
 
     Raises:
-        BadFetch: a file cannot be had; says which, where it is, and the option that takes it from elsewhere.
         BadOutput: the cache cannot be written.
     """
     provider = provider_of(network)
@@ -98,7 +102,7 @@ def fetch_hours(
         today, base_url, announce: as `fetch_monitors`.
 
     Raises:
-        BadFetch, BadOutput: as `fetch_monitors`.
+        BadOutput: as `fetch_monitors`.
     """
     provider = provider_of("airnow")
     names = variables_wanted(provider, ())
@@ -129,21 +133,28 @@ def _bring(
         ) from error
     job = Job(provider, folder, Polite(retries=_RETRIES), today, watcher)
     new = [file for file in wanted if not is_there(file, job)]
-    if new:
-        _announce(new, job, base_url or provider.base, announce)
-    result = fetch(wanted, job)
+    young = [file for file in wanted if file not in new and may_have_changed(file, job)]
+    try:
+        # Asked first: without a way out hundreds of files would each be tried for seconds.
+        megabytes = _megabytes((new or young)[:_LISTED], job)
+    except BadFetch as error:
+        result = Fetched(failed={file.name: str(error) for file in new + young})
+    else:
+        if new and announce is not None:
+            size = f"about {megabytes * len(new):,.1f} MB" if megabytes else "of unknown size"
+            where = f"from {base_url or provider.base} ({provider.title}), {size}, into {folder}"
+            announce(f"fetching {_named(new)} {where}")
+        result = fetch(wanted, job)
     there = {file.name: folder / file.name for file in wanted if is_there(file, job)}
     lost = {name: why for name, why in result.failed.items() if name not in there}
-    if lost:
-        raise BadFetch(
-            _cannot(provider, [file for file in wanted if file.name in lost], next(iter(lost.values())))
-        )
+    missed = [file for file in wanted if file.name in lost]
     return MonitorFiles(
         network,
         folder,
         tuple(there.values()),
         tuple(sorted(set(result.absent) - set(there))),
         tuple(sorted(name for name in result.failed if name in there)),
+        _cannot(provider, missed, next(iter(lost.values()))) if missed else "",
     )
 
 
@@ -157,18 +168,14 @@ def _files_of(provider: Provider, days: list[dt.date], today: dt.date, base_url:
     return plain_files(provider, periods, names, _EVERYWHERE, base_url or provider.base)
 
 
-def _announce(new: list[Wanted], job: Job, base: str, announce: Callable[[str], None] | None) -> None:
-    """Say what will be fetched, before it is."""
-    if announce is None:
-        return
-    try:
-        known = [size or 0 for _, size in sizes(new[:_LISTED], job)]
-    except Pm25mapError as error:
-        raise BadFetch(_cannot(job.provider, new, str(error))) from error
-    # Files of one network are much alike: a few are asked for their size.
-    megabytes = sum(known) / max(len(known), 1) * len(new) / 1e6
-    size = f"about {megabytes:,.1f} MB" if any(known) else "of unknown size"
-    announce(f"fetching {_named(new)} from {base} ({job.provider.title}), {size}, into {job.folder}")
+def _megabytes(files: list[Wanted], job: Job) -> float:
+    """Ask how large some files are, MB on average; 0 where nobody says. Files of one network are much alike.
+
+    Raises:
+        BadFetch: the provider cannot be asked.
+    """
+    known = [size or 0 for _, size in sizes(files, job)]
+    return sum(known) / max(len(known), 1) / 1e6
 
 
 def _cannot(provider: Provider, files: list[Wanted], why: str) -> str:
