@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pm25map.base.errors import BadPredictors
+from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.cli import score_lines as printing
 from pm25map.monitors import Monitors
 from pm25map.scores import compare as comparing
@@ -124,7 +124,7 @@ def test_a_store_without_elevation_has_no_kriging_and_says_so(world):
 
 
 def test_compare_stands_both_models_beside_the_baselines_and_what_one_gains(world):
-    found = comparing.compare([session(0.5)], [session(-3.0)], world, STORE, FIRST, LAST)
+    found = comparing.compare([session(0.5)], [session(-3.0)], world, STORE, (FIRST, LAST))
     assert [row.stratum for row in found.rows] == [row.stratum for row in found.strata]
     for row, strata in zip(found.rows, found.strata, strict=True):
         assert list(strata.errors) == ["model", "against", "interpolation", "kriging"]
@@ -132,13 +132,13 @@ def test_compare_stands_both_models_beside_the_baselines_and_what_one_gains(worl
         assert row.rmse.difference == pytest.approx(-2.5, abs=1e-3)
         assert row.mbe.difference == pytest.approx(3.5, abs=1e-3)
     assert {row.kind for row in found.strata} == {"all", "level", "distance", "season", "region"}
-    alone = comparing.compare([session(0.5)], [], world, STORE, FIRST, LAST)
+    alone = comparing.compare([session(0.5)], [], world, STORE, (FIRST, LAST))
     assert alone.rows[0].rmse.second == pytest.approx(2, abs=1e-3)
     assert list(alone.strata[0].errors) == ["model", "interpolation", "kriging"]
 
 
 def test_no_r2_is_given_inside_a_class_of_the_observation(world):
-    found = comparing.compare([session(0.5)], [], world, STORE, FIRST, LAST)
+    found = comparing.compare([session(0.5)], [], world, STORE, (FIRST, LAST))
     for row, strata in zip(found.rows, found.strata, strict=True):
         level = strata.kind == "level"
         assert (row.r2 is None) == level
@@ -215,6 +215,16 @@ def test_one_refusal_of_a_store_on_another_grid():
         check_grid(other, session(0).card)
 
 
+def test_other_monitors_than_those_of_the_training_are_refused(world):
+    world.matches = lambda _: False
+    with pytest.raises(
+        BadMonitors, match=r"invented was trained on other monitors .* which stations it never saw"
+    ):
+        evaluate.judge(session(0), world, STORE, FIRST, LAST)
+    with pytest.raises(BadMonitors, match="other monitors"):
+        comparing.compare([session(0)], [], world, STORE, (FIRST, LAST))
+
+
 def test_what_training_gathered_serves_again_for_days_inside_of_its_own(monkeypatch, tmp_path, world):
     asked = []
     monkeypatch.setattr(held_out, "gather_samples", lambda *given: asked.append(given[3:5]) or samples())
@@ -232,7 +242,7 @@ def test_a_model_that_reads_all_asks_for_nothing_more():
 
 
 def test_printed_scores_name_every_kind_and_align(world):
-    found = comparing.compare([session(0.5)], [session(-3.0)], world, STORE, FIRST, LAST)
+    found = comparing.compare([session(0.5)], [session(-3.0)], world, STORE, (FIRST, LAST))
     text = "\n".join(printing.score_lines(found.strata))
     for words in ("by distance", "by level", "by season", "by region"):
         assert text.count(words) == 1

@@ -120,13 +120,12 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
         sessions[1:],
         Truth,
         Store,
-        start,
-        start + dt.timedelta(days=20),
+        (start, start + dt.timedelta(days=20)),
         [("elevation", 1000.0)],
     ).rows
     assert [row.stratum for row in rows][:3] == ["all", "elevation above 1000", "elevation up to 1000"]
     assert rows[0].n == rows[1].n + rows[2].n == 6 * 21
-    alone = compare(sessions[:1], [], Truth, Store, start, start + dt.timedelta(days=20)).rows[0]
+    alone = compare(sessions[:1], [], Truth, Store, (start, start + dt.timedelta(days=20))).rows[0]
     held = samples()
     targets = held.targets(
         hold_out_stations(held.lat, held.lon, 0.2, 7), start, start + dt.timedelta(days=20), 5
@@ -137,11 +136,11 @@ def test_models_with_other_features_are_judged_on_the_same_targets(two, monkeypa
     assert alone.rmse.second == pytest.approx(expected["rmse"], abs=1e-4)
     monkeypatch.setattr(Truth, "checksum", "1" * 64)
     with pytest.raises(BadMonitors, match="trained on other monitors"):
-        compare(sessions[:1], [], Truth, Store, start, start)
+        compare(sessions[:1], [], Truth, Store, (start, start))
     other = two[1].card.model_copy(update={"window_days": 7})
     sessions[1].card = other
     with pytest.raises(BadModel, match="window"):
-        compare(sessions[:1], sessions[1:], Truth, Store, start, start)
+        compare(sessions[:1], sessions[1:], Truth, Store, (start, start))
 
 
 def test_the_two_configurations_differ_by_smoke_and_temperature_alone():

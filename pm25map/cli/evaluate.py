@@ -29,7 +29,12 @@ PATH = FILE
     help="Judge the stations that training held out.",
 )
 @click.option("--targets", type=PATH, help="Judge the stations of these files instead.")
-@click.option("--monitors", type=PATH, required=True, help="EPA's daily files, or a folder of them.")
+@click.option(
+    "--monitors",
+    type=PATH,
+    required=True,
+    help="EPA's daily files, or a folder of them: those of the training, unless --targets names others to judge.",
+)
 @click.option(
     "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadModel, BadMonitors
+from pm25map.base.errors import BadModel
 from pm25map.model.card import ModelCard
 from pm25map.model.runtime import Session
 from pm25map.monitors import Monitors
@@ -17,7 +17,6 @@ from pm25map.scores.evaluate import HIGH_UGM3, Matches, estimates_of, match, str
 from pm25map.scores.held_out import (
     BASELINES,
     at_targets,
-    check_grid,
     gather_held_out,
     places_of,
     with_baselines,
@@ -93,8 +92,7 @@ def compare(
     second: Sequence[Session],
     monitors: Monitors,
     predictors: Predictors,
-    start: dt.date,
-    end: dt.date,
+    days: tuple[dt.date, dt.date],
     above: Sequence[tuple[str, float]] = (),
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -107,7 +105,7 @@ def compare(
             model interpolation stands there: inverse distance, 9 nearest stations, power 2.
         monitors: that feed the neighbours; those held out feed nothing.
         predictors: a store with every feature but the neighbours.
-        start, end: days of the targets.
+        days: first and last day of the targets.
         above: variables and levels that the targets are parted by, as (name, level).
         cache: folder for the stations' neighbours; a training run's folder will do.
         progress: called with what is done and what is to do.
@@ -118,20 +116,13 @@ def compare(
         BadMonitors: they are not those of the training, or there is nothing to judge.
     """
     card = _agree([*first, *second])
-    check_grid(predictors, card)
-    if not monitors.matches(card.training.monitors_checksum):
-        # The draw of the held-out places is one from all places of a table: of another table it is another.
-        raise BadMonitors(
-            f"model {card.name} was trained on other monitors (checksum {card.training.monitors_checksum[:12]}) than "
-            f"these ({monitors.checksum[:12]}), so nobody can tell which stations it never saw: name its own"
-        )
     wanted = [name for name, _ in above] + ([] if second else [BASELINES[INTERPOLATION]])
     features = _union([*(s.card.scaler.features for s in (*first, *second)), wanted])
     held = gather_held_out(
         card,
         monitors,
         predictors,
-        (start, end),
+        days,
         features=with_baselines(features, predictors),
         cache=cache,
         progress=progress,

@@ -80,10 +80,11 @@ def gather_held_out(
 
     Raises:
         BadPredictors: the store lies on another grid than the model's.
-        BadMonitors: no station lies in the grid.
+        BadMonitors: no station lies in the grid; or, without targets, the monitors are not those of the training.
     """
     check_grid(predictors, card)
     if targets is None:
+        check_trained_on(monitors, card)
         held_out = held_out_in_training(card, monitors)
     else:
         monitors, held_out = join_targets(monitors, targets)
@@ -112,6 +113,22 @@ def check_grid(predictors: Predictors, card: ModelCard) -> None:
         raise BadPredictors(
             f"{predictors.path} does not lie on grid {card.grid} of model {card.name}: make a store for it with "
             f"pm25map data ingest --source static --grid {card.grid} --store static.zarr"
+        )
+
+
+def check_trained_on(monitors: Monitors, card: ModelCard) -> None:
+    """Refuse monitors of which nobody can tell what a model's training held out.
+
+    The draw of the held-out places is one from all places of a table: of another table it is another, and stations
+    that trained the model would be scored as if it had never seen them.
+
+    Raises:
+        BadMonitors: they are not the table of the training.
+    """
+    if not monitors.matches(card.training.monitors_checksum):
+        raise BadMonitors(
+            f"model {card.name} was trained on other monitors (checksum {card.training.monitors_checksum[:12]}) than "
+            f"these ({monitors.checksum[:12]}), so nobody can tell which stations it never saw: name its own"
         )
 
 
