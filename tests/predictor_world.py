@@ -16,6 +16,34 @@ CLIMATOLOGY = ("linke_turbidity", "t2m_climatology")
 SHAPE = (11, 13)
 
 
+REFERENCE_SET = (
+    "aod_047",
+    "aod_055",
+    "day_cos",
+    "day_sin",
+    "month_cos",
+    "month_sin",
+    "year",
+    "daymet_dayl",
+    "daymet_lat",
+    "daymet_lon",
+    "daymet_prcp",
+    "daymet_srad",
+    "daymet_tmax",
+    "daymet_tmin",
+    "daymet_vp",
+    "dem",
+    "gridmet_th",
+    "gridmet_vs",
+    "knnidw_distance",
+    "knnidw_pm25",
+    "knnidw_pm25_val",
+    "ndvi",
+    "wildfire_smoke",
+)
+"""The predictors of the reference study (Karimzadeh et al. 2025), alphabetical as there."""
+
+
 def small_grid() -> Grid:
     """Eleven rows, thirteen columns, blocks of 4: those at the edges are cut; a bay has no land."""
     land = np.ones(SHAPE, dtype=bool)

@@ -21,12 +21,13 @@ import pytest
 from urllib3.util.retry import Retry
 
 from pm25map.base.errors import BadFetch, DiskFull, LoginFailed
+from pm25map.predictors.catalogue import Provider
 from pm25map.predictors.fetch import polite as manners
 from pm25map.predictors.fetch.download import CHUNK_BYTES
 from pm25map.predictors.fetch.fetch import Job, fetch, is_there, sizes
 from pm25map.predictors.fetch.login import Login
 from pm25map.predictors.fetch.polite import Polite, Stopped, check_address
-from pm25map.predictors.fetch.providers import Provider, Wanted
+from pm25map.predictors.fetch.providers import Wanted
 
 TODAY = dt.date(2021, 6, 1)
 DAY = dt.date(2020, 9, 12)
@@ -55,7 +56,15 @@ def zipped(size=300_000, seed=0):
 
 def provider(**changes):
     about = {"title": "a provider", "base": "https://there.example", "path": "/{day}.zip", "period": "day"}
-    return Provider(**{**about, "check": "zip", "most_mb": 2, "parallel": 2, **changes})
+    return Provider(
+        **{
+            **about,
+            "check": "pm25map.predictors.sources.whole:check_zip",
+            "most_mb": 2,
+            "parallel": 2,
+            **changes,
+        }
+    )
 
 
 def bring(world, folder, *names, login=None, retries=QUICK, today=TODAY, last=DAY, checksum=None, **changes):
@@ -550,9 +559,11 @@ def test_two_processes_fetch_a_file_once(world, tmp_path):
         import datetime as dt, pathlib
         from pm25map.predictors.fetch.fetch import Job, fetch
         from pm25map.predictors.fetch.polite import Polite
-        from pm25map.predictors.fetch.providers import Provider, Wanted
+        from pm25map.predictors.catalogue import Provider
+        from pm25map.predictors.fetch.providers import Wanted
         where = {{"base": "https://there.example", "path": "/", "title": "p"}}
-        provider = Provider(**where, period="day", check="zip", most_mb=2, parallel=1)
+        where["check"] = "pm25map.predictors.sources.whole:check_zip"
+        provider = Provider(**where, period="day", most_mb=2, parallel=1)
         job = Job(provider, pathlib.Path({str(tmp_path)!r}), Polite(), dt.date(2021, 6, 1))
         print("ready", flush=True)
         result = fetch([Wanted("a.zip", "{world.url}/a.zip", dt.date(2020, 9, 12))], job)

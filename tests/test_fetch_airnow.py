@@ -14,13 +14,14 @@ from urllib3.util.retry import Retry
 from pm25map.base.errors import BadDate, BadFetch, BadMonitors
 from pm25map.cli.main import cli
 from pm25map.monitors.airnow import read_airnow
+from pm25map.monitors.airnow_check import check_airnow_file
 from pm25map.monitors.airnow_files import files_of
 from pm25map.monitors.airnow_now import read_nowcast
+from pm25map.predictors.catalogue import Provider, provider_of
 from pm25map.predictors.fetch import fetch as jobs
 from pm25map.predictors.fetch import polite as manners
-from pm25map.predictors.fetch.check import check_file
 from pm25map.predictors.fetch.polite import Polite
-from pm25map.predictors.fetch.providers import Provider, periods_of, plain_files, provider_of
+from pm25map.predictors.fetch.providers import periods_of, plain_files
 from pm25map.predictors.monitor_source import fetch_latest
 
 DAY = dt.date(2024, 4, 17)
@@ -160,18 +161,18 @@ def test_sizes_are_said_first(world, tmp_path):
 def test_a_site_list_without_a_position_or_another_name_is_refused(tmp_path):
     lists = air.write_sites(tmp_path, [air.Site("080310002", 0, 0, -7)])
     with pytest.raises(BadMonitors, match="holds no site with a position"):
-        check_file("airnow", lists)
+        check_airnow_file(lists)
     page = tmp_path / "index.html"
     page.write_text("<html>")
     with pytest.raises(BadMonitors, match="not called as AirNow's"):
-        check_file("airnow", page)
+        check_airnow_file(page)
 
 
 def test_a_page_of_html_in_place_of_an_hour_is_refused(tmp_path):
     page = tmp_path / "HourlyData_2024041712.dat"
     page.write_text("<html>\n<body>not now</body>\n</html>\n")
     with pytest.raises(BadMonitors, match="line 1"):
-        check_file("airnow", page)
+        check_airnow_file(page)
 
 
 def test_days_before_airnow_s_files_begin_are_refused():

@@ -22,8 +22,8 @@ from urllib3.util.retry import Retry
 from pm25map.base.errors import BadFetch, BadInstall, BadPredictors, LoginFailed, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid.store import save_grid
+from pm25map.predictors.catalogue import fetched_sources, file_sources, load, provider_of, sources
 from pm25map.predictors.fetch import polite as manners
-from pm25map.predictors.fetch.check import CHECKS, check_file
 from pm25map.predictors.fetch.earthdata import choose, search
 from pm25map.predictors.fetch.login import earthdata_login
 from pm25map.predictors.fetch.polite import Polite
@@ -31,8 +31,6 @@ from pm25map.predictors.fetch.providers import (
     gmted_tiles,
     periods_of,
     plain_files,
-    provider_of,
-    providers,
     variables_wanted,
 )
 
@@ -92,7 +90,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("source", sorted(set(providers()) - {"aqs", "airnow"}))
+@pytest.mark.parametrize("source", sorted(set(fetched_sources()) - {"aqs", "airnow"}))
 def test_a_source_s_reader_finds_what_is_fetched_for_it(source, tmp_path):
     """The name that a file gets is one that the source's own reader looks for."""
     from pm25map.predictors.sources import daymet, gmted, gridmet, hms, merra2, modis, ncep, nclimgrid
@@ -116,11 +114,11 @@ def test_a_source_s_reader_finds_what_is_fetched_for_it(source, tmp_path):
 
 
 def test_every_source_that_reads_files_can_be_fetched_and_every_check_exists():
-    from pm25map.cli.fetch import FETCHED
-    from pm25map.predictors.sources.catalogue import CATALOGUE
-
-    assert set(providers()) == set(FETCHED) == {*CATALOGUE, "aqs", "airnow"}
-    assert {provider.check for provider in providers().values()} == set(CHECKS)
+    assert set(fetched_sources()) == {*file_sources(), "aqs", "airnow"}
+    for name, entry in sources().items():
+        assert entry.title and entry.licence
+        assert callable(load(entry.reader)) if entry.reader else name not in file_sources()
+        assert entry.fetch is None or callable(load(entry.fetch.check))
 
 
 def test_files_of_days_months_and_years_cover_the_days_once():
@@ -365,6 +363,11 @@ def test_a_login_out_of_reach_is_one_line(monkeypatch):
 # Each kind of file is opened before it counts
 
 
+def check_file(source, path):
+    """Open a fetched file as data fetch does."""
+    load(provider_of(source).check)(path)
+
+
 SQUARE = shapely.box(-121, 38, -119, 40)
 
 
@@ -400,7 +403,7 @@ def gridmet_file(folder):
     values = np.random.default_rng(4).uniform(0, 300, (20, 30, 30))
     return provider_files.write_gridmet(
         folder, "th", 2020, np.arange(30), -np.arange(30), values, days
-    ), "netcdf"
+    ), "gridmet"
 
 
 def gmted_file(folder):
@@ -408,7 +411,7 @@ def gmted_file(folder):
     path = folder / "30N120W_20101117_gmted_mea300.tif"
     return provider_files.write_gmted(
         path, np.arange(50) / 10 - 120, 40 - np.arange(50) / 10, values
-    ), "raster"
+    ), "gmted"
 
 
 def hms_file(folder):
@@ -601,7 +604,7 @@ def test_netcdf_of_another_thing_is_refused(tmp_path):
         held.createDimension("day", 2)
         held.createVariable("day", "f8", ("day",)).units = "parsecs"
     with pytest.raises(Exception, match="time axis"):
-        check_file("netcdf", path)
+        check_file("gridmet", path)
 
 
 @pytest.mark.parametrize("package", ["pooch", "requests"])
@@ -623,8 +626,8 @@ def test_without_earthaccess_nasa_s_sources_say_what_to_install(monkeypatch):
     ("kind", "name"),
     [
         ("ndvi", "modis/MOD13A2.A2021225.h11v06.061.2021320163717.hdf"),
-        ("netcdf", "gridmet/pr_2018.nc"),
-        ("netcdf", "nclimgrid/tmax-202201-grd-scaled.nc"),
+        ("gridmet", "gridmet/pr_2018.nc"),
+        ("nclimgrid", "nclimgrid/tmax-202201-grd-scaled.nc"),
     ],
 )
 def test_a_provider_s_own_file_is_good_and_half_of_it_is_not(kind, name, shared_data, tmp_path):

@@ -17,10 +17,10 @@ from provider_files import (
 
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
-from pm25map.predictors.sources.catalogue import CATALOGUE, open_source
+from pm25map.predictors.catalogue import file_sources, open_source, sources
 from pm25map.predictors.sources.netcdf import open_netcdf
 from pm25map.predictors.units import convert
-from pm25map.predictors.variables import VARIABLES, variable, variables_of
+from pm25map.predictors.variables import VARIABLES
 
 DAY = dt.date(2020, 9, 12)
 LON, LAT = np.arange(-122.5, -117.4, 0.0416666), np.arange(39.5, 34.9, -0.0416666)
@@ -51,14 +51,11 @@ def source_fields(name, folder, days=(DAY,), grid=None):
     return open_source(name, folder).fields(grid or small_grid(), list(days))
 
 
-def test_every_source_of_files_has_rows_in_the_table_and_the_command_knows_it():
-    from pm25map.cli.data import FILE_SOURCES, IN_DAILY_TILES
-
-    assert tuple(CATALOGUE) == FILE_SOURCES
-    assert tuple(name for name, entry in CATALOGUE.items() if entry.in_daily_tiles) == IN_DAILY_TILES
-    for name, entry in CATALOGUE.items():
-        kinds = {variable(v).kind for v in variables_of(name)}
-        assert kinds == ({"daily"} if entry.has_days else set()) | ({"static"} if entry.has_layers else set())
+def test_every_source_of_files_has_variables_of_the_kinds_that_it_gives():
+    assert {"maiac", "gridmet", "gmted"} <= set(file_sources())
+    assert [name for name, entry in sources().items() if entry.in_daily_tiles] == ["maiac"]
+    assert [name for name in file_sources() if not sources()[name].has_days] == ["gmted"]
+    assert [name for name in file_sources() if sources()[name].has_layers] == ["daymet", "gmted"]
 
 
 def gridmet_plane(folder, short="tmmx", lon=LON, lat=LAT, days=(DAY,), **changes):

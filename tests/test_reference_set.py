@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 import model_world  # noqa: E402
 from click.testing import CliRunner  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
+from predictor_world import REFERENCE_SET  # noqa: E402
 from provider_files import (  # noqa: E402
     BEST,
     CLOUDY,
@@ -41,7 +42,7 @@ from pm25map.model.places import place_vectors  # noqa: E402
 from pm25map.model.train import Trained  # noqa: E402
 from pm25map.predictors.reader import open_predictors  # noqa: E402
 from pm25map.predictors.sources.modis import tiles_of  # noqa: E402
-from pm25map.predictors.variables import REFERENCE_SET, variable  # noqa: E402
+from pm25map.predictors.variables import variable  # noqa: E402
 from pm25map.windows.scaler import fit_scaler  # noqa: E402
 
 DAY = dt.date(2020, 9, 12)

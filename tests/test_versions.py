@@ -13,7 +13,7 @@ from provider_files import BEST, write_gridmet, write_hms, write_latlon, write_m
 from pm25map.base.errors import BadPredictors
 from pm25map.cli.data import ingest
 from pm25map.grid.store import save_grid
-from pm25map.predictors.sources.catalogue import open_source
+from pm25map.predictors.catalogue import open_source
 from pm25map.predictors.sources.daymet import FILE, _version
 from pm25map.predictors.sources.files import choose_versions, find_files
 from pm25map.predictors.sources.hms import Hms

@@ -37,6 +37,7 @@ DOORS = {
         "house.md",
         "data-contract.md",
         "providers.md",
+        "extend.md",
         "engines.md",
         "performance.md",
         "places.md",

@@ -12,7 +12,7 @@ from pm25map.cli.data_now import now
 from pm25map.cli.data_status import status
 from pm25map.cli.fetch import fetch
 from pm25map.cli.impute import impute
-from pm25map.cli.options import DAY, FILE, LOCATION, progress_bar
+from pm25map.cli.options import DAY, FILE, LOCATION, SourceType, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.grid import Grid
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 STORE = FILE
 OPEN_SET = ("neighbours", "static")
 """What the default model reads: --source all."""
-FILE_SOURCES = ("maiac", "ndvi", "daymet", "gridmet", "gmted", "hms", "nclimgrid", "merra2", "ncep")
-"""Sources that read a provider's files; as in predictors/sources/catalogue.py, which is slow to import."""
-IN_DAILY_TILES = ("maiac",)
-"""Sources of which a day may lack tiles; as in the catalogue too."""
-SOURCES = (*OPEN_SET, "knnidw", *FILE_SOURCES, "all")
+OWN = (*OPEN_SET, "knnidw", "all")
+"""Sources that read no provider's files."""
 
 
 @click.group()
@@ -54,7 +51,11 @@ command.add_command(status)
 
 @command.command()
 @click.option(
-    "--source", type=click.Choice(SOURCES), default="all", show_default=True, help="all: neighbours, static."
+    "--source",
+    type=SourceType("file_sources", OWN),
+    default="all",
+    show_default=True,
+    help="all: neighbours, static.",
 )
 @click.option("--start", type=DAY, required=True, help="First day.")
 @click.option("--end", type=DAY, required=True, help="Last day, included.")
@@ -107,16 +108,18 @@ def ingest(
     """  # noqa: D301 - click reads \b
     from pm25map.base.days import days_between
     from pm25map.grid import load_grid
+    from pm25map.predictors.catalogue import sources
     from pm25map.predictors.ingest import Ingested
 
-    if partial_tiles and source not in IN_DAILY_TILES:
+    in_tiles = [name for name, entry in sources().items() if entry.in_daily_tiles]
+    if partial_tiles and source not in in_tiles:
         raise click.UsageError(
-            f"--partial-tiles does not go with --source {source}: only {', '.join(IN_DAILY_TILES)} has days in tiles"
+            f"--partial-tiles does not go with --source {source}: only {', '.join(in_tiles)} has days in tiles"
         )
     days = days_between(start, end)
     grid = load_grid(grid_name)
     passed_over: tuple[str, ...] = ()
-    if source in FILE_SOURCES:
+    if source not in OWN:
         if files is None:
             raise click.UsageError(f"--source {source} needs --files")
         layers, result, passed_over = _ingest_files(
@@ -184,12 +187,12 @@ def _ingest_files(
     name: str, files: Path, store: Path, grid: "Grid", days: list[dt.date], *, partial_tiles: bool
 ) -> "tuple[int, Ingested | None, tuple[str, ...]]":
     """Fill what a source reads from a provider's files: layers written, days, and files of older versions."""
+    from pm25map.predictors.catalogue import open_source, sources
     from pm25map.predictors.ingest import ingest_daily, ingest_layers, store_to_fill
     from pm25map.predictors.sources import HasVersions
-    from pm25map.predictors.sources.catalogue import CATALOGUE, open_source
     from pm25map.predictors.store import open_predictors
 
-    entry = CATALOGUE[name]
+    entry = sources()[name]
     source = open_source(name, files, partial=partial_tiles)
     # Look at the files before the store is made: a wrong folder leaves nothing behind.
     made: list[tuple[str, Any]] = []

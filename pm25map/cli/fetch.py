@@ -10,32 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pm25map.cli.options import DAY, FILE
+from pm25map.cli.options import DAY, FILE, SourceType
 
 if TYPE_CHECKING:
+    from pm25map.predictors.catalogue import Provider
     from pm25map.predictors.fetch.earthdata import Found
     from pm25map.predictors.fetch.fetch import Fetched, Job
-    from pm25map.predictors.fetch.providers import Provider
-
-FETCHED = (
-    "maiac",
-    "ndvi",
-    "daymet",
-    "gridmet",
-    "gmted",
-    "hms",
-    "nclimgrid",
-    "merra2",
-    "ncep",
-    "aqs",
-    "airnow",
-)
-"""As in predictors/fetch/providers.yaml, which is slow to read."""
 
 
 @click.command()
 @click.option(
-    "--source", type=click.Choice(FETCHED), required=True, help="aqs, airnow: EPA's files for --monitors."
+    "--source",
+    type=SourceType("fetched_sources"),
+    required=True,
+    help="aqs, airnow: EPA's files for --monitors.",
 )
 @click.option("--start", type=DAY, help="First day. Of gmted there is none.")
 @click.option("--end", type=DAY, help="Last day, included.")
@@ -88,7 +76,7 @@ def fetch(
            --out maiac --dry-run
     """  # noqa: D301 - click reads \b
     from pm25map.grid import load_grid
-    from pm25map.predictors.fetch.providers import provider_of
+    from pm25map.predictors.catalogue import provider_of
 
     provider = provider_of(source)
     if out is None and not dry_run:

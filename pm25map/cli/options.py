@@ -335,3 +335,34 @@ def open_day(
     """Make one day ready and open what its map is made of; arguments as `ready_days` and `open_for_maps`."""
     ready = ready_days(model_name, grid_name, source, [day]).source
     return open_for_maps(model_name, grid_name, ready, [day], bands=bands, smoothing_km=smoothing_km)
+
+
+class SourceType(click.ParamType):  # type: ignore[type-arg]  # as above
+    """The name of a source; which there are is read when it is asked for, as other packages bring some too."""
+
+    name = "source"
+
+    def __init__(self, kind: str, further: tuple[str, ...] = ()) -> None:
+        """Take the sources of one kind.
+
+        Args:
+            kind: the function of pm25map.predictors.catalogue that names them.
+            further: names beside those.
+        """
+        self.kind, self.further = kind, further
+
+    def names(self) -> tuple[str, ...]:
+        """Name the sources."""
+        from pm25map.predictors import catalogue
+
+        return (*self.further, *getattr(catalogue, self.kind)())
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """List the names in the help."""
+        return f"[{'|'.join(self.names())}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is no source."""
+        if value not in self.names():
+            self.fail(f"{value!r} is not one of {', '.join(self.names())}", param, ctx)
+        return value

@@ -1,20 +1,18 @@
 """The variable table: what every predictor is, in which unit and range, and where it comes from.
 
-The rows stand in variables.csv, one a line: a new predictor is a new line. The first 23 are the reference set
-(Karimzadeh et al. 2025), the others the open set of this package.
+The rows stand in the entries of their sources (pm25map.predictors.catalogue).
 """
 
-import csv
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.base.errors import BadPredictors, UnknownName
+from pm25map.base.errors import BadInstall, BadPredictors, UnknownName
+from pm25map.predictors.catalogue import sources
 
 Kind = Literal["daily", "static", "climatology", "calendar"]
 """How a variable is kept: (time, y, x); (y, x); (month, y, x), evaluated for a day when it is read; or not at
@@ -117,31 +115,30 @@ def packing(variable: Variable, precision: float) -> tuple[float, float]:
     return precision, middle * precision
 
 
+_NUMBERS = ("valid_min", "valid_max", "precision")
+
+
 def _read_table() -> dict[str, Variable]:
-    text = resources.files("pm25map.predictors").joinpath("variables.csv").read_text(encoding="utf-8")
-    rows = {}
-    for row in csv.DictReader(text.splitlines()):
-        rows[row["name"]] = Variable(
-            name=row["name"],
-            standard_name=row["standard_name"] or None,
-            long_name=row["long_name"],
-            units=row["units"],
-            source=row["source"],
-            kind=row["kind"],  # type: ignore[arg-type]  # checked when made, as the two below
-            valid_min=float(row["valid_min"]),
-            valid_max=float(row["valid_max"]),
-            precision=float(row["precision"]) if row["precision"] else None,
-            resampling=row["resampling"],  # type: ignore[arg-type]
-            filling=row["filling"],  # type: ignore[arg-type]
-        )
+    rows: dict[str, Variable] = {}
+    for source, entry in sources().items():
+        for name, given in entry.variables.items():
+            if name in rows:
+                raise BadInstall(
+                    f"the source {source} gives {name}, which is of {rows[name].source}. Rename it in its package"
+                )
+            words = {"standard_name": None, "precision": None} | given
+            try:
+                words |= {key: float(words[key]) for key in _NUMBERS if words.get(key) is not None}
+                rows[name] = Variable(name=name, source=source, **words)
+            except (TypeError, ValueError, BadPredictors) as error:
+                raise BadInstall(
+                    f"the variable {name} of the source {source}: {error}. Mend its package"
+                ) from error
     return rows
 
 
 VARIABLES: dict[str, Variable] = _read_table()
 """Every predictor there is, by name."""
-
-REFERENCE_SET = tuple(VARIABLES)[:23]
-"""The predictors of the reference study, alphabetical as there."""
 
 
 def variable(name: str) -> Variable:

@@ -15,6 +15,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from pm25map.base.errors import BadFetch, BadInstall
+from pm25map.predictors.catalogue import Provider
 from pm25map.predictors.fetch.login import Login
 from pm25map.predictors.fetch.polite import (
     CONNECT_SECONDS,
@@ -24,7 +25,7 @@ from pm25map.predictors.fetch.polite import (
     Polite,
     check_address,
 )
-from pm25map.predictors.fetch.providers import Box, Provider, Wanted, first_day, last_of
+from pm25map.predictors.fetch.providers import Box, Wanted, first_day, last_of
 
 MOST_GRANULES = 200_000
 

@@ -22,11 +22,11 @@ import pooch
 
 from pm25map.base.errors import BadFetch, BadOutput, LoginFailed, Pm25mapError
 from pm25map.base.files import as_bad_output, replacing, sha256_of_file
-from pm25map.predictors.fetch.check import check_file
+from pm25map.predictors.catalogue import Provider, load
 from pm25map.predictors.fetch.download import Absent, Identity, Resuming, Unchanged, size_of
 from pm25map.predictors.fetch.login import bare
 from pm25map.predictors.fetch.polite import Polite, Stopped
-from pm25map.predictors.fetch.providers import Provider, Wanted
+from pm25map.predictors.fetch.providers import Wanted
 
 WORKING = ".fetch"
 MEGABYTE = 1_000_000
@@ -169,7 +169,7 @@ def _one(file: Wanted, job: Job) -> tuple[State, int]:
         if is_there(file, job):
             if not note:
                 # Put there by hand: good if its reader says so.
-                check_file(job.provider.check, target)
+                load(job.provider.check)(target)
                 return "kept", 0
             if not may_have_changed(file, job):
                 return "kept", 0
@@ -220,7 +220,7 @@ def _bring(file: Wanted, job: Job, known: Identity | None) -> int:
         raise
     whole = place / file.name
     try:
-        check_file(job.provider.check, whole)
+        load(job.provider.check)(whole)
     except Pm25mapError as error:
         shutil.rmtree(place, ignore_errors=True)
         raise BadFetch(f"what came is not good: {str(error).replace(str(whole), file.name)}") from error

@@ -10,15 +10,14 @@ from urllib3.util.retry import Retry
 from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadFetch, BadOutput
 from pm25map.base.files import make_folder
+from pm25map.predictors.catalogue import Provider, provider_of
 from pm25map.predictors.fetch.fetch import Fetched, Job, Watcher, fetch, is_there, may_have_changed, sizes
 from pm25map.predictors.fetch.polite import Polite, check_address
 from pm25map.predictors.fetch.providers import (
-    Provider,
     Wanted,
     files_of_hours,
     periods_of,
     plain_files,
-    provider_of,
     variables_wanted,
 )
 from pm25map.predictors.monitor_folder import Network, monitor_folder

@@ -9,9 +9,10 @@ import shapely
 from pm25map.base.errors import BadInstall, BadRegion
 from pm25map.grid import Grid
 from pm25map.grid.regions import region as named_region
+from pm25map.predictors.catalogue import Provider
 from pm25map.predictors.fetch.earthdata import Found, search
 from pm25map.predictors.fetch.polite import Polite, check_address
-from pm25map.predictors.fetch.providers import Box, Provider, periods_of, plain_files, variables_wanted
+from pm25map.predictors.fetch.providers import Box, periods_of, plain_files, variables_wanted
 
 Array = npt.NDArray[np.float64]
 

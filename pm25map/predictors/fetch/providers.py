@@ -1,73 +1,20 @@
-"""The table of providers, and which files of a provider hold some days and a place."""
+"""Which files of a provider hold some days and a place."""
 
 import calendar
 import datetime as dt
-import functools
-import importlib.resources
 import re
 from dataclasses import dataclass
-from typing import Literal
-
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pm25map.base.days import day_of_year
-from pm25map.base.errors import BadConfig, BadDate, BadFetch, UnknownName
+from pm25map.base.errors import BadDate, BadFetch, UnknownName
 from pm25map.monitors.airnow_files import hours_of
+from pm25map.predictors.catalogue import Provider
 
 Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
 
 GMTED_TILE_DEGREES = 30, 20
 """East-west and north-south."""
-
-
-class Beside(BaseModel):
-    """Files of UTC days beside those of the hours."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str
-    name: str
-    days: Literal["each", "ends"]
-
-
-class Provider(BaseModel):
-    """One entry of providers.yaml, where its fields are explained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: str
-    period: Literal["hour", "day", "month", "year", "static"]
-    check: str
-    most_mb: int = Field(gt=0)
-    parallel: int = Field(gt=0, le=8)
-    base: str = ""
-    path: str = ""
-    search: dict[str, str] = {}
-    name: str = ""
-    variables: tuple[str, ...] = ()
-    usual: tuple[str, ...] = ()
-    beside: dict[str, Beside] = {}
-    begins: dt.date = dt.date.min
-    every: int = 1
-    before: int = 0
-    settles: int = 0
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "Provider":
-        if bool(self.base and self.path) == bool(self.search and self.name):
-            raise ValueError("give base and path, or search and name")
-        if not set(self.usual) <= set(self.variables):
-            raise ValueError("usual names what is not in variables")
-        if not set(self.beside) <= set(self.variables) or (self.beside and self.period != "hour"):
-            raise ValueError("beside names what is not in variables, or the period is not hour")
-        return self
-
-    @property
-    def needs_login(self) -> bool:
-        """Tell whether the provider is NASA's, which wants an Earthdata login."""
-        return bool(self.search)
 
 
 @dataclass(frozen=True)
@@ -97,31 +44,6 @@ class Corner:
     folder: str
 
 
-@functools.cache
-def providers() -> dict[str, Provider]:
-    """Read the table: every source's provider by the name of the source.
-
-    Raises:
-        BadConfig: the table has an unknown key or a value out of range.
-    """
-    text = importlib.resources.files(__package__).joinpath("providers.yaml").read_text(encoding="utf-8")
-    try:
-        return {name: Provider.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
-    except ValueError as error:
-        raise BadConfig(f"providers.yaml cannot be read ({error}): reinstall pm25map") from error
-
-
-def provider_of(source: str) -> Provider:
-    """Give the provider of a source.
-
-    Raises:
-        UnknownName: the source has none.
-    """
-    if source not in providers():
-        raise UnknownName(f"nothing is fetched for {source!r}: choose one of {', '.join(providers())}")
-    return providers()[source]
-
-
 def variables_wanted(provider: Provider, named: tuple[str, ...]) -> tuple[str, ...]:
     """Check the variables that a user named; without any, those that are usual: ("",) where there are none.
 
@@ -143,6 +65,7 @@ def periods_of(provider: Provider, start: dt.date, end: dt.date) -> list[dt.date
     Raises:
         BadFetch: the provider begins after the last day.
 
+    >>> from pm25map.predictors.catalogue import provider_of
     >>> periods_of(provider_of("nclimgrid"), dt.date(2020, 8, 30), dt.date(2020, 9, 2))
     [datetime.date(2020, 8, 1), datetime.date(2020, 9, 1)]
     """

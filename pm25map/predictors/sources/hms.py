@@ -9,6 +9,7 @@ import datetime as dt
 import functools
 import re
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,12 @@ import shapely.affinity
 from pyogrio.errors import DataSourceError
 from shapely.geometry.base import BaseGeometry
 
-from pm25map.base.errors import BadPredictors
+from pm25map.base.errors import BadFetch, BadPredictors
 from pm25map.grid import Grid
 from pm25map.grid.grid import LONLAT
 from pm25map.predictors.burn import area_share
 from pm25map.predictors.sources.files import Versions, choose_versions, find_files, first_line
+from pm25map.predictors.sources.whole import check_zip
 
 FILES = r"hms_smoke(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.(?P<kind>zip|shp|kml|geojson|json)"
 
@@ -199,3 +201,16 @@ def _polygons(shape: BaseGeometry | None) -> BaseGeometry:
     parts = [part for part in shapely.get_parts(valid) if part.geom_type in ("Polygon", "MultiPolygon")]
     joined: BaseGeometry = shapely.union_all(parts) if parts else shapely.Polygon()
     return joined
+
+
+def check_file(path: Path) -> None:
+    """Refuse a fetched file that is no whole zip file with plumes.
+
+    Raises:
+        BadFetch: it is damaged or something else.
+    """
+    # Plumes without a density, as before 2008, are for ingest to refuse: the file is as the provider has it.
+    check_zip(path)
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.lower().endswith((".shp", ".kml")) for name in archive.namelist()):
+            raise BadFetch(f"{path.name} holds no shapefile: the provider sent something else")

@@ -26,6 +26,7 @@ from pm25map.predictors.sources.latlon import held
 from pm25map.predictors.sources.modis import (
     Granule,
     Tile,
+    check_granule,
     granule_versions,
     mosaic,
     read_granule,
@@ -140,3 +141,8 @@ def read_best(granule: Granule) -> dict[str, npt.NDArray[np.float32]]:
         with np.errstate(invalid="ignore"):
             means[name] = total / number * band.scale()
     return means
+
+
+def check_file(path: Path) -> None:
+    """Refuse a fetched granule that is cut off or something else; see `check_granule`."""
+    check_granule(path, PRODUCT, (*DATASETS.values(), QUALITY))

@@ -215,3 +215,14 @@ def _value(core: str, name: str) -> str | None:
 
 def _damaged(path: Path, error: BaseException) -> str:
     return f"cannot read {path} ({first_line(error)}): it is cut off or no HDF4 file. Get the granule again"
+
+
+def check_granule(path: Path, product: str, names: tuple[str, ...]) -> None:
+    """Read some datasets of a fetched granule: only that tells that the end of the file is there.
+
+    Raises:
+        BadPredictors: it is cut off, or another product.
+    """
+    for granule in granules(path.parent, product).values():
+        # An HDF4 file keeps its list of datasets at its beginning.
+        read_granule(granule, names)

@@ -21,6 +21,7 @@ from pm25map.predictors.sources.latlon import held
 from pm25map.predictors.sources.modis import (
     Granule,
     Tile,
+    check_granule,
     granule_versions,
     granules,
     mosaic,
@@ -163,3 +164,10 @@ def read_index(granule: Granule) -> npt.NDArray[np.float32]:
         n - r, n + r, out=np.full(r.shape, np.nan, dtype=np.float32), where=usable
     )
     return index
+
+
+def check_file(path: Path) -> None:
+    """Refuse a fetched granule that is cut off or something else; see `check_granule`."""
+    if path.name.startswith("MOD13A2"):
+        return check_granule(path, "MOD13A2", (VI, RELIABILITY))
+    return check_granule(path, "MCD43A4", (RED, NEAR_INFRARED))
