@@ -5,9 +5,11 @@ import hashlib
 import json
 
 import jsonschema
+import numpy as np
 import pystac
 import pytest
 from maps import CREATED, address_grid, address_map, provenance
+from pyproj import Transformer
 from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry, Resource
 
@@ -103,6 +105,27 @@ def test_the_footprint_holds_every_cell(folder):
     assert south < lat.min() < lat.max() < north
     ring = item["geometry"]["coordinates"][0]
     assert ring[0] == ring[-1]
+
+
+def test_the_item_of_a_part_is_where_that_part_is(folder):
+    """Of a region the file covers the whole grid: a search for what lies outside must not find it."""
+    grid = address_grid()
+    values = address_map(grid)
+    row, col = (int(axis.mean()) for axis in np.nonzero(np.isfinite(values)))
+    part = np.full_like(values, np.nan)
+    part[row : row + 2, col : col + 3] = values[row : row + 2, col : col + 3]
+    write_cog(folder / "cog.tif", part, grid, provenance(grid), overwrite=True)
+    known = np.isfinite(part)
+    rows, cols = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
+    a, _, c, _, e, f = grid.transform
+    bounds = (c + a * cols[0], f + e * (rows[-1] + 1), c + a * (cols[-1] + 1), f + e * rows[0])
+    item = item_of(folder)
+    wanted = Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True).transform_bounds(
+        *bounds, densify_pts=999
+    )
+    np.testing.assert_allclose(item["bbox"], wanted, atol=1e-5)
+    assert tuple(item["properties"]["proj:bbox"]) == grid.bounds
+    check_with_the_schema_of_stac(item)
 
 
 def test_the_day_is_local_standard_time(folder):

@@ -56,8 +56,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
         plan = prepared.plan
         try:
             # A trial here says nothing of the workers of a cluster.
-            seconds = 0.0 if scheduler else asked["calibrate"]
-            expected = forecast(opened, plan, asked["workers"], seconds)
+            expected = forecast(opened, plan, asked["workers"], 0.0 if scheduler else asked["calibrate"])
         except BadPredictors as error:
             # Whatever can be read is made all the same; the days that cannot are named at the end.
             click.echo(str(error), err=True)

@@ -11,6 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from pm25map.base.errors import BadGrid, UnknownName
 from pm25map.grid.grid import Grid, Transform, read_crs
 from pm25map.grid.inside import LandRule, cells_inside, project
+from pm25map.grid.outline import outline_of
 
 MAX_CELLS = 1_000_000_000
 """The land mask takes one byte a cell; a step that asks for more is most likely a wrong unit."""
@@ -70,7 +71,8 @@ def build_grid(
             every coastal monitor has a cell, or only when its "centre" lies inside.
 
     Raises:
-        BadGrid: the CRS is not in metres, the step not positive, or the boundary empty or off the CRS.
+        BadGrid: the CRS is not in metres or not north up, the step not positive, the boundary empty or off the CRS,
+            or an edge of the grid has no place on the earth.
     """
     _check_metres(crs)
     if not np.isfinite(step_m) or step_m <= 0:
@@ -91,6 +93,9 @@ def build_grid(
         raise BadGrid(
             f"grid {name} would have {shape[0]:,} x {shape[1]:,} cells: choose a step above {step_m:g} m"
         )
+    # A map of it must be able to say where it is.
+    left, top = transform[2], transform[5]
+    outline_of(crs, (left, top - step_m * shape[0], left + step_m * shape[1], top))
     inside = cells_inside(outline, transform, shape, land)
     if not inside.any():
         raise BadGrid(
@@ -158,6 +163,9 @@ def _check_metres(crs: str) -> None:
         )
     if not found.is_projected or any(axis.unit_name != "metre" for axis in found.axis_info[:2]):
         raise BadGrid(f"the CRS {crs} is not a map projection in metres: choose one such as EPSG:5070")
+    directions = {axis.direction for axis in found.axis_info[:2]}
+    if "west" in directions or directions == {"east", "south"}:
+        raise BadGrid(f"the axes of the CRS {crs} do not point east and north: choose one such as EPSG:5070")
 
 
 def _around(outline: BaseGeometry, step_m: float) -> tuple[Transform, tuple[int, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pyproj import CRS
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from pm25map.base.errors import BadMap
 from pm25map.grid.geotiff import open_raster
@@ -50,6 +51,7 @@ class MapDescription:
         transform: (a, b, c, d, e, f) in the order of Affine, at cell corners.
         shape: (rows, columns).
         bounds: left, bottom, right, top in units of the CRS.
+        value_bounds: likewise of the rectangle around the cells that hold an estimate; of a map without one, bounds.
         unit: of the values.
         dtype: of the values.
         nodata: as declared in the file, "nan".
@@ -66,6 +68,7 @@ class MapDescription:
     transform: tuple[float, float, float, float, float, float]
     shape: tuple[int, int]
     bounds: tuple[float, float, float, float]
+    value_bounds: tuple[float, float, float, float]
     unit: str
     dtype: str
     nodata: str
@@ -101,13 +104,31 @@ def describe(path: Path) -> MapDescription:
                 f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
                 "writes. Describe it with rio info or gdalinfo"
             )
-        for window in windows[:-1]:
-            source.read(1, window=window)
-        return _describe(path, source, tags, band)
+        return _describe(path, source, tags, band, _value_bounds(source, windows))
+
+
+def _value_bounds(source: DatasetReader, windows: list[Window]) -> tuple[float, float, float, float]:
+    """Read all of the first band for the rectangle around its values: left, bottom, right, top; of a region, a part."""
+    rows, cols = np.zeros(source.height, dtype=np.bool_), np.zeros(source.width, dtype=np.bool_)
+    for window in windows:
+        known = np.isfinite(source.read(1, window=window))
+        row, col = int(window.row_off), int(window.col_off)
+        rows[row : row + known.shape[0]] |= known.any(axis=1)
+        cols[col : col + known.shape[1]] |= known.any(axis=0)
+    if not rows.any():
+        return tuple(float(v) for v in source.bounds)  # type: ignore[return-value]
+    (down,), (along,) = np.nonzero(rows), np.nonzero(cols)
+    left, top = source.transform * (along[0], down[0])
+    right, bottom = source.transform * (along[-1] + 1, down[-1] + 1)
+    return float(left), float(bottom), float(right), float(top)
 
 
 def _describe(
-    path: Path, source: DatasetReader, tags: dict[str, str], band: dict[str, str]
+    path: Path,
+    source: DatasetReader,
+    tags: dict[str, str],
+    band: dict[str, str],
+    value_bounds: tuple[float, float, float, float],
 ) -> MapDescription:
     try:
         provenance = Provenance.from_tags(tags)
@@ -134,6 +155,7 @@ def _describe(
         transform=tuple(float(v) for v in source.transform[:6]),  # type: ignore[arg-type]
         shape=(int(source.height), int(source.width)),
         bounds=tuple(float(v) for v in source.bounds),  # type: ignore[arg-type]
+        value_bounds=value_bounds,
         unit=source.units[0] or band.get("units", ""),
         dtype=str(source.dtypes[0]),
         nodata="nan" if source.nodata is not None and np.isnan(source.nodata) else str(source.nodata),

@@ -10,12 +10,11 @@ from typing import Any, Final
 import numpy as np
 import pystac
 from pyproj import CRS
-from rasterio.warp import transform_geom
 
 from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.files import check_output, replacing, sha256_of_file
 from pm25map.base.storage import Location, Remote
-from pm25map.grid.grid import LONLAT
+from pm25map.grid.outline import outline_of
 from pm25map.raster.bands import PM25
 from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
@@ -125,11 +124,11 @@ def stac_item(found: MapDescription, checksum: str, created: dt.datetime) -> pys
     """
     p = found.provenance
     begin, end = time_bounds(p.day)
-    geometry, bbox = _footprint(found)
+    geometry, bbox = outline_of(found.crs, found.value_bounds)
     item = pystac.Item(
         id=f"pm25-{p.day.isoformat()}-{p.grid_name}-{p.model_name}",
         geometry=geometry,
-        bbox=bbox,
+        bbox=list(bbox),
         # The middle: its UTC date is the day of the map, which tools that group by date rely on.
         datetime=begin + (end - begin) / 2,
         start_datetime=begin,
@@ -249,25 +248,6 @@ def _render(edition: str) -> dict[str, Any]:
         "resampling": "average",
         "colormap": {str(i): colour for i, colour in enumerate([*colours, colours[-1]])},
     }
-
-
-def _footprint(found: MapDescription) -> tuple[dict[str, Any], list[float]]:
-    """Give the outline of the raster in degrees, and its bounding box; edges follow the projection."""
-    left, bottom, right, top = found.bounds
-    steps = [i / 16 for i in range(16)]
-    ring = [
-        *((left + (right - left) * t, bottom) for t in steps),
-        *((right, bottom + (top - bottom) * t) for t in steps),
-        *((right - (right - left) * t, top) for t in steps),
-        *((left, top - (top - bottom) * t) for t in steps),
-        (left, bottom),
-    ]
-    outline = {"type": "Polygon", "coordinates": [ring]}
-    geometry: dict[str, Any] = transform_geom(found.crs, LONLAT, outline, precision=5)
-    points = geometry["coordinates"][0]
-    geometry["coordinates"] = [[[float(x), float(y)] for x, y in points]]
-    lon, lat = [x for x, _ in points], [y for _, y in points]
-    return geometry, [min(lon), min(lat), max(lon), max(lat)]
 
 
 def _relative(path: Location, folder: Location) -> str:

@@ -5,6 +5,7 @@ import json
 import pystac
 
 from pm25map.base.storage import WORKING, Folder
+from pm25map.grid.outline import around
 from pm25map.raster.backfill.day import read_item
 from pm25map.raster.provenance import MAP_LICENCE, PRODUCT
 from pm25map.raster.stac import COLLECTION_FILE, collection_id
@@ -25,13 +26,7 @@ def write_collection(folder: Folder) -> tuple[int, list[str]]:
     damaged = [name for name in read if name not in items]
     if not items:
         return 0, damaged
-    boxes = [item["bbox"] for item in items.values()]
-    box = [
-        min(b[0] for b in boxes),
-        min(b[1] for b in boxes),
-        max(b[2] for b in boxes),
-        max(b[3] for b in boxes),
-    ]
+    box = around([item["bbox"] for item in items.values()])
     starts = [pystac.utils.str_to_datetime(item["properties"]["start_datetime"]) for item in items.values()]
     ends = [pystac.utils.str_to_datetime(item["properties"]["end_datetime"]) for item in items.values()]
     grids = sorted({item["properties"]["pm25map:grid"]["name"] for item in items.values()})

@@ -146,7 +146,8 @@ def read_item(content: bytes) -> dict[str, Any] | None:
         properties["pm25map:grid"]["name"], properties["pm25map:model"]["name"], item["id"]
     except (ValueError, KeyError, TypeError):
         return None
-    return item if west < east and south < north else None
+    # A box that crosses 180 degrees has west > east.
+    return item if west != east and south < north else None
 
 
 @dataclass(frozen=True)
