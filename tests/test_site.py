@@ -13,12 +13,16 @@ from pm25map.cli.main import COMMANDS
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
-def site():
-    spec = importlib.util.spec_from_file_location("site_build", ROOT / "docs" / "site" / "build.py")
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"site_{name}", ROOT / "docs" / "site" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def site():
+    return script("build")
 
 
 def test_the_site_builds_and_names_every_command(site, tmp_path):
@@ -50,3 +54,14 @@ def test_a_page_without_a_door_ends_the_build(site, tmp_path, monkeypatch):
     monkeypatch.setattr(site, "DOCS", docs)
     with pytest.raises(MkDocsException, match=r"stray\.md"):
         site.build_site(tmp_path / "site")
+
+
+def test_the_plans_of_the_house_are_those_of_its_imports():
+    rooms = script("rooms")
+    page = rooms.PAGE.read_text()
+    assert rooms.render(page) == page, "draw them again with python docs/site/rooms.py"
+
+
+def test_a_plan_names_what_a_room_rests_on_directly():
+    plan = script("rooms").draw({"map": {"grid", "base"}, "grid": {"base"}, "base": set()})
+    assert plan.splitlines() == [" 3  map         on grid", " 2  grid        on base", " 1  base"]
