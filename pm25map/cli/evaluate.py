@@ -127,7 +127,10 @@ def command(
         click.echo(json.dumps(card_scores.model_dump(mode="json") | {"strata": strata}, indent=1))
         return
     which = "to be judged" if targets else "held out"
-    click.echo(f"model {model.card.name}, {found.stations} stations {which}, {start} to {end}")
+    click.echo(
+        f"model {model.card.name}, {found.stations} stations {which}, {start} to {end}; below, monitors within 100 m "
+        "count as one station"
+    )
     click.echo("\n".join(score_lines(found.strata)))
 
 
