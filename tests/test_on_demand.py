@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from predictor_world import small_grid
 
 from pm25map.base.days import days_between
@@ -236,6 +237,26 @@ def test_a_cache_that_is_damaged_is_made_again(monitors):
     again = compute(monitors)
     assert again.days.written == len(DAYS)
     assert np.isfinite(read(again.path)[:, :, small_grid().land]).all()
+
+
+@pytest.mark.parametrize("harm", ["cut off", "gone", "other values"])
+@pytest.mark.parametrize("name", ["neighbours_idw9", "elevation"])
+def test_a_part_of_the_cache_that_was_damaged_is_made_again(monitors, name, harm):
+    made = compute(monitors)
+    names = (*FIELDS, "elevation")
+    before = open_predictors(made.path).read(names, DAYS, WHOLE)
+    chunks = sorted(path for path in (made.path / name / "c").rglob("*") if path.is_file())
+    if harm == "gone":
+        chunks[0].unlink()
+    elif harm == "cut off":
+        chunks[0].write_bytes(chunks[0].read_bytes()[:-20])
+    else:
+        group = zarr.open_group(made.path, mode="r+")
+        group[name][...] = group[name][...] + 1
+    # A file of the cache has days that nobody asks for now: they are mended with those that are.
+    compute(monitors, DAYS[:2])
+    again = compute(monitors)
+    np.testing.assert_array_equal(open_predictors(again.path).read(names, DAYS, WHOLE), before)
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(monitors, tmp_path, monkeypatch):

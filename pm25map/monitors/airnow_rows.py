@@ -113,8 +113,9 @@ def placed_rows(
     unplaced = per_site["size"][~per_site.index.isin(zones.index)]
     counts["rows of sites that no site list has"] = int(unplaced.sum())
     if len(per_site) and not len(zones):
+        where = ", ".join(map(str, as_paths(path)))
         raise BadMonitors(
-            f"none of the {len(per_site)} sites of the hours in {path} is in the site lists (first: "
+            f"none of the {len(per_site)} sites of the hours in {where} is in the site lists (first: "
             f"{per_site.index[0]}): give the list of those days"
         )
     names = rows["site_id"].cat.categories

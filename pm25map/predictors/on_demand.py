@@ -34,6 +34,7 @@ from pm25map.predictors.sources.static import static_layers
 from pm25map.predictors.sources.static_pack import pack_checksum
 from pm25map.predictors.store import add_variables, forget
 from pm25map.predictors.variables import variables_of
+from pm25map.predictors.verify import forget_damage, verify_store
 
 FIRST_DAY = dt.date(1998, 12, 1)
 """First day of the time axis: EPA's network of PM2.5 begins in January 1999, and a window reaches before it."""
@@ -115,7 +116,7 @@ def compute_on_demand(
     days: list[dt.date],
     progress: Callable[[str], Progress] | None = None,
 ) -> OnDemand:
-    """Compute the neighbours' fields of some days into the cache, where it does not hold them yet.
+    """Compute the neighbours' fields of some days into the cache, where it does not hold them yet, or damaged.
 
     Args:
         grid: of the map.
@@ -132,9 +133,7 @@ def compute_on_demand(
     try:
         make_folder(path.parent)
         with only_writer(path):
-            if path.exists() and _opened(path) is None:
-                # Whatever stands there can be computed again: nobody is asked to mend a cache.
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            _mend(path, days)
             ensure_store(path, grid, FIRST_DAY, dt.date(max([FIRST_DAY, *days]).year, 12, 31))
             _fill_layers(path, grid, progress)
         if not days:
@@ -148,6 +147,22 @@ def compute_on_demand(
         raise type(error)(
             f"{str(error).rstrip('.')}. The cache is {cache_folder()}: name another folder in PM25MAP_CACHE"
         ) from error
+
+
+def _mend(path: Path, days: list[dt.date]) -> None:
+    """Take out of a store of the cache what is damaged of some days: all of it can be computed again.
+
+    Nobody is asked to mend a cache. A damaged file holds days that were not asked for as well: where there is one, all
+    days are looked at.
+    """
+    held = _opened(path)
+    try:
+        if held is not None and verify_store(held, days):
+            forget_damage(path, verify_store(held, held.days_of(tuple(held.daily))))
+    except BadPredictors:
+        held = None
+    if held is None and path.exists():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _fill_layers(path: Path, grid: Grid, progress: Callable[[str], Progress] | None) -> None:
