@@ -48,13 +48,14 @@ def read_states(path: Path) -> list[dict[str, Any]]:
             "type": "Feature",
             "id": one.id,
             "properties": {"name": one.name, "postal": POSTAL[one.id]},
-            "geometry": mapping(_outline(one.geometry)),
+            "geometry": mapping(outline_of(one.geometry)),
         }
         for one in sorted(states, key=lambda one: one.name)
     ]
 
 
-def _outline(shape: BaseGeometry) -> MultiPolygon:
+def outline_of(shape: BaseGeometry) -> MultiPolygon:
+    """Return a shape of the file as this package ships it: rounded, valid, its borders those of its neighbours."""
     rounded = shapely.transform(shape, lambda at: np.round(at, _DECIMALS))
     outline = MultiPolygon(shapely.get_parts(rounded))
     if not outline.is_valid:

@@ -5,18 +5,20 @@
     maps = pm25map.predict("2020-09-12", region="oregon")
     maps.pm25map.to_netcdf("oregon.nc")
 
-`open` and `predict` return an xarray.Dataset; docs/python.md says more.
+`open` and `predict` return an xarray.Dataset, `extract` a table of people or areas; docs/python.md and
+docs/exposure.md say more.
 """
 
 from importlib.metadata import version
 from typing import Any
 
 __version__ = version("pm25map")
-__all__ = ["DaySource", "Options", "__version__", "open", "predict"]
+__all__ = ["DaySource", "Options", "__version__", "extract", "open", "predict"]
 
 _HOMES = {
     "DaySource": ("pm25map.raster.day_source", "DaySource"),
     "Options": ("pm25map.raster.estimator", "Options"),
+    "extract": ("pm25map.exposure.python", "extract"),
     "open": ("pm25map.raster.maps", "open_maps"),
     "predict": ("pm25map.raster.maps", "predict"),
 }

@@ -1,5 +1,6 @@
 """The documents: their commands exist, those marked to run do run, their links lead somewhere."""
 
+import io
 import re
 import shlex
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -66,6 +68,22 @@ def test_the_quick_start_runs(tmp_path, monkeypatch):
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("ug m-3\n") and "5070" in done.stdout
     assert {path.name for path in tmp_path.glob("*.tif")} == {"oregon.tif", "northwest.tif"}
+
+
+def test_the_page_on_tables_runs_and_prints_what_stands_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = FENCE.findall((ROOT / "docs" / "exposure.md").read_text())
+    cohort, printed = [body for kind, _, body in blocks if kind == "csv"]
+    (tmp_path / "cohort.csv").write_text(cohort)
+    for line in "".join(body for kind, _, body in blocks if kind == "console").splitlines():
+        done = CliRunner().invoke(cli, shlex.split(line)[1:], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    got, stated = (pd.read_csv(text, dtype={"id": str}) for text in ("cohort_pm25.csv", io.StringIO(printed)))
+    pd.testing.assert_frame_equal(got, stated, rtol=1e-4)
+    (code,) = [body for kind, _, body in blocks if kind == "python"]
+    words = [sys.executable, "-c", f"{code}\nprint(list(table.columns), *table['id'])"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['id', 'days', 'days_of_period', 'pm25_ugm3', 'status'] 001 002 003"
 
 
 def test_the_cells_of_the_python_page_print_what_stands_below_them(tmp_path, monkeypatch):

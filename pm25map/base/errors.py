@@ -89,6 +89,14 @@ class BadMap(Pm25mapError):
     """A file is not a map of this package, or is damaged."""
 
 
+class BadPoints(Pm25mapError):
+    """A table of places and periods lacks columns, or a line of it cannot be true."""
+
+
+class BadAreas(Pm25mapError):
+    """Polygons cannot be read, are not valid, or do not say where they lie."""
+
+
 class DeviceUnavailable(Pm25mapError):
     """The device that was asked for cannot run the model."""
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "view": "Look at maps: one page that opens offline, figures, an animation.",
     "serve": "Serve maps as tiles, time series and statistics, with the same page.",
     "hotspots": "Find wildfire smoke and polluted cities in maps.",
+    "extract": "Read maps into a table: at the addresses of people, or over counties.",
     "grid": "Build grids, and embed their places.",
     "data": "Fill and inspect the store of daily predictors.",
     "train": "Train a model on monitors.",

@@ -34,6 +34,9 @@ west coast and the Census Bureau's Midwest."""
 
 NO_STATE = 255
 
+_BOUNDARIES = Path(__file__).parent / "boundaries"
+COUNTIES = _BOUNDARIES / "us-counties.parquet"
+
 
 @functools.cache
 def states() -> "geopandas.GeoDataFrame":
@@ -43,8 +46,19 @@ def states() -> "geopandas.GeoDataFrame":
     """
     import geopandas  # noqa: PLC0415 - slow to import, and not every command draws or names a state
 
-    frame = geopandas.read_file(Path(__file__).parent / "boundaries" / "us-states.geojson")
+    frame = geopandas.read_file(_BOUNDARIES / "us-states.geojson")
     return frame.rename(columns={"id": "fips"})[["name", "postal", "fips", "geometry"]]
+
+
+@functools.cache
+def counties() -> "geopandas.GeoDataFrame":
+    """Read the 3,108 counties of CONUS as of 2020, by number: fips, name, geometry (degrees, WGS84).
+
+    Neighbours share the coordinates of their border. The frame is read once: copy it before changing it.
+    """
+    import geopandas  # noqa: PLC0415 - as in `states`
+
+    return geopandas.read_parquet(COUNTIES)
 
 
 @functools.cache

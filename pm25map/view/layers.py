@@ -157,7 +157,7 @@ def read_map(path: Path) -> LookedAt:
         a, b, c, d, e, f = place.transform
         shape = layers[0].values.shape
         across, down = place.shape[1] / shape[1], place.shape[0] / shape[0]
-        day = _day_of(tags, path)
+        day = day_of(tags, path)
     return LookedAt(
         path=path,
         day=day,
@@ -183,6 +183,7 @@ def _read_layers(raster: Raster, coarser: int) -> tuple[Layer, ...]:
     source = raster.source
     size = -(-source.height // coarser), -(-source.width // coarser)
     layers: list[Layer] = []
+    keys = keys_of(raster)
     for number in raster.numbers:
         tags = source.tags(number)
         # A file of flags alone says their meaning once, for the file.
@@ -190,10 +191,9 @@ def _read_layers(raster: Raster, coarser: int) -> tuple[Layer, ...]:
         whole = flags or (np.dtype(source.dtypes[number - 1]).kind in "ui" and not raster.is_scaled(number))
         how = Resampling.nearest if whole else Resampling.average
         values = raster.values(number, shape=size, resampling=how).astype(np.float32)
-        # CF's "1" says that a number has no unit; behind a value it would be read as a digit.
-        unit = "" if raster.unit(number) == "1" else raster.unit(number)
+        unit = unit_of(raster, number)
         description = (source.descriptions[number - 1] or "").strip()
-        key = _key(number, description, tags, unit, {layer.key for layer in layers})
+        key = keys[number]
         label = tags.get("long_name", "") or description or f"Band {number}"
         # The bits are listed by the legend.
         label = label.partition(", bits:")[0] if flags else label
@@ -202,6 +202,27 @@ def _read_layers(raster: Raster, coarser: int) -> tuple[Layer, ...]:
     if not layers:
         raise BadMap(f"{raster.path} holds no band of values: it is a mask or a picture")
     return tuple(layers)
+
+
+def keys_of(raster: Raster) -> dict[int, str]:
+    """Name the bands of values of a raster: key by number, as `Layer.key`."""
+    keys: dict[int, str] = {}
+    for number in raster.numbers:
+        description = (raster.source.descriptions[number - 1] or "").strip()
+        tags, unit = raster.source.tags(number), unit_of(raster, number)
+        keys[number] = _key(number, description, tags, unit, set(keys.values()))
+    return keys
+
+
+def unit_of(raster: Raster, number: int) -> str:
+    """Return the unit of a band; empty where it has none, or the file does not say."""
+    # CF's "1" says that a number has no unit; behind a value it would be read as a digit.
+    return "" if raster.unit(number) == "1" else raster.unit(number)
+
+
+def is_ugm3(unit: str) -> bool:
+    """Tell whether a text stands for micrograms per cubic metre."""
+    return unit.lower() in _UNITS
 
 
 def _key(number: int, description: str, tags: dict[str, str], unit: str, taken: set[str]) -> str:
@@ -236,7 +257,7 @@ def _flags(tags: dict[str, str]) -> tuple[tuple[int, str], ...]:
     return tuple((mask, meaning.replace("_", " ")) for mask, meaning in zip(masks, meanings, strict=True))
 
 
-def _day_of(tags: dict[str, str], path: Path) -> dt.date | None:
+def day_of(tags: dict[str, str], path: Path) -> dt.date | None:
     """Read the day from our tag or, of another program's file, from a date in its name."""
     text = tags.get("PM25MAP_DAY", "")
     if not text:
