@@ -120,7 +120,7 @@ def test_diagnose_does_not_replace_what_is_there(doubts, say, tmp_path):
     ("words", "message"),
     [
         (("--out", "absent/deep"), "does not exist"),
-        (("--out", "file.txt"), "exists"),
+        (("--out", "file.txt"), "in the way"),
         (("--out", "new", "--region", "atlantis"), "unknown region"),
         (("--out", "new", "--bbox", "10", "40", "12", "42"), "holds no land"),
     ],

@@ -1,6 +1,7 @@
 """An output that is an input, another output or no file at all is refused before any work is done."""
 
 import os
+import shutil
 import socket
 
 import numpy as np
@@ -12,10 +13,14 @@ from maps import address_grid, address_map
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import check_outputs
 from pm25map.cli.data import pack
+from pm25map.cli.main import cli
 from pm25map.cli.predict import command as predict
 from pm25map.cli.view import command as view
 
 GRID = address_grid()
+PERIOD = ["--start", "2020-09-12", "--end", "2020-09-13"]
+READ = ["--monitors", "m", "--predictors", "p.zarr"]
+GRID_WORDS = ["--crs", "EPSG:5070", "--step", "10000"]
 
 
 def bytes_of(folder):
@@ -117,4 +122,64 @@ def test_predict_refuses_an_output_that_it_reads_or_writes_already(tmp_path, mon
     answer = CliRunner().invoke(predict, ["--date", "2020-09-12", *words, "--overwrite"])
     assert isinstance(answer.exception, BadOutput), answer.output
     assert message in str(answer.exception)
+    assert bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["diagnose", "--date", "2020-09-12", "--predictors", "p.zarr", "--out", "p.zarr"], "it is an input"),
+        (["diagnose", "--date", "2020-09-12", "--out", "a.csv"], "in the way"),
+        (["diagnose", "--date", "2020-09-12", "--monitors", "d/scores.json", "--out", "d"], "it is an input"),
+        (["backfill", *PERIOD, "--predictors", "p.zarr", "--out", "p.zarr"], "it is an input"),
+        (["backfill", *PERIOD, "--predictors", "p.zarr", "--out", "p.zarr/maps"], "it is an input"),
+        (["backfill", *PERIOD, "--monitors", "m", "--out", "m"], "it is an input"),
+        (["backfill", *PERIOD, "--out", "a.csv/maps"], "in the way"),
+        (["backfill", *PERIOD, "--out", "pipe"], "in the way"),
+        (
+            ["backfill", *PERIOD, "--predictors", "s3://b/p.zarr", "--out", "s3://b/p.zarr/maps"],
+            "it is an input",
+        ),
+        (["train", "--config", "c.yaml", *READ, "--out", "p.zarr"], "it is an input"),
+        (["train", "--config", "c.yaml", *READ, "--out", "run", "--cache", "m"], "it is an input"),
+        (["train", "--config", "c.yaml", *READ, "--out", "c.yaml"], "in the way"),
+        (["lab", "study", "--config", "c.yaml", *READ, "--out", "m"], "it is an input"),
+        (["evaluate", *READ, "--cache", "p.zarr"], "it is an input"),
+        (["compare", *READ, "--model", "a", "--against", "b", "--cache", "a.csv"], "in the way"),
+        (["export", "--run", "run", "--out", "run", "--overwrite"], "it is an input"),
+        (["export", "--run", "runs/a", "--out", "runs", "--overwrite"], "holds an input"),
+        (["export", "--run", "run", "--out", "m", "--overwrite"], "no model that may be replaced"),
+        (["grid", "build", "g", *GRID_WORDS, "--boundary", "g/land.tif", "--overwrite"], "it is an input"),
+        (["data", "ingest", *PERIOD, "--monitors", "p.zarr", "--store", "p.zarr"], "it is an input"),
+        (["data", "ingest", *PERIOD, "--source", "hms", "--files", "m", "--store", "m"], "it is an input"),
+        (["lab", "smoothing", *READ, "--cache", "c", "--out", "x.json"], "are one file"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_every_command_refuses_to_write_over_what_it_reads(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "c.yaml", "p.zarr/zarr.json", "m/a.csv", "d/scores.json", "g/land.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"held")
+    for name in ("run/card.json", "runs/card.json", "runs/a/card.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"held")
+    os.mkfifo(tmp_path / "pipe")
+    before = bytes_of(tmp_path)
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, BadOutput), (done.output, done.exception)
+    assert said in str(done.exception)
+    assert bytes_of(tmp_path) == before
+
+
+def test_intervals_are_not_written_over_the_monitors_that_they_are_calibrated_with(tmp_path, monkeypatch):
+    from pm25map.base.shipped import shipped_folder
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(shipped_folder("models") / "conus-open", tmp_path / "mine")
+    (tmp_path / "mine" / "intervals.json").write_bytes(b"held")
+    before = bytes_of(tmp_path)
+    words = ["--model", "mine", "--monitors", "mine/intervals.json", "--predictors", "p.zarr", "--overwrite"]
+    done = CliRunner().invoke(cli, ["calibrate", *words])
+    assert "it is an input" in str(done.exception), (done.output, done.exception)
     assert bytes_of(tmp_path) == before

@@ -43,6 +43,34 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overw
         check_output(path, overwrite=overwrite)
 
 
+def check_output_folder(folder: Path, inputs: Iterable[Path] = (), *, replaced: bool = False) -> None:
+    """Refuse a folder to write into that cannot be made or written, or that is an input, before any work is done.
+
+    Args:
+        folder: to write into, made where absent with those above it.
+        inputs: every file and folder that is read.
+        replaced: it is replaced as a whole, so that an input in it would be lost.
+
+    Raises:
+        BadOutput: a file, a device or a pipe is in the way, there is no permission, the folder is an input or lies in
+            a store (*.zarr) that is one, or it holds one and is replaced.
+    """
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    if not above.is_dir():
+        raise BadOutput(f"cannot make the folder {folder}: {above} is in the way. Choose another name")
+    if not os.access(above, os.W_OK):
+        raise BadOutput(f"cannot write {folder}: no permission to write in {above}. Choose another folder")
+    place = folder.resolve()
+    for source in inputs:
+        taken = source.resolve()
+        if place == taken or (taken in place.parents and taken.suffix == ".zarr"):
+            raise BadOutput(f"cannot write into {folder}: it is an input ({source}). Choose another name")
+        if replaced and place in taken.parents:
+            raise BadOutput(
+                f"cannot replace {folder}: it holds an input ({source}), which would be lost. Choose another name"
+            )
+
+
 def _place_of(path: Path) -> tuple[int, int] | str:
     """Say which file a path leads to: what the system counts it as, or where it would be made."""
     try:

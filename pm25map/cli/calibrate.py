@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar, ready_cache
 
 if TYPE_CHECKING:
     from pm25map.model.intervals import IntervalCard
@@ -58,7 +58,7 @@ def command(
     Try: pm25map calibrate --monitors aqs --predictors static.zarr --cache runs/a
     """  # noqa: D301 - click reads \b
     from pm25map.base.cores import usable_cores
-    from pm25map.base.files import check_output
+    from pm25map.base.files import check_outputs
     from pm25map.diagnostics import applicability
     from pm25map.model import intervals
     from pm25map.model.card import load_model
@@ -74,9 +74,9 @@ def command(
         "applicability": (applicability.CARD_FILE, applicability.DATA_FILE),
         "intervals": (intervals.CARD_FILE,),
     }
-    for name in [only] if only else wanted:
-        for file in wanted[name]:
-            check_output(folder / file, overwrite=overwrite)
+    written = [folder / file for name in ([only] if only else wanted) for file in wanted[name]]
+    check_outputs(written, [monitors, predictors], overwrite=overwrite)
+    ready_cache(cache, [monitors, predictors])
     intervals.check_fields(model)
     words = ["pm25map", "calibrate", "--model", model.card.name, "--monitors", monitors.name]
     words += ["--predictors", predictors.name]

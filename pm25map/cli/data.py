@@ -107,6 +107,7 @@ def ingest(
          pm25map data ingest --source hms --files hms --start 2020-08-16 --end 2020-09-20 --store predictors.zarr
     """  # noqa: D301 - click reads \b
     from pm25map.base.days import days_between
+    from pm25map.base.files import check_output_folder
     from pm25map.grid import load_grid
     from pm25map.predictors.catalogue import sources
     from pm25map.predictors.ingest import Ingested
@@ -116,6 +117,7 @@ def ingest(
         raise click.UsageError(
             f"--partial-tiles does not go with --source {source}: only {', '.join(in_tiles)} has days in tiles"
         )
+    check_output_folder(store, filter(None, (monitors, static, files)))
     days = days_between(start, end)
     grid = load_grid(grid_name)
     passed_over: tuple[str, ...] = ()

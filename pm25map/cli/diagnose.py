@@ -11,6 +11,7 @@ from pm25map.cli.options import (
     FILE,
     MAP_DAY,
     day_source,
+    files_read,
     map_options,
     open_day,
     progress_bar,
@@ -62,13 +63,11 @@ def command(
     Try: pm25map diagnose --date 2020-09-12 --out doubts
     """  # noqa: D301 - click reads \b
     from pm25map.base.cores import usable_cores
-    from pm25map.base.files import check_output
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.raster.estimator import Options
     from pm25map.raster.part import part_of
 
-    check_output(out / "x", overwrite=True) if out.is_dir() else check_output(out, overwrite=False)
-    check_files(out, overwrite=overwrite)
+    check_files(out, files_read(predictors, monitors), overwrite=overwrite)
     source = day_source(
         predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
     )

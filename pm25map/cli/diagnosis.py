@@ -24,16 +24,19 @@ FILES = {
 """What is written, by what it is."""
 
 
-def check_files(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that holds such files already, before anything is computed.
+def check_files(folder: Path, inputs: list[Path], *, overwrite: bool) -> None:
+    """Refuse a folder that cannot be written, is an input or holds such files already, before anything is computed.
 
     Raises:
-        BadOutput: a file is there and may not be replaced.
+        BadOutput: it is so, or a file is there and may not be replaced.
     """
-    from pm25map.base.files import check_output
+    from pm25map.base.files import check_output, check_output_folder, check_outputs
 
-    for name in FILES.values() if folder.is_dir() else ():
-        check_output(folder / name, overwrite=overwrite)
+    check_output_folder(folder, inputs)
+    if folder.is_dir():
+        check_outputs([folder / name for name in FILES.values()], inputs, overwrite=overwrite)
+    else:
+        check_output(folder, overwrite=False)
 
 
 def diagnose(inputs: "Inputs", day: dt.date, part: "Part", options: "Options") -> "Diagnosis":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar, ready_cache
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def command(
     from pm25map.scores.evaluate import judge
     from pm25map.scores.short import judge_short
 
+    ready_cache(cache, [monitors, predictors])
     model = load_model(model_name)
     session = open_session(model, "cpu", threads=usable_cores())
     if days_present:

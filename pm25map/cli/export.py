@@ -45,6 +45,8 @@ def command(
          pm25map export --unroll models/mine
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadOutput
+    from pm25map.base.files import check_output_folder
+    from pm25map.model.card import CARD_FILE
 
     if sum(map(bool, (run, members, unroll))) != 1:
         raise click.UsageError("name one of --run, --member (several times) and --unroll")
@@ -55,6 +57,9 @@ def command(
         raise click.UsageError("name the folder to write with --out")
     if out.exists() and not overwrite:
         raise BadOutput(f"{out} exists already. Add --overwrite to replace it, or choose another name")
+    if out.is_dir() and any(out.iterdir()) and not (out / CARD_FILE).is_file():
+        raise BadOutput(f"{out} is a folder, and holds no model that may be replaced. Choose another name")
+    check_output_folder(out, [run, *members] if run else members, replaced=True)
     from pm25map.model.export import export_members, export_model
     from pm25map.model.handover import load_handover
 

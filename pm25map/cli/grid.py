@@ -126,7 +126,7 @@ def build(
     if Path(name).name != name:
         raise click.BadParameter("a name, not a path; name the folder with --out", param_hint="NAME")
     folder = out or Path(name)
-    check_folder(folder, overwrite=overwrite)
+    check_folder(folder, overwrite=overwrite, inputs=[boundary] if boundary else [])
     chosen = recipe(name, crs, step_m)
     outline = read_boundary(boundary) if boundary else conus_boundary()
     grid = build_grid(name, chosen.crs, chosen.step_m, outline, block_size, land=land)

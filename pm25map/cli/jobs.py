@@ -16,6 +16,7 @@ from pm25map.cli.options import (
     bands_asked,
     day_source,
     engine_option,
+    files_read,
     intervals_option,
     map_options,
     open_for_maps,
@@ -100,6 +101,25 @@ def days_asked(asked: dict[str, Any]) -> list[dt.date]:
     return days_between(asked["start"], asked["end"])
 
 
+def check_maps_folder(asked: dict[str, Any]) -> None:
+    """Refuse a folder of maps that cannot be written or is an input, before any work.
+
+    Raises:
+        BadOutput: it is so.
+    """
+    from pm25map.base.errors import BadOutput
+    from pm25map.base.files import check_output_folder
+
+    out, predictors = asked["out"], asked["predictors"]
+    if isinstance(out, Path):
+        named = [
+            Path(name) for name in (asked["model_name"], asked["grid_name"]) if name and Path(name).exists()
+        ]
+        check_output_folder(out, [*files_read(predictors, asked["monitors"]), *named])
+    elif f"{out}/".startswith(f"{predictors}/"):
+        raise BadOutput(f"cannot write into {out}: it is an input ({predictors}). Choose another name")
+
+
 def maps_replaced(asked: dict[str, Any], days: list[dt.date]) -> "Replaced | None":
     """Find finished maps in the folder that are of something else than is asked for, before any day is made ready."""
     from pm25map.base.storage import open_folder
@@ -123,6 +143,7 @@ def refuse_to_replace(asked: dict[str, Any], days: list[dt.date]) -> None:
     """
     from pm25map.base.errors import BadOutput
 
+    check_maps_folder(asked)
     if not asked["overwrite"] and (replaced := maps_replaced(asked, days)) is not None:
         raise BadOutput(
             f"{asked['out']} holds {replaced.words}. Add --overwrite to replace them, or name another folder with --out"

@@ -247,6 +247,15 @@ def files_read(predictors: "Location | None", monitors: tuple[str, ...]) -> list
     return [predictors, *named] if isinstance(predictors, Path) else named
 
 
+def ready_cache(cache: Path | None, inputs: list[Path]) -> None:
+    """Make the folder that --cache names, where it is absent, before the work that it is for; it is no input."""
+    from pm25map.base.files import check_output_folder, make_folder
+
+    if cache is not None:
+        check_output_folder(cache, inputs)
+        make_folder(cache)
+
+
 def ready_days(
     model_name: str,
     grid_name: str | None,

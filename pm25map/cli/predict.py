@@ -124,7 +124,7 @@ def command(
         check_netcdf()
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
-        check_files(doubts, overwrite=overwrite)
+        check_files(doubts, files_read(predictors, monitors), overwrite=overwrite)
     source = day_source(
         predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.options import FILE, progress_bar, ready_cache
 
 if TYPE_CHECKING:
     from pm25map.model.config import TrainConfig
@@ -56,12 +56,15 @@ def command(
 
     from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
+    from pm25map.base.files import check_output_folder
     from pm25map.model.config import read_config
     from pm25map.model.fit import Listeners, fit
     from pm25map.monitors import read_monitors
     from pm25map.predictors.lock import only_writer
     from pm25map.predictors.reader import open_predictors
 
+    check_output_folder(out, [config_path, monitors, predictors])
+    ready_cache(cache, [config_path, monitors, predictors])
     config = read_config(config_path)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import rasterio
 
 from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import check_output, check_outputs, replacing
 from pm25map.base.shipped import find_folder, shipped_names
 from pm25map.grid.build import DEFINITIONS
 from pm25map.grid.geotiff import open_raster
 from pm25map.grid.grid import Grid
 
 MARKER = "grid.json"
+_LAND = "land.tif"
 
 
 def grid_names() -> list[str]:
@@ -54,7 +56,7 @@ def save_grid(grid: Grid, folder: Path, *, overwrite: bool = False) -> Path:
     except OSError as error:
         raise BadOutput(f"cannot make the folder {folder}: {error.strerror}. Choose another") from error
     # The mask first: a grid.json that disagrees with its mask is refused, so a crash between is seen.
-    with replacing(folder / "land.tif") as part:
+    with replacing(folder / _LAND) as part:
         _write_land(grid, part)
     entry = {**grid.definition(), "land_cells": grid.cell_count, "checksum": grid.checksum}
     with replacing(folder / MARKER) as part:
@@ -62,13 +64,17 @@ def save_grid(grid: Grid, folder: Path, *, overwrite: bool = False) -> Path:
     return folder
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
+def check_folder(folder: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuse a folder that `save_grid` cannot write, before the grid is built.
 
     Raises:
-        BadOutput: its parent is absent or read-only, or a grid is there and may not be overwritten.
+        BadOutput: its parent is absent or read-only, a grid is there and may not be overwritten, or a file of it is
+            one of the inputs.
     """
-    check_output(folder / MARKER if folder.is_dir() else folder, overwrite=overwrite and folder.is_dir())
+    if not folder.is_dir():
+        check_output(folder, overwrite=False)
+        return
+    check_outputs([folder / MARKER, folder / _LAND], inputs, overwrite=overwrite)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -88,7 +94,7 @@ def _read(folder: Path) -> Grid:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadGrid(f"cannot read {path}: {error!r}. Build the grid again: pm25map grid build") from error
     try:
-        with open_raster(folder / "land.tif", BadRaster) as raster:
+        with open_raster(folder / _LAND, BadRaster) as raster:
             land = raster.source.read(1).astype(np.bool_)
     except BadRaster as error:
         raise BadGrid(f"{error}. Build the grid again: pm25map grid build") from error

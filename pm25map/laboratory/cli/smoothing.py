@@ -34,12 +34,11 @@ def command(
     \b
     Try: pm25map lab smoothing --monitors aqs --predictors static.zarr --cache cache --out place-smoothing.png
     """  # noqa: D301 - click reads \b
-    from pm25map.base.files import check_output, replacing
+    from pm25map.base.files import check_outputs, replacing
     from pm25map.laboratory.smoothing.dial import measure_dial
     from pm25map.laboratory.smoothing.draw import draw_dial
 
-    for path in (out, out.with_suffix(".json")):
-        check_output(path, overwrite=overwrite)
+    check_outputs([out, out.with_suffix(".json")], [monitors, predictors], overwrite=overwrite)
     found = measure_dial(model_name, monitors, predictors, cache, day)
     draw_dial(found, out, overwrite=overwrite)
     with replacing(out.with_suffix(".json")) as part:

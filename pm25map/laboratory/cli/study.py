@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.options import FILE, progress_bar, ready_cache
 
 if TYPE_CHECKING:
     from pm25map.laboratory.study.matrix import Step
@@ -58,11 +58,14 @@ def command(
 
     from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
+    from pm25map.base.files import check_output_folder
     from pm25map.laboratory.study.config import read_study
     from pm25map.laboratory.study.matrix import Listeners, run_matrix
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
 
+    check_output_folder(out, [config_path, monitors, predictors])
+    ready_cache(cache, [config_path, monitors, predictors])
     config = read_study(config_path)
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadConfig, BadOutput, BadPredictors
-from pm25map.base.files import check_output, replacing, sha256_of_file
+from pm25map.base.files import check_output_folder, replacing, sha256_of_file
 from pm25map.base.metrics import scores
 from pm25map.predictors.checks import check_features
 from pm25map.predictors.imputation.buffers import RADII_KM, has_neighbours, radii_in_cells
@@ -108,8 +108,7 @@ def train_imputation(
     if out.exists() and not (overwrite and (out / RECIPE_FILE).is_file()):
         way = "choose another name: it is no imputation" if overwrite else "Add --overwrite to replace it"
         raise BadOutput(f"{out} exists already. {way[0].upper()}{way[1:]}")
-    if not out.exists():
-        check_output(out, overwrite=overwrite)
+    check_output_folder(out, [store.path] if isinstance(store.path, Path) else [], replaced=True)
     rng = np.random.default_rng(options.seed)
     split = choose_split(store.grid, days, rng)
     with replacing(out) as folder:
