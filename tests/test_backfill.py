@@ -325,7 +325,7 @@ def test_verify_finds_what_was_changed(world, run, tmp_path):
 def test_verify_computes_cells_again(world, run, tmp_path):
     """A map whose file and item agree, and whose values no model gave."""
     from pm25map.base.files import sha256_of_file
-    from pm25map.raster.stac import MULTIHASH_SHA256
+    from pm25map.raster.item_checks import MULTIHASH_SHA256, item_text
 
     run(*backfill(world))
     victim = tmp_path / "maps" / "2020" / f"pm25_{DAYS[3]}.tif"
@@ -334,10 +334,25 @@ def test_verify_computes_cells_again(world, run, tmp_path):
     item = victim.with_suffix(".json")
     told = json.loads(item.read_text())
     told["assets"]["map"]["file:checksum"] = MULTIHASH_SHA256 + sha256_of_file(victim)
-    item.write_text(json.dumps(told))
+    item.write_text(item_text(told))
     found = run("verify", "maps", *world.words())
     assert found.exit_code == 3
     assert "differ by up to 1" in found.output
+    assert f"remove 2020/pm25_{DAYS[3]}.tif and run the same backfill again" in found.output
+
+
+def test_an_item_whose_statistics_were_edited_is_found_and_made_again(world, run, tmp_path):
+    run(*backfill(world, end=DAYS[1]))
+    item = tmp_path / "maps" / "2020" / f"pm25_{DAYS[1]}.json"
+    whole = item.read_bytes()
+    told = json.loads(whole)
+    told["assets"]["map"]["bands"][0]["statistics"]["maximum"] += 100
+    item.write_text(json.dumps(told))
+    found = run("verify", "maps", *world.words())
+    assert found.exit_code == 3
+    assert "or its item was changed: run the same backfill again" in found.output
+    assert "1 to do, 1 done" in run(*backfill(world, end=DAYS[1])).output
+    assert item.read_bytes() == whole
 
 
 def test_a_backfill_in_netcdf_is_resumed_verified_and_holds_what_predict_writes(world, run, tmp_path):

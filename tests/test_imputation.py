@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from imputation_world import ABSENT, BLIND, CORNER, DAYS, SHAPE, WEATHER, sky, sky_grid, sky_store
 from scipy import ndimage
 
+from pm25map.base.card_file import card_text
 from pm25map.base.errors import BadConfig, BadModel, BadOutput, BadPredictors, DiskFull, MissingDays
 from pm25map.base.files import sha256_of_file
 from pm25map.cli.main import cli
@@ -446,7 +447,7 @@ def test_a_damaged_model_is_refused(world, tmp_path, damage, why):
 def swap_predictors(model):
     told = json.loads((model / "imputation.json").read_text())
     told["predictors"] = told["predictors"][:-1]
-    (model / "imputation.json").write_text(json.dumps(told))
+    (model / "imputation.json").write_text(card_text(told))
 
 
 def test_a_day_that_lacks_weather_or_optical_depth_is_left_out_with_the_reason(world, tmp_path):
@@ -633,7 +634,7 @@ def test_a_climatology_that_was_put_in_place_is_refused_unopened(world, tmp_path
     np.save(copy / "climatology.npy", array, allow_pickle=True)
     told = json.loads((copy / "imputation.json").read_text())
     told["files"]["climatology.npy"] = sha256_of_file(copy / "climatology.npy")
-    (copy / "imputation.json").write_text(json.dumps(told))
+    (copy / "imputation.json").write_text(card_text(told))
     with pytest.raises(BadModel, match=why):
         Imputer(open_predictors(world[0]), load_imputation(copy))
 

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 import model_world  # noqa: E402
 
+from pm25map.base.card_file import card_text  # noqa: E402
 from pm25map.base.errors import BadConfig, BadModel, BadMonitors, BadPredictors, ParityFailed  # noqa: E402
 from pm25map.model import export as export_module  # noqa: E402
 from pm25map.model import network as network_module  # noqa: E402
@@ -239,7 +240,7 @@ def test_a_session_refuses_what_the_card_does_not_name(exported):
 def test_a_card_says_which_part_is_wrong(exported, tmp_path):
     card = json.loads((exported[0].network.parent / CARD_FILE).read_text())
     card["network"]["lstm"] = "wide"
-    (tmp_path / CARD_FILE).write_text(json.dumps(card))
+    (tmp_path / CARD_FILE).write_text(card_text(card))
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(BadModel, match=r"network\.lstm"):
         load_model(str(tmp_path))

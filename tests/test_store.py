@@ -10,6 +10,7 @@ import zarr
 from predictor_world import CLIMATOLOGY, DAILY, DAYS, START, STATIC, address, address_store, small_grid
 
 from pm25map.base.errors import BadOutput, BadPredictors, DayOutsideStore, MissingDays, UnknownName
+from pm25map.base.zarr_metadata import seal
 from pm25map.grid import Block
 from pm25map.predictors import layout
 from pm25map.predictors.pack import pack_sample
@@ -290,7 +291,8 @@ def test_a_missing_variable_says_how_to_get_it(store_path):
 
 
 def test_a_wrong_unit_is_refused(own_path):
-    zarr.open_group(own_path, mode="r+")["neighbours_idw9"].attrs["units"] = "kg m-3"
+    array = zarr.open_group(own_path, mode="r+")["neighbours_idw9"]
+    seal(array, {**array.attrs, "units": "kg m-3"})
     with pytest.raises(BadPredictors, match="neighbours_idw9 is in 'kg m-3', and must be in 'ug m-3'"):
         open_predictors(own_path)
 
@@ -304,23 +306,24 @@ def test_a_wrong_shape_is_refused(own_path):
 def test_a_wrong_crs_is_refused(own_path):
     from pyproj import CRS
 
-    attributes = zarr.open_group(own_path, mode="r+")["spatial_ref"].attrs
-    attributes["crs_wkt"] = CRS.from_epsg(4326).to_wkt()
+    array = zarr.open_group(own_path, mode="r+")["spatial_ref"]
+    seal(array, {**array.attrs, "crs_wkt": CRS.from_epsg(4326).to_wkt()})
     with pytest.raises(BadPredictors, match="has the CRS 'WGS 84', and its grid small is on EPSG:5070"):
         open_predictors(own_path)
 
 
 def test_a_wrong_checksum_is_refused(own_path):
-    zarr.open_group(own_path, mode="r+").attrs["grid_checksum"] = "0" * 64
+    group = zarr.open_group(own_path, mode="r+")
+    seal(group, {**group.attrs, "grid_checksum": "0" * 64})
     with pytest.raises(BadPredictors, match="does not have the checksum it states"):
         open_predictors(own_path)
 
 
 def test_a_wrong_definition_is_refused(own_path):
-    attributes = zarr.open_group(own_path, mode="r+").attrs
-    told = json.loads(attributes["grid_definition"])
-    attributes["grid_definition"] = json.dumps({**told, "shape": [11, 14]})
-    with pytest.raises(BadPredictors, match="does not say its grid as it must"):
+    group = zarr.open_group(own_path, mode="r+")
+    told = json.loads(group.attrs["grid_definition"])
+    seal(group, {**group.attrs, "grid_definition": json.dumps({**told, "shape": [11, 14]})})
+    with pytest.raises(BadPredictors, match="does not say its grid, land or spatial_ref as it must"):
         open_predictors(own_path)
 
 

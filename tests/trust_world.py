@@ -51,7 +51,7 @@ class Session:
 
     def __init__(self, scaler) -> None:
         self.card = SimpleNamespace(
-            name="tiny", window_days=WINDOW, scaler=scaler, network_checksum="n" * 64, units=UNITS
+            name="tiny", window_days=WINDOW, scaler=scaler, network_checksum="n" * 64, units=UNITS, files={}
         )
 
     def run(self, window, place):

@@ -4,7 +4,6 @@ The graph is written by hand from the equations of
 GeoCLIP: Equal Earth projection, three random Fourier encodings, one perceptron each, and their sum.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import torch
 from onnx import TensorProto
 
+from pm25map.base.card_file import card_text
 from pm25map.base.errors import BadModel, ParityFailed
 from pm25map.base.files import check_output, replacing, sha256_of_bytes, sha256_of_file
 from pm25map.grid import load_grid
@@ -176,14 +176,14 @@ def main(out: Path) -> None:
     }
     with replacing(out / FILE) as part:
         part.write_bytes(network)
-        (part.parent / CARD).write_text(json.dumps(card))
+        (part.parent / CARD).write_text(card_text(card))
         card["parity"] = measure_parity(weights, part.parent)
         if not all(value <= TOLERANCE for value in card["parity"].values()):
             raise ParityFailed(f"the network differs from float64 by {card['parity']}, more than {TOLERANCE}")
         card |= {"training_domain": PHOTOS, "seen": ["photos"]}
         card["profile"] = profile_of(Geoclip(part.parent), load_grid("conus-10km")).model_dump()
     with replacing(out / CARD) as part:
-        part.write_text(json.dumps(card, indent=2) + "\n")
+        part.write_text(card_text(card, indent=2))
     click.echo(f"{out / FILE}: {len(network) / 1e6:.1f} MB, relative RMS to float64 {card['parity']}")
 
 

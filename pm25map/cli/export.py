@@ -19,6 +19,11 @@ PATH = FILE
     "--member", "members", type=PATH, multiple=True, help="Folder of one member's run; two or more."
 )
 @click.option("--unroll", type=PATH, help="Folder of a model: only give it its unrolled graph.")
+@click.option(
+    "--checksums",
+    type=PATH,
+    help="Folder of a model or encoder: only write checksums of its files into its card.",
+)
 @click.option("--out", type=PATH, help="Folder of the model: model.onnx, unrolled.onnx and card.json.")
 @click.option("--version", default="1", show_default=True, help="Of the model, for its card.")
 @click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
@@ -27,6 +32,7 @@ def command(
     run: Path | None,
     members: tuple[Path, ...],
     unroll: Path | None,
+    checksums: Path | None,
     out: Path | None,
     version: str,
     overwrite: bool,
@@ -35,6 +41,7 @@ def command(
 
     One --run gives a plain model. Several --member give one model that tells mean, spread (standard deviation)
     and number of its members. --unroll writes the second graph of a model that is there, without torch.
+    --checksums lets a card of an older version cover the calibration beside it, and itself.
 
     Torch and ONNX are compared on 10,000 real windows a network, with values missing and one alone; no file is
     written when they differ by more than 1e-4 standard deviations of the truth.
@@ -43,13 +50,17 @@ def command(
     Try: pm25map export --run runs/a --out models/mine
          pm25map export --member runs/a --member runs/b --member runs/c --out models/three
          pm25map export --unroll models/mine
+         pm25map export --checksums models/mine
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadOutput
     from pm25map.base.files import check_output_folder
     from pm25map.model.card import CARD_FILE
 
-    if sum(map(bool, (run, members, unroll))) != 1:
-        raise click.UsageError("name one of --run, --member (several times) and --unroll")
+    if sum(map(bool, (run, members, unroll, checksums))) != 1:
+        raise click.UsageError("name one of --run, --member (several times), --unroll and --checksums")
+    if checksums is not None:
+        click.echo(_cover(checksums))
+        return
     if unroll is not None:
         _say_graphs(_unroll(unroll))
         return
@@ -101,6 +112,29 @@ def _unroll(folder: Path) -> "Model":
         places = None if name == "none" else default_store(opened.grid, encoder(name), lambda *_: None)
         windows, spots = sample_windows(model, opened, places)
     return add_unrolled(model.network.parent, windows, spots)
+
+
+def _cover(folder: Path) -> str:
+    """Write checksums into the card of a model or an encoder; say of what."""
+    from pm25map.base.card_file import reseal
+    from pm25map.base.errors import BadModel
+    from pm25map.model.card import CARD_FILE, NETWORK_FILE, cover_files, load_model, read_beside
+
+    if (folder / NETWORK_FILE).is_file():
+        model = load_model(str(folder))
+        for name in model.card.files:
+            read_beside(model, name, "make it with pm25map calibrate")
+        card = cover_files(folder)
+        return f"{folder / CARD_FILE}: covers itself and {', '.join(card.files if card else ()) or 'no other file'}"
+    try:
+        reseal(folder / CARD_FILE)
+    except FileNotFoundError as error:
+        raise BadModel(
+            f"there is no {CARD_FILE} in {folder}: name the folder of a model or an encoder"
+        ) from error
+    except ValueError as error:
+        raise BadModel(f"{folder / CARD_FILE} is damaged or was changed: {error}. Export it again") from error
+    return f"{folder / CARD_FILE}: covers itself"
 
 
 def _say_graphs(model: "Model") -> None:

@@ -25,7 +25,9 @@ def command(cog: Path, as_json: bool) -> None:
     Try: pm25map info cog.tif
     """  # noqa: D301 - click reads \b
     from pm25map.raster.info import describe
+    from pm25map.raster.item_checks import check_map
 
+    check_map(cog)
     found = describe(cog)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))

@@ -108,10 +108,10 @@ def command(
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.accessor import check_netcdf
     from pm25map.raster.estimator import Options
+    from pm25map.raster.item_checks import item_path
     from pm25map.raster.maps import maps_of, maps_with
     from pm25map.raster.part import part_of
     from pm25map.raster.predict import compute
-    from pm25map.raster.stac import item_path
 
     netcdf = out.suffix == ".nc"
     bands = bands_asked(bands, intervals=intervals)

@@ -3,6 +3,7 @@
 The reference data travel with the model: applicability.npz, and applicability.json with what it means and its checksum.
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pm25map.base.errors import BadModel
-from pm25map.base.files import replacing, sha256_of_file
+from pm25map.base.files import replacing, sha256_of_bytes, sha256_of_file
 from pm25map.diagnostics.descriptors import Descriptors
 from pm25map.diagnostics.dissimilarity import TrainingPoints
-from pm25map.model.card import Model
+from pm25map.model.card import Model, cover_files, read_beside
 from pm25map.raster.bands import Band
 from pm25map.raster.block_bands import BlockDay, NoRaw
 from pm25map.raster.inputs import Inputs
@@ -108,7 +109,7 @@ class Applicability(NoRaw):
 def save_applicability(
     folder: Path, made: Applicability, network_checksum: str, stations: int, folds: int, command: str
 ) -> ApplicabilityCard:
-    """Write the reference data of a model into its folder; the card comes last."""
+    """Write the reference data of a model into its folder, and their checksums into the model's card."""
     chosen, training = made.descriptors, made.training
     with replacing(folder / DATA_FILE) as part, part.open("wb") as handle:
         np.savez_compressed(
@@ -139,6 +140,7 @@ def save_applicability(
     )
     with replacing(folder / CARD_FILE) as part:
         part.write_text(card.model_dump_json(indent=1) + "\n")
+    cover_files(folder)
     return card
 
 
@@ -150,17 +152,18 @@ def load_applicability(model: Model) -> Applicability:
     """
     folder = model.network.parent
     again = f"make it with pm25map calibrate --model {model.card.name}"
-    if not (folder / CARD_FILE).is_file() or not (folder / DATA_FILE).is_file():
+    about, data = read_beside(model, CARD_FILE, again), read_beside(model, DATA_FILE, again)
+    if about is None or data is None:
         raise BadModel(f"model {model.card.name} has no {CARD_FILE} with {DATA_FILE}: {again}")
     try:
-        card = ApplicabilityCard.model_validate_json((folder / CARD_FILE).read_bytes())
+        card = ApplicabilityCard.model_validate_json(about)
     except ValidationError as error:
         raise BadModel(f"{folder / CARD_FILE} is damaged: {error.errors()[0]['msg']}; {again}") from error
     if card.network_checksum != model.card.network_checksum:
         raise BadModel(f"{folder / CARD_FILE} belongs to another network than {model.card.name}: {again}")
-    if sha256_of_file(folder / DATA_FILE) != card.data_checksum:
+    if sha256_of_bytes(data) != card.data_checksum:
         raise BadModel(f"{folder / DATA_FILE} is damaged or belongs to another {CARD_FILE}: {again}")
-    with np.load(folder / DATA_FILE, allow_pickle=False) as held:
+    with np.load(io.BytesIO(data), allow_pickle=False) as held:
         names = tuple(str(name) for name in held["inputs"])
         if names != model.card.scaler.inputs:
             raise BadModel(f"{folder / DATA_FILE} has other inputs than model {model.card.name}: {again}")

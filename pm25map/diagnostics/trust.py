@@ -17,6 +17,6 @@ The quality mask is apart (`quality.QualityBand`): a bitmask goes to a file of i
 
 
 def has_calibration(model: Model) -> bool:
-    """Tell whether a model's folder holds a calibration, whole or damaged: what is damaged is not passed over."""
+    """Tell whether a model's folder holds a calibration, whole, damaged or gone: what is damaged is not passed over."""
     names = (intervals.CARD_FILE, applicability.CARD_FILE)
-    return any((model.network.parent / name).is_file() for name in names)
+    return any((model.network.parent / name).is_file() or name in model.card.files for name in names)

@@ -2,20 +2,24 @@
 
 import datetime as dt
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from pm25map.base.card_file import card_text, parse_card
 from pm25map.base.errors import BadModel
-from pm25map.base.files import sha256_of_bytes, sha256_of_file
+from pm25map.base.files import replacing, sha256_of_bytes, sha256_of_file
 from pm25map.base.shipped import find_folder
 from pm25map.windows.scaler import Scaler
 
 CARD_FILE = "card.json"
 NETWORK_FILE = "model.onnx"
 UNROLLED_FILE = "unrolled.onnx"
+
+_log = logging.getLogger(__name__)
 
 Geolocation = str
 """What a network is told of the place: "none", or a location encoder by its name (pm25map.places.catalogue)."""
@@ -150,6 +154,7 @@ class ModelCard(_Part):
         training: what the network learned from; of a model with members, what its first learned from.
         members: what every member learned from, in the order of the network's output; empty for one network.
         graphs: further forms of the network, by name ("unrolled").
+        files: SHA-256 of what else stands beside the card, by name: its calibration, for example.
     """
 
     name: str
@@ -169,6 +174,7 @@ class ModelCard(_Part):
     parity: Parity
     members: tuple[TrainingRecord, ...] = ()
     graphs: dict[str, GraphRecord] = {}
+    files: dict[str, str] = {}
     scores: Scores | None = None
     licence: str = "MIT"
     citation: str = "Karimzadeh, Wang & Crooks 2025, doi:10.1080/15481603.2025.2594797 (architecture)"
@@ -183,7 +189,7 @@ class ModelCard(_Part):
         """Serialize what the network's file repeats: all but checksums of files, and the scores."""
         # A model without members has the identity that it had before there were any.
         missing = set() if self.members else {"members"}
-        return self.model_dump_json(exclude={"network_checksum", "scores", "graphs"} | missing)
+        return self.model_dump_json(exclude={"network_checksum", "scores", "graphs", "files"} | missing)
 
     @property
     def checksum(self) -> str:
@@ -222,19 +228,80 @@ def read_card(path: Path) -> ModelCard:
     """Read a card.
 
     Raises:
-        BadModel: it is not JSON, lacks a part or has one that is unknown.
+        BadModel: it is not JSON, is not as it was written, lacks a part or has one that is unknown.
     """
     try:
-        return ModelCard.model_validate_json(path.read_bytes())
+        said = parse_card(path.read_bytes())
+        return ModelCard.model_validate_json(json.dumps(said))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BadModel(f"{path} is no model card: {where}: {first['msg']}. Export the model again") from error
+    except ValueError as error:
+        raise BadModel(
+            f"{path} is damaged or was changed: {error}. Export or fetch the model again"
+        ) from error
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write a card, a line a value, as people read it."""
-    path.write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
+    """Write a card with the checksum of itself, a line a value, as people read it."""
+    path.write_text(card_text(card.model_dump(mode="json")))
+
+
+def cover_files(folder: Path) -> ModelCard | None:
+    """Write the checksums of all files beside the card of a model into it; None where the folder has no card yet.
+
+    Raises:
+        BadModel: the card is damaged.
+    """
+    if not (folder / CARD_FILE).is_file():
+        return None
+    card = read_card(folder / CARD_FILE)
+    known = {CARD_FILE, NETWORK_FILE, *(graph.file for graph in card.graphs.values())}
+    beside = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = {path.name: sha256_of_file(path) for path in beside if path.name not in known}
+    card = card.model_copy(update={"files": files})
+    with replacing(folder / CARD_FILE) as part:
+        write_card(card, part)
+    return card
+
+
+def read_beside(model: Model, name: str, again: str) -> bytes | None:
+    """Read a file beside a model's card, its checksum compared with the card.
+
+    Args:
+        model: of the card.
+        name: of the file.
+        again: what makes it again, for the error.
+
+    Returns:
+        None where the model has no such file. A card of an older version covers no file: this is told, and the file
+        is taken as it is.
+
+    Raises:
+        BadModel: the file is gone or is not the one that the card knows.
+    """
+    path, stated = model.network.parent / name, model.card.files.get(name)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        content = None
+    except OSError as error:
+        raise BadModel(f"cannot read {path}: {error.strerror}; {again}") from error
+    if content is None and stated is None:
+        return None
+    if content is None or (stated is not None and sha256_of_bytes(content) != stated):
+        raise BadModel(
+            f"{path} is gone, damaged or was changed: its SHA-256 is not that of the card; {again}"
+        )
+    if stated is None:
+        _log.warning(
+            "the card of model %s does not cover %s. Run once: pm25map export --checksums %s",
+            model.card.name,
+            name,
+            model.network.parent,
+        )
+    return content
 
 
 def load_model(name: str) -> Model:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pm25map.base.errors import BadModel
 from pm25map.base.files import replacing, sha256_of_bytes
-from pm25map.model.card import Model
+from pm25map.model.card import Model, cover_files, read_beside
 from pm25map.model.widths import FIELDS, Widths
 
 CARD_FILE = "intervals.json"
@@ -164,9 +164,10 @@ def tail_for(stations: int) -> float:
 
 
 def save_intervals(folder: Path, card: IntervalCard) -> None:
-    """Write the calibration of a model into its folder."""
+    """Write the calibration of a model into its folder, and its checksum into the model's card."""
     with replacing(folder / CARD_FILE) as part:
         part.write_text(card.model_dump_json(indent=1) + "\n")
+    cover_files(folder)
 
 
 def load_intervals(model: Model) -> IntervalCard:
@@ -177,10 +178,11 @@ def load_intervals(model: Model) -> IntervalCard:
     """
     path = model.network.parent / CARD_FILE
     again = f"make it with pm25map calibrate --model {model.card.name}"
-    if not path.is_file():
+    content = read_beside(model, CARD_FILE, again)
+    if content is None:
         raise BadModel(f"model {model.card.name} has no {CARD_FILE}: {again}")
     try:
-        card = IntervalCard.model_validate_json(path.read_bytes())
+        card = IntervalCard.model_validate_json(content)
     except ValidationError as error:
         raise BadModel(f"{path} is damaged: {error.errors()[0]['msg']}; {again}") from error
     if card.network_checksum != model.card.network_checksum:

@@ -4,16 +4,13 @@ A capsule is one set of random waves with its own spread of frequencies (sigma 1
 place is the sum of the three.
 """
 
-import json
-
 import numpy as np
 import numpy.typing as npt
 from pyproj import Geod
 
 from pm25map.base.errors import BadModel
-from pm25map.base.shipped import find_folder
 from pm25map.grid import Grid
-from pm25map.places.geoclip import CARD
+from pm25map.places.geoclip import read_geoclip
 from pm25map.places.location_encoder import LocationEncoder, Vectors
 from pm25map.places.network import BATCH, Network
 
@@ -37,14 +34,11 @@ class Capsules:
         """
         import onnx  # noqa: PLC0415 - only where GeoCLIP's capsules are asked for
 
-        folder = find_folder("models", "geoclip", CARD)
-        card = json.loads((folder / CARD).read_bytes())
-        model = onnx.load(folder / card["file"])
+        card, content = read_geoclip()
+        model = onnx.load_from_string(content)
         last = model.graph.node[-1]
         if last.op_type != "Sum" or len(last.input) != len(SIGMAS):
-            raise BadModel(
-                f"the encoder in {folder} is no sum of {len(SIGMAS)} capsules. Install pm25map again"
-            )
+            raise BadModel(f"the shipped GeoCLIP is no sum of {len(SIGMAS)} capsules. Install pm25map again")
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in last.input)
         names, extended = list(last.input), model.SerializeToString()
         self._network = Network(extended, int(card["dimension"]), np.float32, outputs=names)

@@ -1,12 +1,14 @@
 """The card of a location encoder in a folder of its own: what it is, whence, and how it varies over the ground."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pm25map.base.card_file import card_text, parse_card
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import shipped_folder
@@ -148,14 +150,28 @@ def is_encoder(folder: Path) -> bool:
     """Tell whether a folder holds the card of an encoder of this form."""
     try:
         card = json.loads((folder / CARD).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(card, dict) and card.get("kind") == KIND
 
 
 def encoder_folder(name: str) -> Path | None:
-    """Find the folder of an encoder by its path or its shipped name; None where neither is one."""
-    return next((f for f in (Path(name), shipped_folder("models") / name) if is_encoder(f)), None)
+    """Find the folder of an encoder by its path or its shipped name; None where neither is one.
+
+    A folder whose card says nothing of its kind, and that holds no model, counts: its card is damaged.
+    """
+    folders = (Path(name), shipped_folder("models") / name)
+    found = next((folder for folder in folders if is_encoder(folder)), None)
+    return found or next(
+        (folder for folder in folders if (folder / CARD).is_file() and _is_damaged(folder)), None
+    )
+
+
+def _is_damaged(folder: Path) -> bool:
+    try:
+        return "network_checksum" not in parse_card((folder / CARD).read_bytes())
+    except (OSError, ValueError):
+        return not (folder / "model.onnx").is_file()
 
 
 def read_network(path: Path, sha256: str) -> bytes:
@@ -180,7 +196,8 @@ def read_card(folder: Path) -> EncoderCard:
         BadModel: it is absent or damaged.
     """
     try:
-        return EncoderCard.model_validate_json((folder / CARD).read_bytes())
+        said = parse_card((folder / CARD).read_bytes())
+        return EncoderCard.model_validate_json(json.dumps(said))
     except OSError as error:
         raise BadModel(
             f"there is no encoder in {folder}: {error.strerror}. Give a folder that export wrote"
@@ -191,3 +208,18 @@ def read_card(folder: Path) -> EncoderCard:
         raise BadModel(
             f"the card {folder / CARD} is damaged: {where}: {first['msg']}. Export the encoder again"
         ) from error
+    except ValueError as error:
+        raise BadModel(
+            f"the card {folder / CARD} is damaged or was changed: {error}. Export the encoder again"
+        ) from error
+
+
+def write_card(card: EncoderCard, folder: Path, *, without: Collection[str] = ()) -> None:
+    """Write the card of an encoder with the checksum of itself.
+
+    Args:
+        card: to write.
+        folder: of the encoder.
+        without: parts that this encoder has none of.
+    """
+    (folder / CARD).write_text(card_text(card.model_dump(mode="json", exclude=set(without)), indent=2))

@@ -1,6 +1,5 @@
 """GeoCLIP's location encoder (Vivanco Cepeda et al. 2023), run by ONNX Runtime without torch."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pm25map.base.card_file import parse_card
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import find_folder
@@ -16,6 +16,30 @@ from pm25map.places.location_encoder import INPUT, Vectors
 from pm25map.places.network import Network
 
 CARD = "card.json"
+
+_AGAIN = "Install pm25map again"
+
+
+def read_geoclip(folder: Path | None = None) -> tuple[dict[str, Any], bytes]:
+    """Read the card of GeoCLIP and its network, which the card's checksum covers.
+
+    Args:
+        folder: holds card.json and the network; the shipped one where None.
+
+    Raises:
+        BadModel: the folder is damaged.
+    """
+    folder = folder or find_folder("models", "geoclip", CARD)
+    try:
+        card = parse_card((folder / CARD).read_bytes())
+        int(card["dimension"])
+        network = (folder / str(card["file"])).read_bytes()
+        expected = str(card["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadModel(f"the encoder in {folder} is not whole: {error!r}. {_AGAIN}") from error
+    if sha256_of_bytes(network) != expected:
+        raise BadModel(f"{folder / card['file']} is damaged: its checksum is not that of {CARD}. {_AGAIN}")
+    return card, network
 
 
 class Geoclip:
@@ -38,18 +62,8 @@ class Geoclip:
             BadModel: the folder is damaged.
             BadInstall: ONNX Runtime is absent or doubled.
         """
-        folder = folder or find_folder("models", "geoclip", CARD)
-        again = "Install pm25map again"
-        try:
-            card = json.loads((folder / CARD).read_bytes())
-            self.dimension = int(card["dimension"])
-            network = (folder / card["file"]).read_bytes()
-            expected = card["sha256"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadModel(f"the encoder in {folder} is not whole: {error!r}. {again}") from error
-        self.checksum = sha256_of_bytes(network)
-        if self.checksum != expected:
-            raise BadModel(f"{folder / card['file']} is damaged: its checksum is not that of {CARD}. {again}")
+        card, network = read_geoclip(folder)
+        self.dimension, self.checksum = int(card["dimension"]), str(card["sha256"])
         self._network = Network(network, self.dimension, np.float32, threads=threads)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
@@ -59,7 +73,7 @@ class Geoclip:
 
     def about(self) -> About:
         """See LocationEncoder.about."""
-        card = geoclip_card()
+        card = read_geoclip()[0]
         known = {name: float(card["parity"][f"{name}_relative_rms"]) for name in ("world", "conus")}
         return about_geoclip(
             self.name,
@@ -73,15 +87,9 @@ class Geoclip:
         return write_geoclip()
 
 
-def geoclip_card() -> dict[str, Any]:
-    """Read the card that is shipped beside GeoCLIP's network."""
-    card: dict[str, Any] = json.loads((find_folder("models", "geoclip", CARD) / CARD).read_bytes())
-    return card
-
-
 def about_geoclip(name: str, description: str, **known: Any) -> About:
     """Say what the shipped card says, of GeoCLIP or of a part of it; `known` are further fields of About."""
-    card = geoclip_card()
+    card = read_geoclip()[0]
     words = {key: card[key] for key in ("licence", "citation", "source", "training_domain")}
     return About(name=name, description=description, seen=tuple(card["seen"]), **words, **known)
 
@@ -94,7 +102,7 @@ def write_geoclip(rows: Sequence[int] | None = None) -> bytes:
     """
     import onnx  # noqa: PLC0415 - only where a network is written
 
-    network = onnx.load(find_folder("models", "geoclip", CARD) / geoclip_card()["file"])
+    network = onnx.load(find_folder("models", "geoclip", CARD) / read_geoclip()[0]["file"])
     graph = network.graph
     if rows is not None:
         chosen = [graph.node[-1].input[row] for row in rows]

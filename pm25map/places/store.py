@@ -19,6 +19,8 @@ from zarr.codecs import Crc32cCodec
 from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadGrid, BadModel, BadOutput
 from pm25map.base.files import check_output, replacing
+from pm25map.base.object_store import first_line
+from pm25map.base.zarr_metadata import damage, open_files, read_metadata, seal
 from pm25map.grid import Grid
 from pm25map.places.location_encoder import LocationEncoder, Vectors, stored_vectors
 
@@ -96,8 +98,8 @@ class PlaceStore:
     def _read(self, cells: slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         try:
             vectors: npt.NDArray[Any] = self._array.oindex[cells]
-        except (OSError, ValueError) as error:
-            raise BadModel(_damaged(self.path, str(error))) from error
+        except damage() as error:
+            raise BadModel(_damaged(self.path, first_line(error))) from error
         good = np.isfinite(vectors)
         if not good.all():
             # A file that is gone reads as the fill value, NaN, in whole rows.
@@ -147,15 +149,22 @@ def open_store(path: Path, grid: Grid | None = None, encoder: LocationEncoder | 
     """
     path = Path(path)
     try:
+        with open_files(path) as files:
+            for name, place in (("", "the group"), (_ARRAY, _ARRAY)):
+                if read_metadata(files, name) is None:
+                    raise ValueError(f"{place} has no zarr.json")
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attributes = {name: group.attrs[name] for name in _ATTRIBUTES}
         array: Any = group[_ARRAY]
-        if array.ndim != 2 or array.shape[1] != attributes["dimension"]:
+        if array.ndim != 2 or array.shape != (
+            group.attrs.get("cells", array.shape[0]),
+            attributes["dimension"],
+        ):
             raise ValueError(f"an array of shape {array.shape}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadModel(_damaged(path, f"{type(error).__name__}: {error}")) from error
-    store = PlaceStore(path, array, attributes)
-    if grid is not None and store.grid_checksum != grid.checksum:
+        store = PlaceStore(path, array, attributes)
+    except damage() as error:
+        raise BadModel(_damaged(path, f"{type(error).__name__}: {first_line(error)}")) from error
+    if grid is not None and (store.grid_checksum, store.cell_count) != (grid.checksum, grid.cell_count):
         raise BadGrid(
             f"the place store {path} is of another grid ({attributes['grid']}) than {grid.name}. "
             f"Make its own: pm25map grid embed --grid {grid.name} --encoder {store.encoder}"
@@ -233,15 +242,18 @@ def _write(grid: Grid, encoder: LocationEncoder, path: Path, progress: Progress 
         digest.update(vectors.tobytes())
         if progress:
             progress(part.stop, count)
-    group.attrs.update(
+    seal(array)
+    seal(
+        group,
         {
             "encoder": encoder.name,
             "encoder_checksum": encoder.checksum,
             "grid": grid.name,
             "grid_checksum": grid.checksum,
             "dimension": encoder.dimension,
+            "cells": count,
             "checksum": digest.hexdigest(),
-        }
+        },
     )
 
 

@@ -1,131 +1,13 @@
 """What a predictor store is checked for, and what a user is told to do about it."""
 
 import datetime as dt
-import json
-import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import numpy as np
-from pyproj import CRS
-from pyproj.exceptions import CRSError
-
-from pm25map.base.errors import BadGrid, BadPredictors, DayOutsideStore, MissingDays
-from pm25map.base.object_store import remote_errors
-from pm25map.base.storage import Location, Remote
-from pm25map.grid import Grid
-from pm25map.predictors import layout
+from pm25map.base.errors import BadPredictors, DayOutsideStore, MissingDays
+from pm25map.base.storage import Location
 from pm25map.predictors.computed import NEEDS
-from pm25map.predictors.variables import VARIABLES, Variable, variable, variables_of
-
-
-def damage() -> tuple[type[Exception], ...]:
-    """Give what opening or reading a damaged store may raise."""
-    known = (OSError, ValueError, RuntimeError, LookupError, TypeError, zipfile.BadZipFile)
-    return known + remote_errors()
-
-
-def open_checked(path: Location) -> layout.Group:
-    """Open the group of a store for reading.
-
-    Raises:
-        BadPredictors: there is nothing, or no Zarr store, or none that this package made.
-    """
-    make = f"Make one: pm25map data ingest --source all --start DAY --end DAY --store {store_to_write(path)}"
-    if isinstance(path, Path) and not path.exists():
-        raise BadPredictors(f"there is no predictor store {path}. {make}")
-    try:
-        group = layout.open_group(path, "r")
-        framed = all(name in group for name in ("time", "y", "x", "land", "spatial_ref", layout.FINGERPRINT))
-    except damage() as error:
-        if isinstance(path, Remote):
-            path.check()
-        raise BadPredictors(
-            f"{path} is not a Zarr store of predictors, or is damaged ({_first_line(error)}). {make}"
-        ) from error
-    if not framed or "grid_definition" not in group.attrs:
-        raise BadPredictors(
-            f"{path} is a Zarr group but not a store of predictors: it says no grid or axes. {make}"
-        )
-    return group
-
-
-def read_grid(path: Location, group: layout.Group) -> Grid:
-    """Make the grid of a store again from its definition, land mask and CRS, which must agree.
-
-    Raises:
-        BadPredictors: they do not; the store was damaged or changed by hand.
-    """
-    attributes = group.attrs
-    again = "Make the store again with pm25map data ingest"
-    try:
-        told = json.loads(str(attributes["grid_definition"]))
-        land = np.asarray(group["land"][:]) == 1
-        a, b, c, d, e, f = map(float, told["transform"])
-        rows, cols = map(int, told["shape"])
-        grid = Grid(
-            str(told["name"]),
-            str(told["crs"]),
-            (a, b, c, d, e, f),
-            (rows, cols),
-            int(told["block_size"]),
-            land,
-        )
-        crs = CRS.from_wkt(str(group["spatial_ref"].attrs["crs_wkt"]))
-    except (BadGrid, CRSError, KeyError, TypeError, ValueError, OSError) as error:
-        raise BadPredictors(
-            f"{path} does not say its grid as it must ({_first_line(error)}). {again}"
-        ) from error
-    if crs != CRS.from_user_input(grid.crs):
-        raise BadPredictors(
-            f"{path} has the CRS {crs.name!r}, and its grid {grid.name} is on {grid.crs}. {again}"
-        )
-    x, y = grid.xy()
-    for name, values in (("x", x), ("y", y)):
-        held = np.asarray(group[name][:])
-        if held.shape != values.shape or not np.allclose(held, values):
-            raise BadPredictors(
-                f"{path}: its {name} axis is not that of grid {grid.name} {grid.shape}. {again}"
-            )
-    if attributes.get("grid_checksum") != grid.checksum:
-        raise BadPredictors(
-            f"{path}: its land or grid {grid.name} does not have the checksum it states. {again}"
-        )
-    return grid
-
-
-def read_rows(path: Location, group: layout.Group, grid: Grid) -> dict[str, Variable]:
-    """List the variables that a store holds and the table knows; layers that are half written are left out.
-
-    Raises:
-        BadPredictors: one has a wrong unit, shape or dimensions.
-    """
-    length = group["time"].shape[0]
-    axes = {"daily": ("time", "y", "x"), "climatology": ("month", "y", "x"), "static": ("y", "x")}
-    marked = list(group[layout.FINGERPRINT].attrs["variables"])
-    rows = {}
-    for name in sorted(group.array_keys(), key=lambda n: list(VARIABLES).index(n) if n in VARIABLES else -1):
-        row = VARIABLES.get(name)
-        if row is None or not row.stored:
-            continue
-        array = group[name]
-        units = array.attrs.get("units")
-        if units != row.units:
-            raise BadPredictors(
-                f"{path}: {name} is in {units!r}, and must be in {row.units!r}. Convert it first"
-            )
-        dims = tuple(array.metadata.dimension_names or ())
-        # A store that was cut off while it grew has days beyond its time axis: they do not count.
-        days = array.shape[0] if row.kind == "daily" else length
-        sides = {"time": days, "month": 12, "y": grid.shape[0], "x": grid.shape[1]}
-        wanted = axes[row.kind]
-        if dims != wanted or days < length or array.shape != tuple(sides[d] for d in wanted):
-            found = ", ".join(f"{d} {n}" for d, n in zip(dims, array.shape, strict=False))
-            expected = ", ".join(f"{d} {sides[d] if d != 'time' else length}" for d in wanted)
-            raise BadPredictors(f"{path}: {name} has the shape ({found}), and must have ({expected})")
-        if (name in marked) if row.kind == "daily" else (layout.FINGERPRINT in array.attrs):
-            rows[name] = row
-    return rows
+from pm25map.predictors.variables import variable, variables_of
 
 
 def check_features(path: Location, held: Collection[str], features: Collection[str]) -> None:
@@ -248,7 +130,3 @@ def _command(source: str) -> str:
         if source != "imputation"
         else "pm25map data impute apply --model MODEL"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

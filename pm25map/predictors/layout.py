@@ -1,6 +1,7 @@
 """How a predictor store is laid out on disk: names, axes, chunks, shards, codecs and CF attributes."""
 
 import datetime as dt
+import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -10,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 from pyproj import CRS
-from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 import pm25map
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.storage import Location, Remote
+from pm25map.base.zarr_metadata import seal
 from pm25map.grid import Grid
 from pm25map.predictors.variables import MISSING_PACKED, Variable, packing
 
@@ -31,6 +33,9 @@ INPUTS = "inputs"
 
 FACTS = "day_facts"
 """Of every day: numbers that its source states, such as how many monitors it had; NaN where unknown."""
+
+LENGTHS = "lengths"
+"""Attribute of the time axis: days before it grew, and after; it grows in a step of its own."""
 
 CHUNK_DAYS = 8
 """Days that are decoded together: a window of 21 days touches three or four such chunks."""
@@ -61,7 +66,8 @@ def shard_days(grid: Grid) -> int:
 
 def add_frame(group: Group, grid: Grid, start: dt.date, end: dt.date, history: str) -> None:
     """Write what frames the variables: attributes, axes, land mask, CRS and the marker of whole days."""
-    group.attrs.update(
+    seal(
+        group,
         {
             "Conventions": CONVENTIONS,
             "title": "Daily predictors of surface PM2.5",
@@ -71,7 +77,7 @@ def add_frame(group: Group, grid: Grid, start: dt.date, end: dt.date, history: s
             "grid_definition": json.dumps(grid.definition()),
             # How xarray marks a coordinate that is no axis: rioxarray then finds the CRS by itself.
             "coordinates": "spatial_ref land",
-        }
+        },
     )
     x, y = grid.xy()
     units = str(CRS.from_user_input(grid.crs).axis_info[0].unit_name).replace("metre", "m")
@@ -81,81 +87,30 @@ def add_frame(group: Group, grid: Grid, start: dt.date, end: dt.date, history: s
     _axis(group, "month", np.arange(1, _MONTHS + 1, dtype=np.int32), {"long_name": "Month of the year"})
     length = (end - start).days + 1
     first = (start - EPOCH).days
-    about = {"standard_name": "time", "axis": "T", "calendar": "proleptic_gregorian"}
+    axis: dict[str, Any] = {"standard_name": "time", "axis": "T", "calendar": "proleptic_gregorian"}
     days = np.arange(first, first + length, dtype=np.int32)
-    _axis(group, "time", days, {**about, "units": f"days since {EPOCH}"})
+    _axis(group, "time", days, {**axis, "units": f"days since {EPOCH}", LENGTHS: [length, length]})
     crs = CRS.from_user_input(grid.crs)
     a, b, c, d, e, f = grid.transform
     mapping = {**crs.to_cf(), "GeoTransform": f"{c} {a} {b} {f} {d} {e}"}
-    group.create_array("spatial_ref", shape=(), dtype="int32", attributes=mapping)
+    seal(group.create_array("spatial_ref", shape=(), dtype="int32", attributes=mapping))
     land = {"long_name": "Land cells of the grid", "grid_mapping": "spatial_ref", "units": "1"}
     array = group.create_array(
-        "land", shape=grid.shape, chunks=grid.shape, dtype="int8", dimension_names=("y", "x"), attributes=land
+        "land",
+        shape=grid.shape,
+        chunks=grid.shape,
+        dtype="int8",
+        compressors=_checked(),
+        dimension_names=("y", "x"),
+        attributes=land,
     )
     array[:] = grid.land.astype(np.int8)
-    group.create_array(
-        FINGERPRINT,
-        shape=(length, 0),
-        chunks=(_AXIS_CHUNK, 64),
-        dtype="int64",
-        fill_value=0,
-        dimension_names=("time", "daily_variable"),
-        attributes={"long_name": "0 until a day is whole, then a part of its checksum", "variables": []},
-    )
-
-
-def add_records(group: Group) -> None:
-    """Make room for what the days were computed from, in a store that has none yet."""
-    length, columns = group[FINGERPRINT].shape
-    if INPUTS not in group:
-        group.create_array(
-            INPUTS,
-            shape=(length, columns),
-            chunks=(_AXIS_CHUNK, 64),
-            dtype="int64",
-            fill_value=0,
-            dimension_names=("time", "daily_variable"),
-            attributes={
-                "long_name": "0 where unknown, else a part of the checksum of what a day was computed from"
-            },
-        )
-    if FACTS not in group:
-        group.create_array(
-            FACTS,
-            shape=(length, 0),
-            chunks=(_AXIS_CHUNK, 64),
-            dtype="float32",
-            fill_value=np.nan,
-            dimension_names=("time", "fact"),
-            attributes={"long_name": "What the sources state of a day", "facts": []},
-        )
-
-
-def write_records(
-    group: Group, slots: slice, columns: list[int], prints: list[int], facts: list[dict[str, float]]
-) -> None:
-    """Write down what some days were computed from.
-
-    Args:
-        group: of the store.
-        slots: of the days on the time axis.
-        columns: of the daily variables.
-        prints: of each day, what its values were computed from.
-        facts: of each day, numbers by name.
-    """
-    add_records(group)
-    marks, table = group[INPUTS], group[FACTS]
-    for column in columns:
-        marks[slots, column] = np.array(prints, dtype=np.int64)
-    names = list(table.attrs["facts"])
-    new = [name for name in dict.fromkeys(name for day in facts for name in day) if name not in names]
-    if new:
-        names += new
-        table.resize((table.shape[0], len(names)))
-        table.attrs["facts"] = names
-    for name in dict.fromkeys(name for day in facts for name in day):
-        values = [day.get(name, np.nan) for day in facts]
-        table[slots, names.index(name)] = np.array(values, dtype=np.float32)
+    seal(array)
+    marks: dict[str, Any] = {
+        "long_name": "0 until a day is whole, then a part of its checksum",
+        "variables": [],
+    }
+    add_table(group, FINGERPRINT, (length, 0), "int64", ("time", "daily_variable"), marks)
 
 
 def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: float | None) -> None:
@@ -171,7 +126,7 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
     chunk, shard = _space(grid)
     marker = group[FINGERPRINT]
     names = [*marker.attrs["variables"], row.name]
-    group.create_array(
+    array = group.create_array(
         row.name,
         shape=(length, *grid.shape),
         chunks=(CHUNK_DAYS, *chunk),
@@ -180,10 +135,12 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
         overwrite=True,
         **_held_as(row, precision),
     )
+    seal(array)
     marker.resize((marker.shape[0], len(names)))
     if INPUTS in group:
         group[INPUTS].resize((marker.shape[0], len(names)))
-    marker.attrs["variables"] = names
+        seal(group[INPUTS])
+    seal(marker, {**marker.attrs, "variables": names})
 
 
 def chunk_days(number: int, length: int) -> range:
@@ -196,10 +153,13 @@ def lengthen(group: Group, daily: Iterable[str], length: int) -> None:
     for name in (*daily, *(name for name in (FINGERPRINT, INPUTS, FACTS) if name in group)):
         array = group[name]
         array.resize((length, *array.shape[1:]))
+        seal(array)
     time = group["time"]
     first = int(time[0])
+    seal(time, {**time.attrs, LENGTHS: [int(time.shape[0]), length]})
     time.resize((length,))
     time[:] = np.arange(first, first + length, dtype=np.int32)
+    seal(time)
 
 
 def add_layer(
@@ -225,7 +185,7 @@ def add_layer(
     encoded = encode(values, dict(array.attrs))
     array[...] = encoded
     # Without a copy: twelve months of a grid of 1 km are 650 MB.
-    array.attrs[FINGERPRINT] = sha256_of_bytes(np.ascontiguousarray(encoded).data)
+    seal(array, {**array.attrs, FINGERPRINT: sha256_of_bytes(np.ascontiguousarray(encoded).data)})
 
 
 def _held_as(row: Variable, precision: float | None) -> dict[str, Any]:
@@ -253,6 +213,11 @@ def _squeezed(level: int) -> tuple[BloscCodec, Crc32cCodec]:
     return BloscCodec(cname="zstd", clevel=level, shuffle="bitshuffle"), Crc32cCodec()
 
 
+def _checked() -> tuple[ZstdCodec, Crc32cCodec]:
+    """Return the codecs of what frames the variables."""
+    return ZstdCodec(), Crc32cCodec()
+
+
 def encode(values: npt.NDArray[np.float32], attributes: dict[str, Any]) -> npt.NDArray[Any]:
     """Turn physical values into those of an array: themselves, or int16 where its attributes say so."""
     if "scale_factor" not in attributes:
@@ -277,8 +242,21 @@ def decode(stored: npt.NDArray[Any], attributes: dict[str, Any]) -> npt.NDArray[
 
 def fingerprint(encoded: npt.NDArray[Any]) -> int:
     """Give eight bytes of the SHA-256 of a day's values as they are stored, never 0."""
-    number = int(sha256_of_bytes(np.ascontiguousarray(encoded).tobytes())[:16], 16) >> 1
-    return number or 1
+    return _part_of(sha256_of_bytes(np.ascontiguousarray(encoded).data))
+
+
+def fingerprints(array: Any, days: range) -> npt.NDArray[np.int64]:
+    """Return the fingerprint of each of some days of an array (time, y, x), read by bands of rows."""
+    digests = [hashlib.sha256() for _ in days]
+    band = (array.shards or array.chunks)[1]
+    for row in range(0, array.shape[1], band):
+        for digest, values in zip(digests, array[days.start : days.stop, row : row + band], strict=True):
+            digest.update(np.ascontiguousarray(values).data)
+    return np.array([_part_of(digest.hexdigest()) for digest in digests], dtype=np.int64)
+
+
+def _part_of(digest: str) -> int:
+    return int(digest[:16], 16) >> 1 or 1
 
 
 def _axis(group: Group, name: str, values: npt.NDArray[Any], attributes: dict[str, Any]) -> None:
@@ -287,10 +265,34 @@ def _axis(group: Group, name: str, values: npt.NDArray[Any], attributes: dict[st
         shape=values.shape,
         chunks=(max(len(values), _AXIS_CHUNK),),
         dtype=values.dtype,
+        compressors=_checked(),
         dimension_names=(name,),
         attributes=attributes,
     )
     array[:] = values
+    seal(array)
+
+
+def add_table(
+    group: Group,
+    name: str,
+    shape: tuple[int, int],
+    dtype: str,
+    dimensions: tuple[str, str],
+    attributes: dict[str, Any],
+) -> None:
+    """Make an array of numbers a day, empty: 0, or NaN where they are no whole numbers."""
+    array = group.create_array(
+        name,
+        shape=shape,
+        chunks=(_AXIS_CHUNK, 64),
+        dtype=dtype,
+        compressors=_checked(),
+        fill_value=0 if dtype == "int64" else np.nan,
+        dimension_names=dimensions,
+        attributes=attributes,
+    )
+    seal(array)
 
 
 def _space(grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -11,10 +11,12 @@ import numpy as np
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadOutput, BadPredictors
 from pm25map.base.files import check_outputs, replacing
+from pm25map.base.zarr_metadata import seal
 from pm25map.grid import Block
 from pm25map.predictors import layout
 from pm25map.predictors.checks import check_days, check_features
 from pm25map.predictors.reader import Predictors
+from pm25map.predictors.records import write_records
 from pm25map.predictors.variables import stored_only, variable
 
 Precision = Callable[[str], float | None]
@@ -105,7 +107,7 @@ def copy_store(
     group = layout.open_group(path, "w")
     layout.add_frame(group, store.grid, start, end, history or "")
     if history is None:
-        group.attrs["history"] = store.history
+        seal(group, {**group.attrs, "history": store.history})
     length = (end - start).days + 1
     for name in names:
         if name in store.daily:
@@ -139,7 +141,7 @@ def _copy_days(store: Predictors, group: layout.Group, name: str, start: dt.date
     inputs = [store.inputs_of(name, day) if day in whole else 0 for day in days]
     facts = [store.facts_of(day) if day in whole else {} for day in days]
     if any(inputs):
-        layout.write_records(group, slice(0, len(days)), [column], inputs, facts)
+        write_records(group, slice(0, len(days)), [column], inputs, facts)
     marker[:, column] = prints
 
 

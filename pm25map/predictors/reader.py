@@ -17,15 +17,16 @@ from pm25map.grid import Block, Grid
 from pm25map.predictors import layout
 from pm25map.predictors.arrays import Arrays
 from pm25map.predictors.cache import ReadCount
-from pm25map.predictors.checks import (
-    check_days,
-    check_features,
-    check_monitored,
+from pm25map.predictors.checks import check_days, check_features, check_monitored
+from pm25map.predictors.computed import NEEDS, compute
+from pm25map.predictors.opening import (
+    column_names,
     open_checked,
+    read_days,
     read_grid,
     read_rows,
+    read_table,
 )
-from pm25map.predictors.computed import NEEDS, compute
 from pm25map.predictors.sources.calendar import at_days
 from pm25map.predictors.variables import variable
 
@@ -53,29 +54,27 @@ class Predictors:
     present: list[dt.date] | None = None
     label: str = ""
 
-    def __init__(self, path: Location, group: layout.Group, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, path: Location, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
-        self.grid: Grid = read_grid(path, group)
-        rows = read_rows(path, group, self.grid)
+        group, arrays = open_checked(path)
+        self.grid: Grid = read_grid(path, group, arrays)
+        rows = read_rows(path, arrays, self.grid)
         self.daily = tuple(name for name, row in rows.items() if row.kind == "daily")
         self.layers = tuple(name for name, row in rows.items() if row.kind != "daily")
         self.history = str(group.attrs.get("history", ""))
-        times = group["time"][:]
-        self._first = layout.EPOCH + dt.timedelta(days=int(times[0]))
-        self._length = len(times)
-        marker = group[layout.FINGERPRINT]
-        columns = list(marker.attrs["variables"])
-        table = marker[: self._length]
-        self._prints = {name: table[:, columns.index(name)] for name in self.daily}
+        self._first, self._length = read_days(path, arrays)
+        columns = column_names(path, arrays, layout.FINGERPRINT, "variables")
+        prints = read_table(path, arrays, layout.FINGERPRINT, columns, self._length)
+        self._prints = {name: prints[name] for name in self.daily}
         self._whole = {
             name: frozenset(self._first + dt.timedelta(days=int(i)) for i in np.nonzero(prints)[0])
             for name, prints in self._prints.items()
         }
-        self._inputs = _records(group, layout.INPUTS, self._length, columns)
-        facts = list(group[layout.FACTS].attrs["facts"]) if layout.FACTS in group else []
-        self._facts = _records(group, layout.FACTS, self._length, facts)
-        stored = {name: group[name] for name in rows}
-        self._arrays = Arrays(path, self.grid, stored, self._whole, (self._first, self._length), cache_bytes)
+        self._inputs = read_table(path, arrays, layout.INPUTS, columns, self._length)
+        facts = column_names(path, arrays, layout.FACTS, "facts")
+        self._facts = read_table(path, arrays, layout.FACTS, facts, self._length)
+        stored = {name: arrays[name] for name in rows}
+        self._arrays = Arrays(path, self.grid, stored, self._prints, (self._first, self._length), cache_bytes)
 
     @property
     def grid_checksum(self) -> str:
@@ -333,16 +332,6 @@ class Predictors:
         return values
 
 
-def _records(
-    group: layout.Group, array: str, length: int, columns: list[str]
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Read what a store says of its days, (day,) by name; nothing from a store that keeps no such array."""
-    if array not in group:
-        return {}
-    table = group[array][:length]
-    return {name: table[:, i] for i, name in enumerate(columns)}
-
-
 def open_predictors(path: Location | str, *, cache_bytes: int = CACHE_BYTES) -> Predictors:
     """Open a store and check it: grid, axes, units and shapes of every variable that the table knows.
 
@@ -354,4 +343,4 @@ def open_predictors(path: Location | str, *, cache_bytes: int = CACHE_BYTES) -> 
         BadPredictors: there is no store, or it is damaged, or a unit, shape or CRS is wrong.
     """
     path = location(path) if isinstance(path, str) else path
-    return Predictors(path, open_checked(path), cache_bytes)
+    return Predictors(path, cache_bytes)

@@ -19,10 +19,12 @@ import numpy.typing as npt
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadOutput, BadPredictors, DiskFull
 from pm25map.base.files import check_output, replacing
+from pm25map.base.zarr_metadata import seal
 from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.reader import Predictors, open_predictors
+from pm25map.predictors.records import write_records
 from pm25map.predictors.sources import DayInputs
 from pm25map.predictors.variables import Variable, check_range, variable
 
@@ -186,7 +188,7 @@ def _write_days(
             ) from error
         prints.append([layout.fingerprint(day) for day in encoded])
     if any(inputs) or layout.INPUTS in group:
-        layout.write_records(
+        write_records(
             group,
             slots,
             columns,
@@ -241,7 +243,9 @@ def forget(path: Path, name: str, days: list[dt.date]) -> None:
             raise BadPredictors(f"{path} holds no {name} to forget: it has {', '.join(store.variables)}")
         with _writing(path) as group:
             if name in store.layers:
-                del group[name].attrs[layout.FINGERPRINT]
+                attributes = dict(group[name].attrs)
+                del attributes[layout.FINGERPRINT]
+                seal(group[name], attributes)
                 return
             marker = group[layout.FINGERPRINT]
             column = marker.attrs["variables"].index(name)

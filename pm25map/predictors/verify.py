@@ -9,8 +9,8 @@ import numpy as np
 
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.object_store import remote_errors, unreachable
+from pm25map.base.zarr_metadata import damage
 from pm25map.predictors import layout
-from pm25map.predictors.checks import damage
 from pm25map.predictors.reader import Predictors
 from pm25map.predictors.store import forget
 

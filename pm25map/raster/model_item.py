@@ -11,8 +11,8 @@ from pm25map.base.files import check_output, replacing, sha256_of_file
 from pm25map.grid import Grid
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, ModelCard
 from pm25map.raster.bands import PM25
+from pm25map.raster.item_checks import MULTIHASH_SHA256
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI
-from pm25map.raster.stac import MULTIHASH_SHA256
 
 ITEM_FILE = "item.json"
 

@@ -1,7 +1,6 @@
 """The STAC 1.1 item beside a map: what a catalogue needs to find it, check it and draw it."""
 
 import datetime as dt
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from pm25map.base.storage import Location, Remote
 from pm25map.grid.outline import outline_of
 from pm25map.raster.bands import PM25
 from pm25map.raster.info import MapDescription, describe
+from pm25map.raster.item_checks import MULTIHASH_SHA256, item_path, item_text
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
 
 EXTENSIONS: Final = tuple(
@@ -31,9 +31,6 @@ EXTENSIONS: Final = tuple(
     )
 )
 
-MULTIHASH_SHA256 = "1220"
-"""What stands before a SHA-256 in a multihash: the algorithm, and 32 bytes."""
-
 COLLECTION_FILE = "collection.json"
 """Name of the collection in a folder of maps."""
 
@@ -47,11 +44,6 @@ two colours; 9.0 is drawn as 9.5. From 225.5 on all is Hazardous, so that nothin
 def collection_id(grids: Iterable[str], models: Iterable[str]) -> str:
     """Name the collection of maps of some grids by some models; a folder of one of each has one name for good."""
     return f"pm25-{'-'.join(grids)}-{'-'.join(models)}"
-
-
-def item_path(cog_path: Path) -> Path:
-    """Name the item of a map: the same name with .json."""
-    return cog_path.with_suffix(".json")
 
 
 def write_stac_item(
@@ -106,11 +98,9 @@ def write_stac_item(
         if isinstance(path, Path) and path.is_file():
             extra["file:checksum"] = MULTIHASH_SHA256 + sha256_of_file(path)
         item.add_link(pystac.Link("derived_from", _relative(path, folder), title=title, extra_fields=extra))
-    text = json.dumps(
-        item.to_dict(include_self_link=False, transform_hrefs=False), indent=2, ensure_ascii=False
-    )
+    text = item_text(item.to_dict(include_self_link=False, transform_hrefs=False))
     with replacing(target) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
     return target
 
 

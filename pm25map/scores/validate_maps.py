@@ -19,6 +19,7 @@ from pm25map.predictors.map_fields import fields_at
 from pm25map.predictors.neighbours import Stations
 from pm25map.raster.bands import LOWER, PM25, UPPER
 from pm25map.raster.info import describe
+from pm25map.raster.item_checks import check_map
 from pm25map.scores.held_out import BASELINES, DISTANCE
 from pm25map.scores.validate import ESTIMATES, NOT_USED, USED, check_measured, complete, same_places
 
@@ -93,6 +94,7 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
     for path in rasters_in(folder) if folder.is_dir() else []:
         if not _is_map(path):
             continue
+        check_map(path)
         about = describe(path)
         day = about.provenance.day
         if not start <= day <= end:

@@ -18,6 +18,7 @@ from pm25map.grid import Grid
 from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.raster import bands
 from pm25map.raster.info import MapDescription, describe
+from pm25map.raster.item_checks import check_map
 
 Kind = Literal["concentration", "number", "flags"]
 
@@ -145,8 +146,10 @@ def read_map(path: Path) -> LookedAt:
     """Read every band of one map.
 
     Raises:
-        BadMap: the file is damaged, is no raster, or does not say where it lies.
+        BadMap: the file is damaged, is no raster, does not say where it lies, or is not the one that the item beside
+            it describes.
     """
+    check_map(path)
     with open_raster(path) as raster:
         tags = raster.source.tags()
         ours = "PM25MAP_DAY" in tags and _is_pm25(raster.source.tags(1))

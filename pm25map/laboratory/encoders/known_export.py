@@ -10,7 +10,7 @@ from pm25map.base.files import replacing, sha256_of_bytes
 from pm25map.grid import Grid
 from pm25map.laboratory.encoders.known import describe
 from pm25map.laboratory.encoders.write import NETWORK, TOLERANCE, check_folder, measure_parity
-from pm25map.places.card import CARD, EncoderCard
+from pm25map.places.card import EncoderCard, write_card
 from pm25map.places.location_encoder import HasNetwork, LocationEncoder
 from pm25map.places.trained import Trained
 
@@ -48,10 +48,10 @@ def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCa
                 "profile": describe(encoder, grid)["profile"],
             }
         )
-        (part / CARD).write_text(card.model_dump_json())
+        write_card(card, part)
         card = card.model_copy(update={"parity": _parity(encoder, Trained(part))})
         without = {"patch", "weights", "weights_sha256"}
-        (part / CARD).write_text(card.model_dump_json(indent=2, exclude=without) + "\n")
+        write_card(card, part, without=without)
     return card
 
 

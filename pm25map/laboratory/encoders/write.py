@@ -15,7 +15,7 @@ from pm25map.laboratory.encoders.profile import profile_of
 from pm25map.laboratory.encoders.siren import Siren
 from pm25map.laboratory.encoders.siren_export import build_network
 from pm25map.laboratory.encoders.vision import Vision
-from pm25map.places.card import CARD, About, EncoderCard, PatchTower, is_encoder
+from pm25map.places.card import About, EncoderCard, PatchTower, is_encoder, write_card
 from pm25map.places.trained import Trained
 
 Degrees = npt.NDArray[np.float64]
@@ -85,7 +85,7 @@ def write_encoder(
                 "profile": {"grid": grid.name, "cutoffs_km": (), "share": (), "gradient_per_km": 0.0},
             }
         )
-        (part / CARD).write_text(card.model_dump_json())
+        write_card(card, part)
         encoder = Trained(part)
         parity = measure_parity(siren.encode_exactly, encoder)
         if not all(value <= TOLERANCE for value in parity.values()):  # not by max, which passes over NaN
@@ -95,7 +95,7 @@ def write_encoder(
         found = {"parity": parity, "profile": profile_of(encoder, grid)}
         card = card.model_copy(update=found | ({} if patch is None else {"patch": _write_patch(patch, part)}))
         without = {"patch"} if card.patch is None else set()
-        (part / CARD).write_text(card.model_dump_json(indent=2, exclude=without) + "\n")
+        write_card(card, part, without=without)
     return card
 
 

@@ -4,7 +4,6 @@ All of it opens without this package, and nothing of it is unpickled.
 """
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import pm25map
+from pm25map.base.card_file import card_text, parse_card
 from pm25map.base.errors import BadModel
 from pm25map.base.files import sha256_of_file
 from pm25map.predictors.imputation.inputs import input_names
@@ -125,8 +125,8 @@ def graph_file(part: Part) -> str:
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Write imputation.json."""
-    (folder / RECIPE_FILE).write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    """Write imputation.json, with a checksum of itself."""
+    (folder / RECIPE_FILE).write_text(card_text(recipe.model_dump(mode="json"), indent=2), encoding="utf-8")
 
 
 def load_imputation(path: Path, threads: int = 1) -> Imputation:
@@ -142,10 +142,10 @@ def load_imputation(path: Path, threads: int = 1) -> Imputation:
     """
     again = "Run: pm25map data impute train"
     try:
-        told = json.loads((path / RECIPE_FILE).read_text(encoding="utf-8"))
+        told = parse_card((path / RECIPE_FILE).read_bytes())
     except (OSError, ValueError) as error:
         raise BadModel(
-            f"there is no imputation in {path}: it has no readable {RECIPE_FILE}. {again}"
+            f"there is no imputation in {path}: it has no readable {RECIPE_FILE} ({error}). {again}"
         ) from error
     try:
         recipe = Recipe.model_validate(told)

@@ -18,9 +18,10 @@ from pm25map.raster.accessor import netcdf_content
 from pm25map.raster.backfill.job import SUFFIXES, Format, Job, OpenJob, open_job
 from pm25map.raster.backfill.stage import read_header
 from pm25map.raster.cog import cog_content, write_whole
+from pm25map.raster.item_checks import MULTIHASH_SHA256, is_as_written, item_text
 from pm25map.raster.maps import with_layers
 from pm25map.raster.provenance import created_time
-from pm25map.raster.stac import COLLECTION_FILE, MULTIHASH_SHA256, write_stac_item
+from pm25map.raster.stac import COLLECTION_FILE, write_stac_item
 
 
 def map_name(day: dt.date, form: Format = "cog") -> str:
@@ -136,7 +137,7 @@ def format_of(item: Any) -> Format:
 
 
 def read_item(content: bytes) -> dict[str, Any] | None:
-    """Read the item of a map; None where it lacks what a collection says of all of them."""
+    """Read the item of a map; None where it is damaged, or lacks what a collection says of all of them."""
     try:
         item: dict[str, Any] = json.loads(content)
         properties = item["properties"]
@@ -147,7 +148,7 @@ def read_item(content: bytes) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError):
         return None
     # A box that crosses 180 degrees has west > east.
-    return item if west != east and south < north else None
+    return item if west != east and south < north and is_as_written(item) else None
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _as_netcdf(item: bytes, day: dt.date, content: bytes) -> bytes:
     }
     # A tile server draws GeoTIFFs.
     stated["properties"].pop("renders", None)
-    return (json.dumps(stated, indent=2, ensure_ascii=False) + "\n").encode()
+    return item_text(stated).encode()
 
 
 def _gather(opened: OpenJob, day: dt.date, names: Iterable[str]) -> Any:

@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ _EPOCH = dt.date(1970, 1, 1)
 _MAGIC = b"pm25rows"
 _LEAD = struct.Struct("<8sQ")
 _PAD = 64
+_LONGEST_HEADER = 1 << 20
 
 
 def segment_of(day: dt.date) -> int:
@@ -126,14 +128,20 @@ def read_header(folder: Folder, name: str) -> StagedFile | None:
     if len(lead) < _LEAD.size or lead[: len(_MAGIC)] != _MAGIC:
         return None
     length = _LEAD.unpack(lead)[1]
+    if length > _LONGEST_HEADER:
+        return None
     try:
         header = json.loads(folder.read_range(name, _LEAD.size, length))
+        block = str(header["block"])
         days = {dt.date.fromisoformat(day): str(window) for day, window in header["days"].items()}
         crc = tuple(int(text, 16) for text in header["crc32"])
         bands, cells = map(int, header["shape"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return StagedFile(name, str(header["block"]), days, bands, cells, crc, _LEAD.size + length)
+    # Rows have checksums of their own, and the name follows from all that the header says of them.
+    if not days or len(crc) != len(days) or PurePosixPath(name).name != _file_name(block, days):
+        return None
+    return StagedFile(name, block, days, bands, cells, crc, _LEAD.size + length)
 
 
 def covered(files: Iterable[StagedFile], windows: Mapping[dt.date, str]) -> dict[str, dict[dt.date, str]]:
@@ -170,9 +178,12 @@ def by_segment(days: Iterable[dt.date]) -> Iterator[tuple[int, list[dt.date]]]:
 
 
 def _name(key: str, block: str, days: Mapping[dt.date, str]) -> str:
+    return f"{stage_folder(key)}/{segment_of(next(iter(days)))}/{_file_name(block, days)}"
+
+
+def _file_name(block: str, days: Mapping[dt.date, str]) -> str:
     what = "\n".join(f"{day} {window}" for day, window in days.items())
-    segment = segment_of(next(iter(days)))
-    return f"{stage_folder(key)}/{segment}/{block}-{sha256_of_bytes(what.encode())[:12]}.rows"
+    return f"{block}-{sha256_of_bytes(what.encode())[:12]}.rows"
 
 
 def _header(block: str, days: Mapping[dt.date, str], shape: tuple[int, ...], crc: list[int]) -> bytes:

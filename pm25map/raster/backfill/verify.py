@@ -72,7 +72,8 @@ def _verify(opened: OpenJob, day: dt.date, cells: int) -> str:
         return f"{name} or {item_name(day)} is missing: run the same backfill again"
     if not stored.whole or stored.identity is None:
         return (
-            f"the map of {item_name(day)} does not have the checksum of its item: run the same backfill again"
+            f"the map of {item_name(day)} does not have the checksum of its item, or its item was changed: run the "
+            "same backfill again"
         )
     try:
         opened.inputs.check(day)
@@ -114,7 +115,10 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> st
     same = worst <= packed + (0 if engine == mine.engine else OTHER_ENGINE_UGM3)
     if same:
         return ""
-    return f"{len(chosen)} cells of block {block.id} computed again differ by up to {worst:.3g} ug/m3"
+    return (
+        f"{len(chosen)} cells of block {block.id} computed again differ by up to {worst:.3g} ug/m3: remove "
+        f"{map_name(day, form)} and run the same backfill again"
+    )
 
 
 def _read_netcdf(opened: OpenJob, day: dt.date) -> npt.NDArray[np.float32] | str:
