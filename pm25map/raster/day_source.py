@@ -20,7 +20,12 @@ from pm25map.monitors import Monitors
 from pm25map.monitors.ground import in_united_states
 from pm25map.predictors.checks import check_from_monitors
 from pm25map.predictors.monitor_source import AUTO, MonitorSource, read_source
-from pm25map.predictors.on_demand import compute_on_demand, days_to_compute, forget_withdrawn
+from pm25map.predictors.on_demand import (
+    compute_on_demand,
+    days_to_compute,
+    forget_withdrawn,
+    store_on_demand,
+)
 from pm25map.predictors.reader import open_predictors
 
 Progress = Callable[[int, int], None]
@@ -148,16 +153,13 @@ def _from_monitors(
             "monitors with --monitors"
         )
     forget_withdrawn(grid, found, monitors.origin, days)
-    pending = tuple(days_to_compute(grid, found, monitors.origin, days))
-    # Runs of days: between far apart ones nothing is computed.
-    spans = [] if only_plan else _spans(days)
-    path = compute_on_demand(
-        grid, found, monitors.origin, spans[0] if spans else days[:0], steps.progress
-    ).path
-    for span in spans[1:]:
+    pending = tuple(days_to_compute(grid, found, monitors.origin, days)) if only_plan else ()
+    # Runs of days: between far apart ones nothing is computed. A plan computes no day, and opens the same store.
+    for span in [[]] if only_plan else _spans(days):
         compute_on_demand(grid, found, monitors.origin, span, steps.progress)
+    path = store_on_demand(grid, monitors.origin)
     ready = replace(source, predictors=path, words=monitors.words, label=f"monitors: {monitors.label}")
-    return ReadyDays(ready, pending if only_plan else ())
+    return ReadyDays(ready, pending)
 
 
 def without_far_ones(monitors: Monitors, grid: Grid) -> Monitors:
