@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pm25map.base.cache import cache_folder
-from pm25map.base.errors import BadOutput, BadPredictors
+from pm25map.base.cache import cache_folder, writing_the_cache
+from pm25map.base.errors import BadPredictors
 from pm25map.base.files import make_folder, sha256_of_bytes
 from pm25map.grid import Grid
 from pm25map.monitors import Monitors
@@ -130,7 +130,7 @@ def compute_on_demand(
         BadOutput: the cache cannot be written: names PM25MAP_CACHE.
     """
     path = store_on_demand(grid, origin)
-    try:
+    with writing_the_cache():
         make_folder(path.parent)
         with only_writer(path):
             _mend(path, days)
@@ -143,10 +143,6 @@ def compute_on_demand(
         elevation = open_predictors(path).layer("elevation")
         step = None if progress is None else progress(f"fields of {len(days)} days from the monitors around")
         return OnDemand(path, ingest_daily(path, Neighbours(monitors, elevation), days, step))
-    except BadOutput as error:
-        raise type(error)(
-            f"{str(error).rstrip('.')}. The cache is {cache_folder()}: name another folder in PM25MAP_CACHE"
-        ) from error
 
 
 def _mend(path: Path, days: list[dt.date]) -> None:

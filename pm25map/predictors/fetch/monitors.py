@@ -7,8 +7,8 @@ from pathlib import Path
 
 from urllib3.util.retry import Retry
 
-from pm25map.base.cache import cache_folder
-from pm25map.base.errors import BadFetch, BadOutput
+from pm25map.base.cache import writing_the_cache
+from pm25map.base.errors import BadFetch
 from pm25map.base.files import make_folder
 from pm25map.predictors.catalogue import Provider, provider_of
 from pm25map.predictors.fetch.fetch import Fetched, Job, Watcher, fetch, is_there, may_have_changed, sizes
@@ -124,12 +124,8 @@ def _bring(
     if base_url is not None:
         check_address(base_url)
     folder = monitor_folder(network)
-    try:
+    with writing_the_cache():
         make_folder(folder)
-    except BadOutput as error:
-        raise BadOutput(
-            f"{str(error).rstrip('.')}. The cache is {cache_folder()}: name another folder in PM25MAP_CACHE"
-        ) from error
     job = Job(provider, folder, Polite(retries=_RETRIES), today, watcher)
     new = [file for file in wanted if not is_there(file, job)]
     young = [file for file in wanted if file not in new and may_have_changed(file, job)]
@@ -143,7 +139,8 @@ def _bring(
             size = f"about {megabytes * len(new):,.1f} MB" if megabytes else "of unknown size"
             where = f"from {base_url or provider.base} ({provider.title}), {size}, into {folder}"
             announce(f"fetching {_named(new)} {where}")
-        result = fetch(wanted, job)
+        with writing_the_cache():
+            result = fetch(wanted, job)
     there = {file.name: folder / file.name for file in wanted if is_there(file, job)}
     lost = {name: why for name, why in result.failed.items() if name not in there}
     missed = [file for file in wanted if file.name in lost]
