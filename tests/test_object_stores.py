@@ -11,7 +11,7 @@ from predictor_world import address_store
 pytest.importorskip("obstore")
 
 from pm25map.base import object_store
-from pm25map.base.errors import BadOutput, StoreUnreachable
+from pm25map.base.errors import BadOutput, Pm25mapError, StoreUnreachable
 from pm25map.base.storage import Remote, location, open_folder
 from pm25map.cli.main import cli
 
@@ -145,6 +145,15 @@ def test_an_address_where_a_path_is_wanted_is_one_line(tmp_path, monkeypatch, wo
     assert isinstance(done.exception, BadOutput)
     assert "takes a path on this machine" in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--out", "--predictors", "--region", "--grid", "--model"])
+def test_an_option_left_empty_by_a_shell_is_one_line_and_never_everything(tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    words = ["plan", "--start", "2020-09-12", "--end", "2020-09-12", "--calibrate", "0", option, ""]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, Pm25mapError), done.output
+    assert done.output == ""
 
 
 def test_a_store_in_a_bucket_says_its_days_and_is_verified(server, tmp_path):

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pm25map.cli.options import FILE, progress_bar
+
 if TYPE_CHECKING:
     from pm25map.exposure.points import Method
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("maps", nargs=-1, required=True, type=_FILE)
+@click.argument("maps", nargs=-1, required=True, type=FILE)
 @click.option(
     "--points",
-    type=_FILE,
+    type=FILE,
     help="CSV or parquet: id, lat, lon in degrees; start_date, end_date for periods.",
 )
 @click.option(
@@ -24,7 +24,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--id", "id_column", help="Column of the polygons that names an area. Default: GEOID, FIPS, id, name."
 )
-@click.option("--out", type=_FILE, required=True, help="Table to write: .csv or .parquet.")
+@click.option("--out", type=FILE, required=True, help="Table to write: .csv or .parquet.")
 @click.option("--band", help="Band to read, as pm25map view names layers. Default: PM2.5.")
 @click.option("--method", type=click.Choice(["nearest", "bilinear"]), default="nearest", show_default=True,
               help="Of a point: its own cell, or between the four cells around it.")  # fmt: skip
@@ -54,7 +54,6 @@ def command(
     \b
     Try: pm25map extract maps --areas county --out counties.csv
     """  # noqa: D301 - click reads \b
-    from pm25map.cli.options import progress_bar
     from pm25map.exposure.areas import SHIPPED, read_areas
     from pm25map.exposure.extract import extract_areas, extract_points
     from pm25map.exposure.maps import find_maps

@@ -331,7 +331,7 @@ def open_grid_of(model: Model, name: str | None) -> Grid:
         UnknownName: there is no such grid.
         BadGrid: the grid has the model's grid's name and another checksum.
     """
-    grid = load_grid(name or model.card.grid)
+    grid = load_grid(model.card.grid if name is None else name)
     if grid.name == model.card.grid and grid.checksum != model.card.grid_checksum:
         raise BadGrid(
             f"grid {grid.name} has checksum {grid.checksum[:12]}, the model {model.card.name} was trained on "

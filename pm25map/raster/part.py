@@ -49,11 +49,13 @@ def part_of(grid: Grid, bbox: Box | None = None, region_name: str | None = None)
         UnknownName: there is no such region.
     """
     numbers = [f"{value:.15g}" for value in bbox] if bbox else []
-    words = ([region_name] if region_name else []) + ([" ".join(numbers)] if numbers else [])
-    options = (["--bbox", *numbers] if numbers else []) + (["--region", region_name] if region_name else [])
+    words = ([] if region_name is None else [region_name]) + ([" ".join(numbers)] if numbers else [])
+    options = (["--bbox", *numbers] if numbers else []) + (
+        [] if region_name is None else ["--region", region_name]
+    )
     return Part(
         view=grid.window_of_bounds(*bbox) if bbox else None,
-        region=cells_of_region(grid, region_name) if region_name else None,
+        region=None if region_name is None else cells_of_region(grid, region_name),
         words=" in ".join(words) or "all",
         options=tuple(options),
         names=(bbox or None, region_name),
