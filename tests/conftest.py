@@ -45,3 +45,18 @@ def browser():
         started = launch(playwright)
         yield started
         started.close()
+
+
+@pytest.fixture
+def read_aqs(tmp_path):
+    """Read rows of EPA's daily file, given as what differs from the good row of aqs_rows."""
+    from aqs_rows import text_of
+
+    from pm25map.monitors import read_monitors
+
+    def read_these(*rows, **options):
+        path = tmp_path / "daily_88101_2020.csv"
+        path.write_text(text_of(*rows))
+        return read_monitors(path, **options)
+
+    return read_these

@@ -15,18 +15,6 @@ from pm25map.base.errors import BadMonitors
 from pm25map.monitors import Monitors, read_monitors
 
 
-@pytest.fixture
-def read(tmp_path):
-    """Read some rows, given as what differs from ROW."""
-
-    def read_these(*rows, **options) -> Monitors:
-        path = tmp_path / "daily_88101_2020.csv"
-        path.write_text(text_of(*rows))
-        return read_monitors(path, **options)
-
-    return read_these
-
-
 def values(monitors: Monitors) -> list[float]:
     return [round(float(v), 4) for v in monitors.observations["pm25_ugm3"]]
 
@@ -35,8 +23,8 @@ def mean(value: float, **more) -> dict[str, object]:
     return {"Arithmetic Mean": value, **more}
 
 
-def test_one_row_becomes_one_site_and_one_observation(read):
-    monitors = read({})
+def test_one_row_becomes_one_site_and_one_observation(read_aqs):
+    monitors = read_aqs({})
     assert monitors.sites.to_dict("records") == [
         {"site_id": "410510080", "latitude": 45.496641, "longitude": -122.602877}
     ]
@@ -52,40 +40,40 @@ def test_one_row_becomes_one_site_and_one_observation(read):
     assert monitors.observations["pm25_ugm3"].dtype == np.float32
 
 
-def test_pocs_are_averaged(read):
-    monitors = read(mean(10), mean(20, POC=2), mean(60, POC=3))
+def test_pocs_are_averaged(read_aqs):
+    monitors = read_aqs(mean(10), mean(20, POC=2), mean(60, POC=3))
     assert values(monitors) == [30]
     assert monitors.reading.counts["values averaged into another of the same site (POC)"] == 2
 
 
-def test_a_duration_listed_twice_counts_once(read):
+def test_a_duration_listed_twice_counts_once(read_aqs):
     hours = mean(10.875, **HOURS, POC=3)
     block = mean(10.8, **BLOCK_AVERAGE, POC=3)
     other = mean(20.8, POC=1)
-    assert values(read(hours, block, other)) == [15.8]
-    assert values(read(other, block, hours)) == [15.8]
-    assert values(read(hours)) == [10.875]
+    assert values(read_aqs(hours, block, other)) == [15.8]
+    assert values(read_aqs(other, block, hours)) == [15.8]
+    assert values(read_aqs(hours)) == [10.875]
 
 
-def test_a_standard_listed_twice_counts_once_and_the_newest_wins(read):
+def test_a_standard_listed_twice_counts_once_and_the_newest_wins(read_aqs):
     old = mean(1, **BLOCK_AVERAGE, **{"Pollutant Standard": "PM25 24-hour 2006"})
     annual = mean(2, **BLOCK_AVERAGE, **{"Pollutant Standard": "PM25 Annual 2024"})
     new = mean(3, **BLOCK_AVERAGE, **{"Pollutant Standard": "PM25 24-hour 2024"})
-    monitors = read(old, new, annual)
+    monitors = read_aqs(old, new, annual)
     assert values(monitors) == [3]
     assert monitors.reading.counts["rows of the same measurement (duration or standard)"] == 2
 
 
-def test_a_corrected_value_takes_the_place_of_the_older(read):
+def test_a_corrected_value_takes_the_place_of_the_older(read_aqs):
     old, new = (
         mean(5, **{"Date of Last Change": "2020-12-01"}),
         mean(7, **{"Date of Last Change": "2021-12-01"}),
     )
-    assert values(read(old, new)) == values(read(new, old)) == [7]
+    assert values(read_aqs(old, new)) == values(read_aqs(new, old)) == [7]
 
 
-def test_exact_duplicates_count_once(read):
-    monitors = read(mean(10), mean(10), mean(20, POC=2), mean(10))
+def test_exact_duplicates_count_once(read_aqs):
+    monitors = read_aqs(mean(10), mean(10), mean(20, POC=2), mean(10))
     assert values(monitors) == [15]
     assert monitors.reading.counts["rows that repeat another exactly"] == 2
 
@@ -93,7 +81,7 @@ def test_exact_duplicates_count_once(read):
 @pytest.mark.parametrize(
     ("included", "excluded"), [("Included", "Excluded"), ("Events Included", "Events Excluded")]
 )
-def test_events_are_included_or_excluded_on_request(read, included, excluded):
+def test_events_are_included_or_excluded_on_request(read_aqs, included, excluded):
     day = {"Date Local": "2020-09-13"}
     rows = [
         mean(300, **{"Event Type": included}),
@@ -102,52 +90,52 @@ def test_events_are_included_or_excluded_on_request(read, included, excluded):
         mean(250, **{"Event Type": included}, **day),
         mean(8, **{"Event Type": "No Events", "Date Local": "2020-09-14"}),
     ]
-    assert values(read(*rows)) == [300, 250, 8]
+    assert values(read_aqs(*rows)) == [300, 250, 8]
     # The 13th is all event: without it there is no value.
-    monitors = read(*rows, events="exclude")
+    monitors = read_aqs(*rows, events="exclude")
     assert values(monitors) == [12, 8]
     assert monitors.reading.counts["rows with events included"] == 2
 
 
-def test_days_with_too_few_observations_are_left_out(read):
+def test_days_with_too_few_observations_are_left_out(read_aqs):
     rows = [mean(5, **{"Observation Percent": 71.0}), mean(9, POC=2, **{"Observation Percent": 75.0})]
-    monitors = read(*rows)
+    monitors = read_aqs(*rows)
     assert values(monitors) == [9]
     assert monitors.reading.counts["days with under 75 % observed"] == 1
-    assert values(read(*rows, minimum_percent=50)) == [7]
-    assert values(read(*rows, minimum_percent=90)) == []
+    assert values(read_aqs(*rows, minimum_percent=50)) == [7]
+    assert values(read_aqs(*rows, minimum_percent=90)) == []
 
 
-def test_the_hours_tell_how_much_of_a_block_average_was_observed(read):
+def test_the_hours_tell_how_much_of_a_block_average_was_observed(read_aqs):
     rows = [mean(10, **BLOCK_AVERAGE), mean(10.04, **HOURS, **{"Observation Percent": 79})]
-    assert values(read(*rows)) == [10]
-    assert values(read(*rows, minimum_percent=80)) == []
+    assert values(read_aqs(*rows)) == [10]
+    assert values(read_aqs(*rows, minimum_percent=80)) == []
 
 
 @pytest.mark.parametrize(("negatives", "expected"), [("keep", [-1.5, 4]), ("drop", [4]), ("zero", [0, 4])])
-def test_negative_values_are_kept_dropped_or_zeroed_and_counted(read, negatives, expected):
-    monitors = read(mean(-1.5), mean(4, **{"Date Local": "2020-09-13"}), negatives=negatives)
+def test_negative_values_are_kept_dropped_or_zeroed_and_counted(read_aqs, negatives, expected):
+    monitors = read_aqs(mean(-1.5), mean(4, **{"Date Local": "2020-09-13"}), negatives=negatives)
     assert values(monitors) == expected
     assert monitors.reading.counts[f"negative values ({negatives})"] == 1
 
 
-def test_88101_is_preferred_and_88502_fills_in(read):
+def test_88101_is_preferred_and_88502_fills_in(read_aqs):
     rows = [
         mean(10),
         mean(99, **{"Parameter Code": 88502}),
         mean(20, **{"Parameter Code": 88502, "Date Local": "2020-09-13"}),
         mean(50, **{"Parameter Code": 81102}),
     ]
-    monitors = read(*rows)
+    monitors = read_aqs(*rows)
     assert values(monitors) == [10, 20]
     assert list(monitors.observations["parameter_code"]) == [88101, 88502]
     assert monitors.reading.counts["rows of other parameters"] == 1
-    assert values(read(*rows, parameters=(88502,))) == [99, 20]
-    assert values(read(*rows, parameters=(88502, 88101))) == [99, 20]
+    assert values(read_aqs(*rows, parameters=(88502,))) == [99, 20]
+    assert values(read_aqs(*rows, parameters=(88502, 88101))) == [99, 20]
 
 
-def test_nad27_moves_to_wgs84_by_tens_of_metres(read):
-    monitors = read(
+def test_nad27_moves_to_wgs84_by_tens_of_metres(read_aqs):
+    monitors = read_aqs(
         {"Datum": "NAD27"}, {"Datum": "NAD83", "Site Num": "0081"}, {"Datum": "UNKNOWN", "Site Num": 82}
     )
     old, new, unknown = monitors.sites[["longitude", "latitude"]].to_numpy()
@@ -159,7 +147,7 @@ def test_nad27_moves_to_wgs84_by_tens_of_metres(read):
     assert monitors.reading.counts["rows whose datum is unknown, taken for WGS84"] == 1
 
 
-def test_a_site_that_moves_is_two_places(read):
+def test_a_site_that_moves_is_two_places(read_aqs):
     near, far = {"Latitude": 45.4970}, {"Latitude": 45.5066}
     rows = [
         {**far, "Date Local": "2020-09-14"},
@@ -168,7 +156,7 @@ def test_a_site_that_moves_is_two_places(read):
         {**far, "Date Local": "2020-09-15"},
         {"Date Local": "2020-09-16"},
     ]
-    monitors = read(*rows)
+    monitors = read_aqs(*rows)
     assert monitors.sites["site_id"].tolist() == ["410510080", "410510080@2"]
     assert monitors.sites["latitude"].tolist() == [45.496641, 45.5066]
     home = monitors.observations["site_id"] == "410510080"
@@ -176,14 +164,16 @@ def test_a_site_that_moves_is_two_places(read):
     assert monitors.reading.counts["sites that moved, counted at every place"] == 1
 
 
-def test_a_row_at_zero_zero_has_no_place(read):
-    monitors = read({"Latitude": 0, "Longitude": 0, "Site Num": 1}, {})
+def test_a_row_at_zero_zero_has_no_place(read_aqs):
+    monitors = read_aqs({"Latitude": 0, "Longitude": 0, "Site Num": 1}, {})
     assert monitors.sites["site_id"].tolist() == ["410510080"]
     assert monitors.reading.counts["rows without a place (0, 0)"] == 1
 
 
-def test_leading_zeros_come_back_and_canada_stays(read):
-    monitors = read({"State Code": 6, "County Code": 1, "Site Num": 7}, {"State Code": "CC", "Site Num": 8})
+def test_leading_zeros_come_back_and_canada_stays(read_aqs):
+    monitors = read_aqs(
+        {"State Code": 6, "County Code": 1, "Site Num": 7}, {"State Code": "CC", "Site Num": 8}
+    )
     assert monitors.sites["site_id"].tolist() == ["060010007", "CC0510008"]
 
 
@@ -245,13 +235,13 @@ def test_a_line_number_counts_over_chunks_and_blank_lines(tmp_path, monkeypatch)
         ({"Datum": "MARS"}, "site 410510080 is in the datum 'MARS'"),
     ],
 )
-def test_a_wrong_field_is_named_with_its_line(read, change, message):
+def test_a_wrong_field_is_named_with_its_line(read_aqs, change, message):
     with pytest.raises(BadMonitors, match=message):
-        read({}, {"POC": 2, **change})
+        read_aqs({}, {"POC": 2, **change})
 
 
-def test_a_wrong_row_of_another_parameter_does_no_harm(read):
-    assert values(read({}, {"Parameter Code": 44201, "Units of Measure": "Parts per million"})) == [10]
+def test_a_wrong_row_of_another_parameter_does_no_harm(read_aqs):
+    assert values(read_aqs({}, {"Parameter Code": 44201, "Units of Measure": "Parts per million"})) == [10]
 
 
 def test_missing_columns_are_named(tmp_path):

@@ -5,7 +5,6 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
-from aqs_rows import text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import box
@@ -33,18 +32,6 @@ from pm25map.monitors.examine import (
 from pm25map.monitors.ground import in_united_states
 
 FIRST = dt.date(2020, 1, 1)
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Read some rows of EPA's daily file, given as what differs from a good row."""
-
-    def read_these(*rows, **options) -> Monitors:
-        path = tmp_path / "daily_88101_2020.csv"
-        path.write_text(text_of(*rows))
-        return read_monitors(path, **options)
-
-    return read_these
 
 
 def world(values: dict[str, list[float]], places: dict[str, tuple[float, float]] | None = None) -> Monitors:
@@ -129,20 +116,20 @@ def test_a_monitor_at_zero_on_most_days_is_dead_for_that_year():
     assert examination.doubts[0].last_day == dt.date(2020, 12, 31)
 
 
-def test_a_stuck_monitor_does_not_hide_behind_another_of_its_site(read):
+def test_a_stuck_monitor_does_not_hide_behind_another_of_its_site(read_aqs):
     days = [f"2020-09-{d:02d}" for d in range(1, 12)]
     stuck = [{"Date Local": d, "Arithmetic Mean": 0.0} for d in days]
     alive = [{"Date Local": d, "Arithmetic Mean": 10.0 + i, "POC": 2} for i, d in enumerate(days)]
-    monitors = read(*stuck, *alive)
+    monitors = read_aqs(*stuck, *alive)
     assert kept(monitors, "410510080") == [10.0 + i for i in range(11)]
     assert monitors.reading.counts[STUCK] == 11
     # Without the examination the mean of both stands, as a laboratory may want it.
-    assert kept(read(*stuck, *alive, examine=False), "410510080")[0] == 5
+    assert kept(read_aqs(*stuck, *alive, examine=False), "410510080")[0] == 5
 
 
-def test_noise_made_zero_is_not_taken_for_a_dead_monitor(read):
+def test_noise_made_zero_is_not_taken_for_a_dead_monitor(read_aqs):
     rows = [{"Date Local": f"2020-09-{d:02d}", "Arithmetic Mean": -0.1 * d} for d in range(1, 13)]
-    assert kept(read(*rows, negatives="zero"), "410510080") == [0] * 12
+    assert kept(read_aqs(*rows, negatives="zero"), "410510080") == [0] * 12
 
 
 @pytest.mark.parametrize(
@@ -166,8 +153,8 @@ def test_noise_made_zero_is_not_taken_for_a_dead_monitor(read):
         ),
     ],
 )
-def test_what_no_instrument_says_is_left_out_and_named_by_site_and_line(read, tmp_path, text, rule):
-    monitors = read({}, {"Site Num": 7, "Date Local": "2020-09-13", "Arithmetic Mean": text})
+def test_what_no_instrument_says_is_left_out_and_named_by_site_and_line(read_aqs, tmp_path, text, rule):
+    monitors = read_aqs({}, {"Site Num": 7, "Date Local": "2020-09-13", "Arithmetic Mean": text})
     if rule is None:
         assert kept(monitors, "410510007") == [float(text)]
         return
@@ -181,32 +168,32 @@ def test_what_no_instrument_says_is_left_out_and_named_by_site_and_line(read, tm
     assert f"{float(text):g} ug/m3" in str(doubt)
 
 
-def test_a_table_of_nothing_but_codes_is_refused(read):
+def test_a_table_of_nothing_but_codes_is_refused(read_aqs):
     with pytest.raises(BadMonitors, match=r"no value is left of .*site 410510080, 2020-09-12 .*line 2.*-999"):
-        read({"Arithmetic Mean": -999})
+        read_aqs({"Arithmetic Mean": -999})
 
 
-def test_a_day_in_the_future_is_refused_and_one_before_1999_left_out(read):
+def test_a_day_in_the_future_is_refused_and_one_before_1999_left_out(read_aqs):
     with pytest.raises(BadMonitors, match=r"line 3: .*2999-01-01"):
-        read({}, {"Date Local": "2999-01-01"})
+        read_aqs({}, {"Date Local": "2999-01-01"})
     with pytest.raises(BadMonitors, match="2999-01-01"):
-        read({}, {"Date Local": "2999-01-01"}, examine=False)
-    monitors = read({}, {"Date Local": "1998-12-31"})
+        read_aqs({}, {"Date Local": "2999-01-01"}, examine=False)
+    monitors = read_aqs({}, {"Date Local": "1998-12-31"})
     assert monitors.days == [dt.date(2020, 9, 12)]
     assert monitors.reading.counts[EARLY] == 1
 
 
-def test_one_longitude_without_its_minus_is_left_out_and_most_of_them_are_refused(read):
+def test_one_longitude_without_its_minus_is_left_out_and_most_of_them_are_refused(read_aqs):
     lost = {"Longitude": "122.602877"}
     good = [{"Site Num": n} for n in (1, 2)]
-    monitors = read(*good, {"Site Num": 3, **lost})
+    monitors = read_aqs(*good, {"Site Num": 3, **lost})
     assert len(monitors.sites) == 2
     (doubt,) = monitors.reading.examination.doubts
     assert (doubt.rule, doubt.site_id, doubt.line) == (MINUS, "410510003", 4)
     with pytest.raises(
         BadMonitors, match=r"2 of 3 sites \(such as 410510004, 410510005\).*put a minus before"
     ):
-        read(good[0], {"Site Num": 4, **lost}, {"Site Num": 5, **lost})
+        read_aqs(good[0], {"Site Num": 4, **lost}, {"Site Num": 5, **lost})
 
 
 def test_swapped_coordinates_are_known_as_such():
@@ -245,8 +232,8 @@ def test_a_site_at_sea_or_abroad_is_left_out_unless_it_is_asked_for():
     assert len(examine(given_world, land=box(-130, 30, -90, 55))[0].sites) == 4
 
 
-def test_zero_zero_is_named(read):
-    monitors = read({}, {"Site Num": 9, "Latitude": 0, "Longitude": 0})
+def test_zero_zero_is_named(read_aqs):
+    monitors = read_aqs({}, {"Site Num": 9, "Latitude": 0, "Longitude": 0})
     assert monitors.reading.counts[ZERO] == 1
     assert "site 410510009, 2020-09-12" in monitors.reading.lines()[-1]
 
@@ -295,8 +282,8 @@ def test_each_network_is_counted_by_itself_and_samplers_of_every_third_day_are_n
     assert [(d.detail, d.first_day) for d in both.doubts] == [("B 1 of 4 sites", day(10))]
 
 
-def test_two_values_of_one_monitor_and_day_leave_it_without_one(read):
-    monitors = read({"Arithmetic Mean": 10}, {"Arithmetic Mean": 40}, {"POC": 2, "Arithmetic Mean": 12})
+def test_two_values_of_one_monitor_and_day_leave_it_without_one(read_aqs):
+    monitors = read_aqs({"Arithmetic Mean": 10}, {"Arithmetic Mean": 40}, {"POC": 2, "Arithmetic Mean": 12})
     assert kept(monitors, "410510080") == [12]
     (doubt,) = monitors.reading.examination.doubts
     assert (doubt.rule, doubt.line) == ("two values of one monitor and day", 2)

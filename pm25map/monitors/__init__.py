@@ -1,4 +1,4 @@
-"""What monitors measured: one tidy table, one row a site and day, examined as it is read. Knows of no grid."""
+"""What monitors measured: one tidy table, one row a site and day, examined as it is read. Independent of any grid."""
 
 from pm25map.monitors.doubts import Doubt, Examination
 from pm25map.monitors.examine import Rules, examine

@@ -32,12 +32,12 @@ from pm25map.monitors.airnow_rows import (
     all_lists,
     as_paths,
     by_local_day,
-    holdings,
+    list_with_sites,
     placed_rows,
     rows_of_sites,
 )
 from pm25map.monitors.airnow_sites import plain_ids, positions_of
-from pm25map.monitors.sites import tell_places_apart
+from pm25map.monitors.sites import separate_places
 from pm25map.monitors.table import Monitors, Reading
 
 PARAMETER_CODE = 88101
@@ -74,7 +74,7 @@ class AirNow:
     status: str = STATUS
 
     def lines(self) -> list[str]:
-        """Say what was read and left out, a line each, with the names of the sites concerned."""
+        """Return what was read and left out, a line each, with the names of the sites concerned."""
         lines = self.monitors.reading.lines()
         for what, names in (
             ("no site list has", list(self.without_position)),
@@ -123,26 +123,26 @@ def read_airnow(
     Raises:
         BadMonitors: there are no such files or days, a file is truncated (says the line), or no list has the sites.
     """
-    held = holdings(path, sites)
+    holdings = list_with_sites(path, sites)
     wanted = set(hours_of(days, WORLD_OFFSETS if outside_us else US_OFFSETS)) if days is not None else None
-    hours = read_hours(held.hourly, held.tables, wanted)
+    hours = read_hours(holdings.hourly, holdings.tables, wanted)
     if hours.rows.empty:
-        raise BadMonitors(_nothing(path, held, days))
+        raise BadMonitors(_nothing(path, holdings, days))
     counts: dict[str, int] = {"rows read": len(hours.rows)}
-    lists, list_files = all_lists(held, hours)
+    lists, list_files = all_lists(holdings, hours)
     rows = rows_of_sites(hours, lists, counts, outside_us=outside_us)
     rows, zones, unplaced, replaced = placed_rows(rows, lists, counts, path)
     rows = by_local_day(rows, zones, days)
     means = daily_means(rows, counts.__setitem__)
     if means.empty:
         raise BadMonitors(_no_means(path, hours, counts, days))
-    placed, places = tell_places_apart(positions_of(means, lists))
+    placed, places = separate_places(positions_of(means, lists))
     counts["sites that moved, counted at every place"] = int(places["site_id"].str.contains("@").sum())
     counts["values of a site and day"] = len(placed)
     placed = placed.sort_values(["site_id", "date"], ignore_index=True)
     compared, differing = 0, pd.DataFrame()
-    if held.daily:
-        daily = read_daily(held.daily)
+    if holdings.daily:
+        daily = read_daily(holdings.daily)
         differing, compared = disagreements(means, daily.assign(site_id=plain_ids(daily["aqsid"])))
     return AirNow(
         Monitors(
@@ -171,41 +171,42 @@ def _files_by_day(
     for date, number in zip(pairs["date"].dt.date, pairs["file"], strict=True):
         if date in days:
             by_day[date].append(files[number])
-    return {day: tuple(sorted(held, key=lambda file: file.name)) for day, held in by_day.items()}
+    return {day: tuple(sorted(used, key=lambda file: file.name)) for day, used in by_day.items()}
 
 
 def _missing(hours: Hours, days: Collection[dt.date] | None) -> tuple[dt.datetime, ...]:
     """List the hours that no file holds: of the days in CONUS, or from the first hour to the last."""
-    there = {stamp.replace(tzinfo=dt.UTC) for stamp in hours.rows["utc"].dt.floor("h").unique().tolist()}
+    present = {stamp.replace(tzinfo=dt.UTC) for stamp in hours.rows["utc"].dt.floor("h").unique().tolist()}
     if days is not None:
-        return tuple(hour for hour in hours_of(days) if hour not in there)
-    first, last = min(there), max(there)
+        return tuple(hour for hour in hours_of(days) if hour not in present)
+    first, last = min(present), max(present)
     count = int((last - first) / dt.timedelta(hours=1)) + 1
     every = (first + dt.timedelta(hours=i) for i in range(count))
-    return tuple(hour for hour in every if hour not in there)
+    return tuple(hour for hour in every if hour not in present)
 
 
 def _no_means(path: Paths, hours: Hours, counts: dict[str, int], days: Collection[dt.date] | None) -> str:
-    asked = "any day" if days is None else f"a day of {min(days)} to {max(days)}"
+    period = "any day" if days is None else f"a day of {min(days)} to {max(days)}"
     there = f"{len(hours.files)} hours are there, {len(_missing(hours, days))} are missing"
     left_out = ", ".join(
         f"{count:,} {what}" for what, count in counts.items() if count and what != "rows read"
     )
     where = ", ".join(map(str, as_paths(path)))
     return (
-        f"{where} gives no mean of {asked}: {there}; {left_out or 'none is of the days'}. "
+        f"{where} gives no mean of {period}: {there}; {left_out or 'none is of the days'}. "
         f"Get the other hours with {FETCH_HINT}"
     )
 
 
-def _nothing(path: Paths, held: Holdings, days: Collection[dt.date] | None) -> str:
+def _nothing(path: Paths, holdings: Holdings, days: Collection[dt.date] | None) -> str:
     where = ", ".join(map(str, as_paths(path)))
     if days is None:
         return f"{where} holds no row of PM2.5: get AirNow's files again with {FETCH_HINT}"
-    asked = f"{min(days)} to {max(days)}"
-    if held.hourly and not held.tables:
+    period = f"{min(days)} to {max(days)}"
+    hours = holdings.hourly
+    if hours and not holdings.tables:
         return (
-            f"{where} holds AirNow's hours of {min(held.hourly):%Y-%m-%d} to {max(held.hourly):%Y-%m-%d} (UTC), "
-            f"and none of {asked}: name the folder of these days, or get them with {FETCH_HINT}"
+            f"{where} holds AirNow's hours of {min(hours):%Y-%m-%d} to {max(hours):%Y-%m-%d} (UTC), "
+            f"and none of {period}: name the folder of these days, or get them with {FETCH_HINT}"
         )
-    return f"{where} holds none of AirNow's hours of {asked}: get them with {FETCH_HINT}"
+    return f"{where} holds none of AirNow's hours of {period}: get them with {FETCH_HINT}"

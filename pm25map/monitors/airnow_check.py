@@ -1,4 +1,4 @@
-"""Is a file one of AirNow's, and whole?"""
+"""The check of one of AirNow's files: it has the right name and is complete."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def check_airnow_file(path: Path) -> None:
     Raises:
         BadMonitors: it is truncated, or not what its name says.
     """
-    held = Holdings()
-    if not held.add(path):
+    holdings = Holdings()
+    if not holdings.add(path):
         raise BadMonitors(f"{path} is not called as AirNow's files are")
-    read_hours(held.hourly, held.tables, None)
-    if held.site_lists and read_site_lists(held.site_lists)[0].empty:
+    read_hours(holdings.hourly, holdings.tables, None)
+    if holdings.site_lists and read_site_lists(holdings.site_lists)[0].empty:
         raise BadMonitors(f"{path} holds no site with a position: get AirNow's site list again")
-    read_daily(held.daily)
+    read_daily(holdings.daily)

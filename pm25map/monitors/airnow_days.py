@@ -38,7 +38,7 @@ def valid_hours(rows: pd.DataFrame, count: Count) -> pd.DataFrame:
 
     Args:
         rows: site_id, utc, value, kind (0 goes before 1), file.
-        count: is told how many rows each rule took.
+        count: called with a rule's name and the number of rows that it left out.
 
     Returns:
         the same columns, one row a site and hour.
@@ -67,7 +67,7 @@ def daily_means(hours: pd.DataFrame, count: Count) -> pd.DataFrame:
 
     Args:
         hours: site_id, date (datetime64[s]), value: one row a site and hour.
-        count: is told how many days each rule took.
+        count: called with a rule's name and the number of days that it left out.
 
     Returns:
         site_id, date, pm25_ugm3, hours (how many), by site_id and date.

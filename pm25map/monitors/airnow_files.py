@@ -4,8 +4,8 @@ The products, as EPA describes them at https://docs.airnowapi.org (File Products
 https://docs.airnowapi.org/docs/: HourlyDataFactSheet.pdf, HourlyAQObsFactSheet.pdf, MonitoringSiteFactSheet.pdf and
 DailyDataFactSheet.pdf. On the public server every UTC day has a folder: airnow/YYYY/YYYYMMDD/.
 
-An hour's stamp is the **beginning** of the hour, in UTC: the value of 17:00 is the mean of 17:00 to 18:00. So say the
-fact sheet of the hourly data file and those who had it wrong first (openaq-fetch issue 671). The files bear it out:
+An hour's stamp is the **beginning** of the hour, in UTC: the value of 17:00 is the mean of 17:00 to 18:00. So state
+the fact sheet of the hourly data file and openaq-fetch issue 671, which corrected the opposite. The files confirm it:
 their solar radiation (SRAD) at 00 UTC of 2024-04-17 is dark at all 12 of the sites where the sun had set by 00:00 and
 had shone from 23:00, and at 12 UTC it is light at 22 of the 25 sites where it rose between 12:00 and 13:00. HourlyAQObs
 of an hour has the values of HourlyData of the same hour: all of 1,364 sites on 2024-04-08 00 UTC.
@@ -65,7 +65,7 @@ class Holdings:
     Attributes:
         hourly: HourlyData and HourlyAQObs by the beginning of their hour (UTC), HourlyData first.
         tables: parquet tables of hours.
-        site_lists: files with the day they are of; date.max where nothing says.
+        site_lists: files with the day they are of; date.max where the day is unknown.
         daily: daily files.
     """
 
@@ -75,7 +75,7 @@ class Holdings:
     daily: list[Path] = field(default_factory=list)
 
     def add(self, path: Path) -> bool:
-        """Put a file where it belongs, and say whether it is one of AirNow's."""
+        """Add a file by its name; return whether it is one of AirNow's."""
         name = path.name
         if match := _HOURLY.fullmatch(name):
             try:
@@ -97,19 +97,24 @@ class Holdings:
 
 
 def is_airnow(path: Path) -> bool:
-    """Say whether a file is AirNow's by its name, or a folder holds hours of it.
+    """Return whether a file is AirNow's by its name, or a folder contains hourly files of AirNow.
 
-    A table of sites alone does not tell: other tables of monitors have one too.
+    A table of sites alone does not count: other tables of monitors have one too.
     """
-    held = Holdings()
+    holdings = Holdings()
     if path.is_dir():
         for inside in path.rglob("*"):
             hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
             if inside.is_file() and not hidden:
-                held.add(inside)
-        return bool(held.hourly or held.tables)
-    held.add(path)
-    return bool(held.hourly or held.tables or held.daily or (held.site_lists and path.suffix == ".dat"))
+                holdings.add(inside)
+        return bool(holdings.hourly or holdings.tables)
+    holdings.add(path)
+    return bool(
+        holdings.hourly
+        or holdings.tables
+        or holdings.daily
+        or (holdings.site_lists and path.suffix == ".dat")
+    )
 
 
 def hours_of(days: Iterable[dt.date], offsets: tuple[float, float] = CONUS_OFFSETS) -> list[dt.datetime]:
@@ -160,31 +165,31 @@ def files_of(days: Collection[dt.date]) -> list[NeededFile]:
 def list_holdings(paths: Sequence[Path]) -> Holdings:
     """List AirNow's files in folders, their subfolders included, or among files.
 
-    Hidden folders, and what is called otherwise, are not looked at. A file that is there twice counts once.
+    Hidden folders and files with other names are ignored. A file that occurs twice counts once.
 
     Raises:
         BadMonitors: there is no such path, or nothing of AirNow in it; or two files of an hour differ.
     """
-    held = Holdings()
+    holdings = Holdings()
     for path in paths:
         if path.is_dir():
             inside = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
             names = [name for name in inside if not any(part.startswith(".") for part in name.parts)]
             for name in sorted(names):
-                held.add(path / name)
+                holdings.add(path / name)
         elif not path.is_file():
             raise BadMonitors(f"there is no file or folder {path}: get AirNow's files with {FETCH_HINT}")
-        elif not held.add(path):
+        elif not holdings.add(path):
             raise BadMonitors(
                 f"{path} is not called as AirNow's files are (HourlyData_YYYYMMDDHH.dat, "
                 "Monitoring_Site_Locations_V2.dat): give it its name back"
             )
-    if not held.hourly and not held.tables:
+    if not holdings.hourly and not holdings.tables:
         where = ", ".join(map(str, paths)) or "no path"
         raise BadMonitors(f"{where} holds no HourlyData_YYYYMMDDHH.dat of AirNow: get them with {FETCH_HINT}")
-    held.hourly = {hour: _once(files) for hour, files in sorted(held.hourly.items())}
-    held.site_lists.sort(key=lambda entry: entry[0])
-    return held
+    holdings.hourly = {hour: _once(files) for hour, files in sorted(holdings.hourly.items())}
+    holdings.site_lists.sort(key=lambda entry: entry[0])
+    return holdings
 
 
 def _day_of(text: str) -> dt.date:

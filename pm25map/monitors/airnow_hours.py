@@ -20,6 +20,7 @@ from pyarrow import csv as arrow_csv
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_bytes
 from pm25map.monitors.airnow_files import GET_AGAIN, SourceFile, whole_lines
+from pm25map.monitors.parquet import read_columns
 
 UNIT = "UG/M3"
 PARAMETER = "PM2.5"
@@ -33,7 +34,7 @@ _OBSERVATION_COLUMNS = {
 _TABLE_COLUMNS = ["utc", "aqsid", "value", "gmt", "unit"]
 
 Locate = Callable[[int], str]
-"""Says of a row where it stands: the file and its line."""
+"""Returns the file and line of a row, for an error."""
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Hours:
 
     Attributes:
         rows: utc (datetime64[s]), aqsid (as in the file), value (ug m-3, NaN where blank), offset (hours, NaN where
-            nothing says), file (number in `files`). Rows of HourlyData come first.
+            unknown), file (number in `files`). Rows of HourlyData come first.
         positions: aqsid, latitude, longitude, offset, country, listed (datetime64[s]) of HourlyAQObs.
         files: every hour's file; of a table, every hour's rows.
     """
@@ -102,8 +103,8 @@ def _read_data(hourly: list[tuple[dt.datetime, Path]], files: list[SourceFile]) 
     def locate(row: int) -> str:
         number = int(numbers[row])
         lines = hourly[number][1].read_bytes().splitlines()
-        of_ours = [i for i, line in enumerate(lines, 1) if b"|PM2.5|" in line]
-        return f"{hourly[number][1]}, line {of_ours[row - first_rows[number]]}"
+        measured = [i for i, line in enumerate(lines, 1) if b"|PM2.5|" in line]
+        return f"{hourly[number][1]}, line {measured[row - first_rows[number]]}"
 
     if not kept:
         return pd.DataFrame({column: [] for column in HOUR_COLUMNS})
@@ -121,15 +122,15 @@ def _read_data(hourly: list[tuple[dt.datetime, Path]], files: list[SourceFile]) 
 
 
 def _check_lines(path: Path, lines: list[bytes]) -> None:
-    """Name the first line that has not its nine fields.
+    """Refuse a file in which a line has more or fewer than nine fields.
 
     Raises:
-        BadMonitors: there is one.
+        BadMonitors: there is such a line (says which).
     """
     for number, line in enumerate(lines, 1):
-        there = line.count(b"|") + 1
-        if line.strip() and there != len(FIELDS):
-            raise BadMonitors(f"{path}, line {number}: it has {there} of {len(FIELDS)} fields; {GET_AGAIN}")
+        count = line.count(b"|") + 1
+        if line.strip() and count != len(FIELDS):
+            raise BadMonitors(f"{path}, line {number}: it has {count} of {len(FIELDS)} fields; {GET_AGAIN}")
 
 
 def _read_observations(
@@ -158,7 +159,7 @@ def _read_observations(
 
 def _read_table(path: Path, wanted: set[dt.datetime] | None, files: list[SourceFile]) -> pd.DataFrame:
     """Read a parquet table with the columns utc, aqsid, value, gmt, unit: one row a site and hour."""
-    table = read_table(path, _TABLE_COLUMNS)
+    table = read_columns(path, _TABLE_COLUMNS)
     if not pd.api.types.is_datetime64_any_dtype(table["utc"]):
         raise BadMonitors(f"{path}: utc holds {table['utc'].dtype}, and must hold times (UTC)")
     other = table["unit"].astype("str").str.upper() != UNIT
@@ -196,23 +197,6 @@ def _read_table(path: Path, wanted: set[dt.datetime] | None, files: list[SourceF
     return rows.assign(file=numbers).reset_index(drop=True)[HOUR_COLUMNS]
 
 
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """Read some columns of a parquet table.
-
-    Raises:
-        BadMonitors: it is damaged, or lacks one.
-    """
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise BadMonitors(f"{path} lacks the columns {', '.join(missing)}: it needs {', '.join(columns)}")
-    return table[columns]
-
-
 def _parse(
     body: bytes,
     name: str,
@@ -243,7 +227,7 @@ def _checked(text: pd.DataFrame, hours: np.ndarray, locate: Locate) -> pd.DataFr
     Args:
         text: date, time, aqsid, offset, unit, value as text; its index counts rows for `locate`.
         hours: (row,) datetime64[s], the hour of the row's file.
-        locate: says where a row stands.
+        locate: returns the file and line of a row.
 
     Raises:
         BadMonitors: a row is of another hour or unit, or its value is no number (says the line).

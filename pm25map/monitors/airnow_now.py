@@ -1,4 +1,4 @@
-"""What the air is like now at AirNow's monitors: EPA's NowCast of the latest twelve hours."""
+"""PM2.5 now at AirNow's monitors: EPA's NowCast of the latest twelve hours."""
 
 import datetime as dt
 
@@ -7,10 +7,11 @@ import pandas as pd
 
 from pm25map.base.errors import BadMonitors
 from pm25map.monitors.airnow_files import FETCH_HINT, Holdings
-from pm25map.monitors.airnow_hours import read_hours, read_table
-from pm25map.monitors.airnow_rows import Paths, all_lists, holdings, placed_rows, rows_of_sites
+from pm25map.monitors.airnow_hours import read_hours
+from pm25map.monitors.airnow_rows import Paths, all_lists, list_with_sites, placed_rows, rows_of_sites
 from pm25map.monitors.airnow_sites import positions_of
 from pm25map.monitors.nowcast import HOURS, nowcast
+from pm25map.monitors.parquet import read_columns
 
 
 def read_nowcast(
@@ -20,7 +21,7 @@ def read_nowcast(
     sites: Paths = (),
     outside_us: bool = False,
 ) -> pd.DataFrame:
-    """Estimate the PM2.5 of now at every site: EPA's NowCast of twelve hours.
+    """Estimate the current PM2.5 at every site: EPA's NowCast of twelve hours.
 
     Args:
         path: as of `airnow.read_airnow`.
@@ -36,16 +37,16 @@ def read_nowcast(
         BadMonitors: as `airnow.read_airnow`, or no file holds any of the twelve hours, or no site has two of the
             latest three.
     """
-    held = holdings(path, sites)
-    latest = (at or _latest(held)).astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    holdings = list_with_sites(path, sites)
+    latest = (at or _latest(holdings)).astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     axis = [latest - dt.timedelta(hours=ago) for ago in range(HOURS - 1, -1, -1)]
-    hours = read_hours(held.hourly, held.tables, set(axis))
+    hours = read_hours(holdings.hourly, holdings.tables, set(axis))
     if hours.rows.empty:
         raise BadMonitors(
             f"no file holds any hour of {axis[0]:%Y-%m-%d %H} to {latest:%Y-%m-%d %H} UTC: {FETCH_HINT}"
         )
     counts: dict[str, int] = {}
-    lists, _ = all_lists(held, hours)
+    lists, _ = all_lists(holdings, hours)
     rows = rows_of_sites(hours, lists, counts, outside_us=outside_us)
     rows, _, _, _ = placed_rows(rows, lists, counts, path)
     ids, site = np.unique(rows["site_id"].to_numpy(dtype=object), return_inverse=True)
@@ -64,13 +65,13 @@ def read_nowcast(
     return table.assign(hour=pd.Timestamp(latest))[["site_id", "latitude", "longitude", "hour", "pm25_ugm3"]]
 
 
-def _latest(held: Holdings) -> dt.datetime:
+def _latest(holdings: Holdings) -> dt.datetime:
     """Return the beginning of the latest hour of some files (UTC)."""
-    hours = list(held.hourly)
-    for path in held.tables:
-        stamps = pd.to_datetime(read_table(path, ["utc"])["utc"], utc=True)
+    hours = list(holdings.hourly)
+    for path in holdings.tables:
+        stamps = pd.to_datetime(read_columns(path, ["utc"])["utc"], utc=True)
         if len(stamps):
             hours.append(stamps.max().floor("h").to_pydatetime())
     if not hours:
-        raise BadMonitors(f"{', '.join(map(str, held.tables))} holds no row: {FETCH_HINT}")
+        raise BadMonitors(f"{', '.join(map(str, holdings.tables))} holds no row: {FETCH_HINT}")
     return max(hours)

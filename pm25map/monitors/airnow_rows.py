@@ -21,17 +21,17 @@ def as_paths(given: Paths) -> list[Path]:
     return [Path(given)] if isinstance(given, Path | str) else [Path(one) for one in given]
 
 
-def holdings(path: Paths, sites: Paths) -> Holdings:
+def list_with_sites(path: Paths, sites: Paths) -> Holdings:
     """List AirNow's files in some folders, with the site lists that are elsewhere.
 
     Raises:
         BadMonitors: there are none.
     """
-    held = list_holdings(as_paths(path))
+    listed = list_holdings(as_paths(path))
     for extra in as_paths(sites):
-        held.site_lists += _lists_in(extra)
-    held.site_lists.sort(key=lambda entry: entry[0])
-    return held
+        listed.site_lists += _lists_in(extra)
+    listed.site_lists.sort(key=lambda entry: entry[0])
+    return listed
 
 
 def _lists_in(path: Path) -> list[tuple[dt.date, Path]]:
@@ -40,23 +40,23 @@ def _lists_in(path: Path) -> list[tuple[dt.date, Path]]:
     Raises:
         BadMonitors: there is none.
     """
-    found = Holdings()
+    listed = Holdings()
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     for file in files:
         if file.is_file():
-            found.add(file)
-    if not found.site_lists:
+            listed.add(file)
+    if not listed.site_lists:
         raise BadMonitors(f"{path} is no site list of AirNow, nor a folder of them: {FETCH_HINT} brings one")
-    return found.site_lists
+    return listed.site_lists
 
 
-def all_lists(held: Holdings, hours: Hours) -> tuple[pd.DataFrame, list[SourceFile]]:
+def all_lists(holdings: Holdings, hours: Hours) -> tuple[pd.DataFrame, list[SourceFile]]:
     """Join the site lists and the positions of HourlyAQObs, oldest first.
 
     Raises:
         BadMonitors: there is neither.
     """
-    lists, files = read_site_lists(held.site_lists)
+    lists, files = read_site_lists(holdings.site_lists)
     if not hours.positions.empty:
         observed = hours.positions.rename(columns={"aqsid": "site_id"})
         lists = pd.concat([lists, usable(observed)], ignore_index=True)
@@ -72,7 +72,7 @@ def all_lists(held: Holdings, hours: Hours) -> tuple[pd.DataFrame, list[SourceFi
 def rows_of_sites(
     hours: Hours, lists: pd.DataFrame, counts: dict[str, int], *, outside_us: bool
 ) -> pd.DataFrame:
-    """Give rows the ids of AQS, and keep one value a site and hour of the country asked for."""
+    """Replace the ids of rows by those of AQS, and keep one value a site and hour, of the country asked for."""
     full = pd.Series(hours.rows["aqsid"].unique(), dtype="str")
     plain = plain_ids(full)
     in_us = in_the_us(plain, full, lists)

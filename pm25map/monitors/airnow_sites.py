@@ -22,7 +22,7 @@ import pandas as pd
 from pm25map.base.errors import BadMonitors
 from pm25map.base.files import sha256_of_file
 from pm25map.monitors.airnow_files import SourceFile, whole_lines
-from pm25map.monitors.airnow_hours import read_table
+from pm25map.monitors.parquet import read_columns
 
 LIST_COLUMNS = ["site_id", "latitude", "longitude", "offset", "country", "listed"]
 V2_COLUMNS = {
@@ -65,7 +65,7 @@ def read_site_lists(lists: list[tuple[dt.date, Path]]) -> tuple[pd.DataFrame, li
         lists: files with their day, oldest first.
 
     Returns:
-        site_id, latitude, longitude (degrees), offset (hours, NaN where nothing says), country, listed (datetime64[s]):
+        site_id, latitude, longitude (degrees), offset (hours, NaN where unknown), country, listed (datetime64[s]):
         one row a site and list, only of sites with a position; and the files.
 
     Raises:
@@ -121,16 +121,16 @@ def _read_list(path: Path) -> pd.DataFrame:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    frame = read_table(path, list(_TABLE_COLUMNS)).rename(columns=_TABLE_COLUMNS).fillna({"country": ""})
+    frame = read_columns(path, list(_TABLE_COLUMNS)).rename(columns=_TABLE_COLUMNS).fillna({"country": ""})
     for column in ("latitude", "longitude", "offset"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce").astype("float64")
     return frame
 
 
 def in_the_us(ids: pd.Series, full_ids: pd.Series, lists: pd.DataFrame) -> pd.Series:
-    """Tell which sites are in the United States or its territories.
+    """Return which sites are in the United States or its territories.
 
-    The newest list with the site says; of a site in no list, a country's number of 840 or a state's code.
+    The newest list that has the site decides; for a site in no list, the country number 840 or the code of a state.
 
     Args:
         ids: as `plain_ids` returns them.

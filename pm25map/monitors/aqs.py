@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pm25map.base.errors import BadMonitors
-from pm25map.monitors.table import all_alike
+from pm25map.monitors.table import constant_column
 
 _TEXT = [
     "State Code",
@@ -50,7 +50,7 @@ CHUNK_ROWS = 200_000
 
 
 def is_daily_file(header: list[str]) -> bool:
-    """Tell whether the columns are those of EPA's daily files, or meant to be."""
+    """Return whether the columns are those of EPA's daily files, or are meant to be."""
     return len({_official(column) for column in header} & set(COLUMNS)) >= 3
 
 
@@ -94,7 +94,7 @@ def read_rows(handle: IO[bytes], name: str, parameters: tuple[int, ...]) -> Iter
 
 
 def _official(column: str) -> str:
-    """Give a column's official name; R writes State.Code for "State Code"."""
+    """Return a column's official name; R writes State.Code for "State Code"."""
     return column.strip().replace(".", " ")
 
 
@@ -128,7 +128,7 @@ def _checked(chunk: pd.DataFrame, name: str, parameters: tuple[int, ...]) -> pd.
             "percent": _numbers(chunk, "Observation Percent", name, 0).astype("float32"),
             "pm25_ugm3": _numbers(chunk, "Arithmetic Mean", name),
             "changed": _column(chunk, "Date of Last Change").astype("category"),
-            "file": all_alike(name, len(chunk)),
+            "file": constant_column(name, len(chunk)),
             # The index counts data rows over all chunks from 0; the header is line 1.
             "line": (chunk.index + 2).astype("int32"),
         },

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def is_leftover(name: str) -> bool:
-    """Tell whether a name is what an operating system leaves beside files: `._x.csv`, `__MACOSX/`, hidden files."""
+    """Return whether a name is of a file that an operating system adds: `._x.csv`, `__MACOSX/`, hidden files."""
     parts = name.replace("\\", "/").split("/")
     return "__MACOSX" in parts or parts[-1].startswith(".")
 
@@ -52,7 +52,7 @@ def each_csv(path: Path, read: Callable[[IO[bytes], str], Iterator[T]]) -> Itera
 def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """List the tables of an archive, by what its directory says of them before any is read.
 
-    A directory that understates a size deceives nobody: no more than that is read, and the check sum fails.
+    A directory that understates a size does no harm: no more than that is read, and the checksum fails.
     """
     members = [m for m in archive.infolist() if m.filename.lower().endswith(".csv")]
     members = [m for m in members if not is_leftover(m.filename)]

@@ -8,7 +8,7 @@ events. The rules, in this order:
    event and those that leave it out, so a day that is all event has no value.
 3. One row a monitor (POC) and day: a 24-hour sample before EPA's block average before the bare mean of the
    hours, then the newest standard, then the latest change. Where two rows are alike in all of these and their
-   values differ, the monitor has no value on that day: nothing says which is right.
+   values differ, the monitor has no value on that day: it is not known which is right.
 4. Runs of one value are left out (see `examine`).
 5. A monitor's day counts when at least `minimum_percent` of its observations are there. The lowest
    percentage of its repeated rows decides, for EPA writes 100 beside every block average.
@@ -120,7 +120,7 @@ def prefer(means: pd.DataFrame, parameters: tuple[int, ...]) -> pd.DataFrame:
 
 
 def _best_first(rows: pd.DataFrame, events: Events) -> pd.DataFrame:
-    """Order the rows of each monitor and day, the one that counts first; `_RANKS` say why."""
+    """Order the rows of each monitor and day, the one that counts first; the reasons are in `_RANKS`."""
     standard = rows["standard"].astype(str)
     event = rows["event"].map(
         {name: i for i, name in enumerate(("excluded", "concurred", "included", "none"))}

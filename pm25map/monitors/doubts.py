@@ -1,4 +1,4 @@
-"""What an examination of monitors says: which values were doubted, by which rule, and what was done with them."""
+"""The result of an examination of monitors: which values were doubted, by which rule, and what was done with them."""
 
 import datetime as dt
 from collections import Counter
@@ -25,7 +25,7 @@ class Doubt:
         last_day: the last one.
         count: values or rows that it applies to.
         action: what was done with them.
-        detail: what was seen, for a reader.
+        detail: the values or positions concerned, for a reader.
         file: the file of the first row, empty where unknown.
         line: the line of the first row in that file (the header is line 1; of parquet the row, from 1), or 0.
     """

@@ -1,4 +1,4 @@
-"""Monitors examined before they are used: values no instrument gives, dead monitors, sites that stand nowhere.
+"""Monitors examined before they are used: impossible values, dead monitors, impossible positions.
 
 Every function here is pure: tables and rules in, what is kept and the doubts out. Each rule leaves out what it
 applies to, but two: a day on which a network's count halves is named and kept, for half of the monitors are
@@ -7,21 +7,21 @@ still right; and positions of which most are wrong in the same way are refused, 
 Rules, each with its threshold and why:
 
 - No value: an empty field. It is no observation.
-- Missing-value code: -999, -9999, 99999, 1e20, 1e308 and their kin, as programs write "none".
+- Missing-value code: -999, -9999, 99999, 1e20, 1e308 and their kin, which programs write for "none".
 - Range: below -15 or above 2,000 ug/m3. Noise in clean air stays above -15, the lowest that a beta attenuation
   monitor reports; the lowest day of EPA's files from 1999 to 2023 has -10 or more, the highest 824, and smoke
   beside a fire reaches beyond 1,000.
-- Stuck: one monitor (POC) says the same value on 10 or more of its days in succession. In 1.5 million station
+- Stuck: one monitor (POC) reports the same value on 10 or more of its days in succession. In 1.5 million station
   days of 2017 to 2022 five runs are that long, and none has from six to nine days.
-- Dead: one monitor says exactly 0 on more than half of its days of a year, and on at least 30, with whatever
-  between. All its days of that year are left out. In 22 years of
+- Dead: one monitor reports exactly 0 on more than half of its days of a year, and on at least 30, in
+  succession or not. All its days of that year are left out. In 22 years of
   EPA's files no site is at 0 on more than 17 % of a year.
 - Before 1999: EPA's network of PM2.5 begins then. After tomorrow: refused, for a date in the future is a date
-  misread, and nobody can say which others are.
+  misread, and it is not known which others are.
 - Place: (0, 0); longitude without its minus or latitude and longitude swapped, where that mends it (refused if
   more than half of the sites are so); anywhere else outside of the United States, or more than 5 km off shore.
 - Two sites within 10 m of each other that differ on a day by more than 10 ug/m3 and by more than half of the
-  larger value: neither counts on that day, for nothing tells which is right. Instruments of two kinds at one
+  larger value: neither counts on that day, for it is not known which is right. Instruments of two kinds at one
   place differ by a few ug/m3.
 - Count: on a day fewer than half as many sites of a network report as on the median of the 7 days before and
   the 7 after. In 22 years of EPA's files no day is below 0.6, one-in-three-day samplers included.
@@ -64,7 +64,7 @@ _MEND = {
 
 @dataclass(frozen=True)
 class Rules:
-    """Thresholds of the examination; the module says why.
+    """Thresholds of the examination; the reasons are in the docstring of the module.
 
     Attributes:
         lowest: ug m-3, smallest value that an instrument gives.
@@ -163,7 +163,7 @@ def examine_places(
     """Leave out the rows of sites that stand where no monitor can.
 
     Args:
-        rows: with what the sites are known by, date and pm25_ugm3, and where known file and line.
+        rows: with what identifies the sites, date and pm25_ugm3, and where known file and line.
         sites: site_id, latitude, longitude (degrees). One row a site, or one a site and position; then the rows
             have latitude and longitude too.
         rules: thresholds.
@@ -204,7 +204,7 @@ def _place_rules(sites: pd.DataFrame, rules: Rules, land: BaseGeometry | None) -
     at_home = in_united_states(lon, lat, land)
     rule = np.where(at_home, "", NOWHERE).astype(object)
     away = ~at_home
-    # Tried on those alone that stand wrong: a site in Guam has no minus to lose.
+    # Tried only where the position is wrong: a site in Guam has a positive longitude.
     rule[away & (lon > 0) & in_united_states(-lon, lat, land)] = MINUS
     rule[away & (np.abs(lon) <= 90) & in_united_states(lat, lon, land)] = SWAPPED
     if rules.abroad:
@@ -214,7 +214,7 @@ def _place_rules(sites: pd.DataFrame, rules: Rules, land: BaseGeometry | None) -
 
 
 def examine_runs(rows: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, Examination]:
-    """Leave out every run of equal values of one monitor, and the years in which it says nothing but 0.
+    """Leave out every run of equal values of one monitor, and the years in which it mostly reports 0.
 
     Args:
         rows: one a monitor and day: site_id, parameter_code, date, pm25_ugm3, and where known poc.
@@ -245,7 +245,7 @@ def examine_runs(rows: pd.DataFrame, rules: Rules) -> tuple[pd.DataFrame, Examin
 def _dead_years(
     rows: pd.DataFrame, series: npt.NDArray[np.int64], rules: Rules
 ) -> list[npt.NDArray[np.intp]]:
-    """List the rows of each year of a series that says 0 on most days, by number."""
+    """List the rows of each year in which a series is 0 on most days, by number."""
     zero = np.flatnonzero(rows["pm25_ugm3"].to_numpy() == 0)
     names, zeros = np.unique(series[zero], return_counts=True)
     dead = []
@@ -370,7 +370,7 @@ def _is_code(value: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
 
 
 def place_in_file(row: pd.Series) -> str:
-    """Say where a row stands, to begin an error with; empty where nobody knows."""
+    """Return the file and line of a row, to begin an error with; empty where they are unknown."""
     if "file" not in row.index:
         return ""
     return f"{row['file']}, line {int(row['line'])}: "

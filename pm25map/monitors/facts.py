@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 PRELIMINARY = "preliminary"
-"""Name of the number of preliminary values; absent where nobody knows."""
+"""Name of the number of preliminary values; absent where it is unknown."""
 
 _COUNT = "monitors "
 
@@ -23,12 +23,12 @@ def counts_in(facts: Mapping[str, float]) -> dict[str, int]:
 
 
 def preliminary_in(facts: Mapping[str, float]) -> int | None:
-    """Return how many values are preliminary; None where nobody knows."""
+    """Return how many values are preliminary; None where it is unknown."""
     return int(facts[PRELIMINARY]) if PRELIMINARY in facts else None
 
 
 def status_text(count: int | None, preliminary: int | None) -> str:
-    """Say how settled some values are: final, preliminary, or how many are preliminary; empty where nobody knows.
+    """Describe the status of some values: final, preliminary, or how many are preliminary; empty where it is unknown.
 
     >>> status_text(1100, 40)
     '40 preliminary'

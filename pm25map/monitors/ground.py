@@ -22,7 +22,7 @@ FAR_BOXES = (
     (144.4, 13.0, 146.2, 20.7),  # Guam, Northern Mariana Islands
     (-171.3, -14.8, -167.9, -10.9),  # American Samoa
 )
-"""West, south, east, north in degrees. Inside a box the sea is not told from land: these sites are legal, and
+"""West, south, east, north in degrees. Inside a box sea and land are not distinguished: these sites are legal, and
 far from every map of the 48 states."""
 
 _OUTLINES = Path(__file__).resolve().parents[1] / "grid" / "boundaries" / "us-states.geojson"

@@ -59,10 +59,12 @@ def _joined(first: Monitors, second: Monitors) -> Monitors:
     )
 
 
-def _plain(seen: pd.DataFrame) -> pd.DataFrame:
-    """Turn categories into text, which tables of other categories can follow; what is unknown stays so."""
-    texts = [column for column, kind in OPTIONAL_COLUMNS.items() if kind == "category" and column in seen]
-    return seen.astype(dict.fromkeys(texts, "object"))
+def _plain(observations: pd.DataFrame) -> pd.DataFrame:
+    """Turn categories into text, so that tables with other categories can be appended; missing values stay missing."""
+    texts = [
+        column for column, kind in OPTIONAL_COLUMNS.items() if kind == "category" and column in observations
+    ]
+    return observations.astype(dict.fromkeys(texts, "object"))
 
 
 def _sum_of(*counts: dict[str, int]) -> dict[str, int]:

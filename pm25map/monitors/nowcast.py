@@ -1,4 +1,4 @@
-"""EPA's PM2.5 NowCast: what the air is like now, from the latest twelve hours.
+"""EPA's PM2.5 NowCast: the current concentration, from the latest twelve hours.
 
 The formula, from EPA's leaflet "PM NowCast" (nepis.epa.gov, P100X0J6): with the smallest and the largest of the
 latest 12 hourly values, the weight factor is w = 1 - (largest - smallest) / largest, and 1/2 where that is less. The

@@ -16,7 +16,8 @@ import pyarrow.parquet
 
 from pm25map.base.errors import BadMonitors
 from pm25map.monitors.choose import PARAMETERS
-from pm25map.monitors.table import all_alike
+from pm25map.monitors.parquet import parquet_errors
+from pm25map.monitors.table import constant_column
 
 COLUMNS = ["site_id", "latitude", "longitude", "date", "pm25"]
 NEEDED = "site_id, latitude, longitude, date, pm25 (ug/m3, one row a site and day)"
@@ -29,7 +30,7 @@ NETWORK = "table"
 
 
 def is_plain(header: list[str]) -> bool:
-    """Tell whether the columns are those of a plain table, or meant to be."""
+    """Return whether the columns are those of a plain table, or are meant to be."""
     return len({_name(column) for column in header} & {*COLUMNS, "geometry"}) >= 2
 
 
@@ -69,7 +70,7 @@ def read_plain_parquet(path: Path) -> pd.DataFrame:
         BadMonitors: a column is missing or holds what cannot be read (says the line), the unit is another, a date
             has a time zone, or one site and day has two values.
     """
-    try:
+    with parquet_errors(path):
         schema = pyarrow.parquet.read_schema(path)
         if b"geo" in (schema.metadata or {}):
             import geopandas  # noqa: PLC0415 - slow to import, and only GeoParquet needs it
@@ -77,9 +78,6 @@ def read_plain_parquet(path: Path) -> pd.DataFrame:
             table = _with_degrees(geopandas.read_parquet(path), str(path))
         else:
             table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
     table = table.reset_index(drop=True)
     table.index = table.index + 1
     return _rows(table, str(path))
@@ -128,7 +126,7 @@ def _rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
         rows["hours"] = _numbers(table, "hours", name).astype("float32")
     if "status" in table:
         rows["status"] = _texts(table, "status", "")
-    rows["file"] = all_alike(name, len(rows))
+    rows["file"] = constant_column(name, len(rows))
     rows["line"] = table.index.to_numpy(np.int32)
     rows = rows.reset_index(drop=True)
     rows.attrs["rows_read"] = len(rows)
@@ -136,7 +134,7 @@ def _rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def one_value_a_site_and_day(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Drop rows that repeat a site, day and parameter with the same value; and say how many they were.
+    """Drop rows that repeat a site, day and parameter with the same value; return the others and the number dropped.
 
     Raises:
         BadMonitors: two rows of a site, day and parameter hold different values.
@@ -201,7 +199,7 @@ def _codes(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _texts(table: pd.DataFrame, column: str, absent: str) -> pd.Series:
     if column not in table:
-        return pd.Series(all_alike(absent, len(table)), index=table.index)
+        return pd.Series(constant_column(absent, len(table)), index=table.index)
     text = table[column].astype("object").where(table[column].notna(), absent).astype(str).str.strip()
     return text.where(text != "", absent).astype("category")
 

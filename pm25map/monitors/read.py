@@ -34,8 +34,8 @@ from pm25map.monitors.plain import (
     read_plain_csv,
     read_plain_parquet,
 )
-from pm25map.monitors.sites import UNKNOWN, tell_places_apart, to_wgs84
-from pm25map.monitors.table import Monitors, Reading, all_alike
+from pm25map.monitors.sites import UNKNOWN, separate_places, to_wgs84
+from pm25map.monitors.table import Monitors, Reading, constant_column
 from pm25map.monitors.two_tables import OBSERVATIONS_FILE, SITES_FILE, read_two_tables
 
 FOREIGN_NETWORK = f"{NETWORK} abroad"
@@ -44,7 +44,7 @@ SUFFIXES = (".csv", ".zip", ".parquet")
 
 
 @dataclass(frozen=True)
-class Options:
+class ReadOptions:
     """How monitors are read: the arguments of `read_monitors`; rules is None where nothing is examined."""
 
     events: Events = "include"
@@ -67,7 +67,7 @@ class Form(NamedTuple):
 
     name: str
     fits: Callable[[Path], bool]
-    read: Callable[[list[Path], Options], Monitors]
+    read: Callable[[list[Path], ReadOptions], Monitors]
     examined: bool
 
 
@@ -81,7 +81,7 @@ def read_monitors(
     examine: bool = True,
     rules: Rules = RULES,
 ) -> Monitors:
-    """Read daily PM2.5 to one row a site and day; `choose` says by which rules, `examine` what is left out.
+    """Read daily PM2.5 to one row a site and day; the rules are in `choose`, what is left out in `examine`.
 
     Args:
         path: a file or folder, or several, the preferred first: where two have a value of one site and day, the
@@ -104,7 +104,7 @@ def read_monitors(
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
     if not 0 <= minimum_percent <= 100:
         raise BadMonitors(f"a minimum of {minimum_percent:g} % observed cannot be: give 0 to 100, such as 75")
-    options = Options(events, minimum_percent, negatives, parameters, rules if examine else None)
+    options = ReadOptions(events, minimum_percent, negatives, parameters, rules if examine else None)
     by_form: dict[Form, list[Path]] = {}
     for one in paths:
         by_form.setdefault(_form_of(one), []).append(one)
@@ -130,7 +130,7 @@ def _form_of(path: Path) -> Form:
     return next(form for form in FORMS if form.fits(path))
 
 
-def _examined(form: Form, table: Monitors, options: Options) -> Monitors:
+def _examined(form: Form, table: Monitors, options: ReadOptions) -> Monitors:
     if options.rules is None:
         return table
     if not form.examined:
@@ -144,7 +144,7 @@ def _are_two_tables(path: Path) -> bool:
     return (folder / OBSERVATIONS_FILE).is_file() and (folder / SITES_FILE).is_file()
 
 
-def _read_two_tables(paths: list[Path], options: Options) -> Monitors:
+def _read_two_tables(paths: list[Path], options: ReadOptions) -> Monitors:
     tables = []
     for path in paths:
         folder = path.parent if path.name == OBSERVATIONS_FILE else path
@@ -167,7 +167,7 @@ def _settled(
     sites: pd.DataFrame,
     counts: dict[str, int],
     examination: Examination,
-    options: Options,
+    options: ReadOptions,
 ) -> Monitors:
     """Bring rows, one a site, day and parameter, to one a site and day."""
     chosen = rows[rows["parameter_code"].isin(options.parameters)]
@@ -200,8 +200,8 @@ def _table(
     return Monitors(sites, values, Reading(counts, reading.examination))
 
 
-def _read_tables(paths: list[Path], options: Options) -> Monitors:
-    """Read EPA's files and plain tables, in files and folders; EPA's are chosen from together."""
+def _read_tables(paths: list[Path], options: ReadOptions) -> Monitors:
+    """Read EPA's files and plain tables, in files and folders; rows are chosen from all of EPA's together."""
     daily, plain = list[pd.DataFrame](), list[pd.DataFrame]()
     first: list[str] = []
 
@@ -243,14 +243,14 @@ def _check_header(header: list[str], name: str) -> None:
 
 
 def _joined_rows(chunks: list[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
-    """Put chunks together; and say how many rows were read for them."""
+    """Concatenate chunks; return the rows and how many rows were read for them."""
     rows_read = sum(int(chunk.attrs["rows_read"]) for chunk in chunks)
     for chunk in chunks:
         chunk.attrs = {}
     return pd.concat(chunks, ignore_index=True), rows_read
 
 
-def _daily(chunks: list[pd.DataFrame], options: Options) -> Monitors:
+def _daily(chunks: list[pd.DataFrame], options: ReadOptions) -> Monitors:
     rows, rows_read = _joined_rows(chunks)
     counts = {"rows read": rows_read, "rows of other parameters": rows_read - len(rows)}
     if rows.empty:
@@ -261,7 +261,7 @@ def _daily(chunks: list[pd.DataFrame], options: Options) -> Monitors:
         placed, wrong = examine_values(placed, options.rules)
         examination += wrong
     counts["rows whose datum is unknown, taken for WGS84"] = int(placed["datum"].isin(UNKNOWN).sum())
-    placed, sites = tell_places_apart(to_wgs84(placed).drop(columns="datum"))
+    placed, sites = separate_places(to_wgs84(placed).drop(columns="datum"))
     counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
     chosen, more, doubts = choose(
         placed,
@@ -271,11 +271,11 @@ def _daily(chunks: list[pd.DataFrame], options: Options) -> Monitors:
         parameters=options.parameters,
         rules=options.rules,
     )
-    chosen["network"] = all_alike("AQS", len(chosen))
+    chosen["network"] = constant_column("AQS", len(chosen))
     return _table(chosen, sites, counts | more, examination + doubts)
 
 
-def _placed(rows: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, Examination]:
+def _placed(rows: pd.DataFrame, options: ReadOptions) -> tuple[pd.DataFrame, Examination]:
     """Leave out rows that stand where no monitor can."""
     spots = rows.drop_duplicates(["site_id", "latitude", "longitude"])
     spots = spots[["site_id", "latitude", "longitude"]].astype({"site_id": "str"})
@@ -284,7 +284,7 @@ def _placed(rows: pd.DataFrame, options: Options) -> tuple[pd.DataFrame, Examina
     return rows[(rows["latitude"] != 0) | (rows["longitude"] != 0)], Examination()
 
 
-def _plain(tables: list[pd.DataFrame], options: Options) -> Monitors:
+def _plain(tables: list[pd.DataFrame], options: ReadOptions) -> Monitors:
     if options.events == "exclude":
         raise BadMonitors(
             "a plain table does not say which days had events: read EPA's daily files to exclude them"
@@ -293,7 +293,7 @@ def _plain(tables: list[pd.DataFrame], options: Options) -> Monitors:
     counts = {"rows read": rows_read}
     rows, counts["rows that repeat another exactly"] = one_value_a_site_and_day(rows)
     rows, examination = _placed(rows, options)
-    rows, sites = tell_places_apart(rows)
+    rows, sites = separate_places(rows)
     named = rows["network"] if "network" in rows else pd.Series(None, index=rows.index, dtype="object")
     rows["network"] = named.astype("object").where(named.notna(), "table").astype("category")
     counts["sites that moved, counted at every place"] = int(sites["site_id"].str.contains("@").sum())
@@ -316,7 +316,7 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _read_airnow_files(paths: list[Path], options: Options) -> Monitors:
+def _read_airnow_files(paths: list[Path], options: ReadOptions) -> Monitors:
     """Read AirNow's files together: hours of one day may lie in several folders, and the lists of sites in another."""
     if options.events == "exclude":
         raise BadMonitors("AirNow does not say which days had events: read EPA's daily files to exclude them")
@@ -325,12 +325,12 @@ def _read_airnow_files(paths: list[Path], options: Options) -> Monitors:
     counts = dict(table.reading.counts)
     rows = settle_negatives(table.observations, options.negatives, counts)
     if abroad:
-        rows = _with_foreign_named(rows, table.sites)
+        rows = _with_foreign_network(rows, table.sites)
     return Monitors(table.sites, rows, Reading(counts, table.reading.examination))
 
 
-def _with_foreign_named(rows: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
-    """Call the network of sites outside of the United States by another name, so that they are counted apart."""
+def _with_foreign_network(rows: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+    """Rename the network of sites outside the United States, so that they are counted apart."""
     home = in_united_states(sites["longitude"].to_numpy(np.float64), sites["latitude"].to_numpy(np.float64))
     foreign = rows["site_id"].isin(sites["site_id"][~home])
     return rows.assign(network=rows["network"].astype("object").mask(foreign, FOREIGN_NETWORK))

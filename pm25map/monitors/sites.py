@@ -51,11 +51,11 @@ def to_wgs84(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def tell_places_apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give every place of a site an id of its own.
+def separate_places(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Assign an id to every place of a site.
 
     Places are numbered by the first day they were used: "060010001", "060010001@2". Positions within 100 m
-    of the place's first are the same place; it stands where most of its rows say.
+    of the place's first are the same place; its position is that of most of its rows.
 
     Args:
         rows: with site_id, latitude, longitude (WGS84) and date.

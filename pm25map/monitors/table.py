@@ -57,7 +57,7 @@ class Reading:
         return Reading(counts, self.examination + examination, self.checksum_before)
 
     def lines(self) -> list[str]:
-        """Say each count that is not zero in a line, then the doubts, for a command to print."""
+        """Return a line for each count that is not zero, then the doubts, for a command to print."""
         counts = [f"{count:>12,} {what}" for what, count in self.counts.items() if count]
         return [*counts, *self.examination.lines()]
 
@@ -70,8 +70,8 @@ class DaySummary:
         day: the day.
         count: sites with a value.
         by_parameter: of these, by AQS parameter code.
-        by_network: by network, where the table says so.
-        by_status: "final" and "preliminary", where the table says so.
+        by_network: by network, where the table has them.
+        by_status: "final" and "preliminary", where the table has them.
         changed: EPA's latest date of last change among the values, None where unknown.
         doubts: what was left out or doubted, by rule.
     """
@@ -87,7 +87,7 @@ class DaySummary:
 
 @dataclass(frozen=True, eq=False)
 class Monitors:
-    """Sites and their daily observations. Checked and put in order when made; treat the frames as read-only.
+    """Sites and their daily observations. Checked and sorted when created; treat the frames as read-only.
 
     Attributes:
         sites: one row a place, by site_id: site_id (str), latitude, longitude (degrees, WGS84). A site
@@ -105,7 +105,9 @@ class Monitors:
 
     def __post_init__(self) -> None:
         sites = _with_columns(self.sites, SITE_COLUMNS, "sites")
-        seen = _with_columns(self.observations, OBSERVATION_COLUMNS, "observations", tuple(OPTIONAL_COLUMNS))
+        observations = _with_columns(
+            self.observations, OBSERVATION_COLUMNS, "observations", tuple(OPTIONAL_COLUMNS)
+        )
         kinds = {"latitude": "float64", "longitude": "float64"}
         sites = sites.astype({"site_id": "str", **kinds}).sort_values("site_id", ignore_index=True)
         if sites["site_id"].duplicated().any():
@@ -118,41 +120,41 @@ class Monitors:
                 f"site {lost} has no place on Earth: give its latitude and longitude in degrees"
             )
         # Nanoseconds, which is how dates are kept here, reach from 1677 to 2262.
-        year = seen["date"].astype("datetime64[s]").dt.year.to_numpy()
+        year = observations["date"].astype("datetime64[s]").dt.year.to_numpy()
         if ((year < 1700) | (year > 2200)).any():
-            row = seen.iloc[int(np.argmax((year < 1700) | (year > 2200)))]
+            row = observations.iloc[int(np.argmax((year < 1700) | (year > 2200)))]
             raise BadMonitors(
                 f"site {row['site_id']} has a value of {row['date']:%Y-%m-%d}: correct the date"
             )
         kinds = {"date": "datetime64[ns]", "pm25_ugm3": "float32", "parameter_code": "int32"}
-        kinds |= {name: kind for name, kind in OPTIONAL_COLUMNS.items() if name in seen}
-        seen = seen.astype(kinds)
+        kinds |= {name: kind for name, kind in OPTIONAL_COLUMNS.items() if name in observations}
+        observations = observations.astype(kinds)
         # Sites by number: to sort and compare a million texts takes seconds.
-        codes, names = pd.factorize(seen["site_id"])
+        codes, names = pd.factorize(observations["site_id"])
         number = pd.Index(sites["site_id"]).get_indexer(pd.Index(names).astype("str"))[codes]
         if (number < 0).any():
-            unknown = seen["site_id"].iloc[int(np.argmax(number < 0))]
+            unknown = observations["site_id"].iloc[int(np.argmax(number < 0))]
             raise BadMonitors(f"site {unknown} has observations and no row among the sites")
-        key = number * _DAYS + seen["date"].to_numpy("datetime64[D]").astype(np.int64)
+        key = number * _DAYS + observations["date"].to_numpy("datetime64[D]").astype(np.int64)
         if not (key[1:] >= key[:-1]).all():
             order = np.argsort(key, kind="stable")
-            seen, number, key = seen.iloc[order], number[order], key[order]
+            observations, number, key = observations.iloc[order], number[order], key[order]
         double = np.flatnonzero(key[1:] == key[:-1])
         if len(double):
-            row = seen.iloc[double[0]]
+            row = observations.iloc[double[0]]
             raise BadMonitors(
                 f"site {row['site_id']} has two observations on {row['date']:%Y-%m-%d}: keep one row a site and day"
             )
-        seen = seen.assign(site_id=sites["site_id"].array.take(number)).reset_index(drop=True)
-        strange = ~np.isfinite(seen["pm25_ugm3"].to_numpy())
+        observations = observations.assign(site_id=sites["site_id"].array.take(number)).reset_index(drop=True)
+        strange = ~np.isfinite(observations["pm25_ugm3"].to_numpy())
         if strange.any():
-            row = seen.iloc[int(np.argmax(strange))]
+            row = observations.iloc[int(np.argmax(strange))]
             raise BadMonitors(
                 f"the observation of site {row['site_id']} on {row['date']:%Y-%m-%d} is not a finite number: leave a "
                 f"missing day out of the table"
             )
         object.__setattr__(self, "sites", sites)
-        object.__setattr__(self, "observations", seen)
+        object.__setattr__(self, "observations", observations)
         object.__setattr__(self, "_site_number", number)
 
     @functools.cached_property
@@ -169,7 +171,7 @@ class Monitors:
         )
 
     def matches(self, checksum: str) -> bool:
-        """Say whether a checksum is of this table, as it is or before its examination: both have the same sites."""
+        """Return whether a checksum is of this table, as it is or before its examination: both have the same sites."""
         return checksum in (self.checksum, self.reading.checksum_before)
 
     @property
@@ -197,18 +199,18 @@ class Monitors:
 
     def day_summary(self, day: dt.date) -> DaySummary:
         """Count the monitors of a day by parameter, network and status."""
-        seen = self._on(day)
+        observations = self._on(day)
 
         def by(column: str) -> dict[str, int]:
-            if column not in seen:
+            if column not in observations:
                 return {}
-            counts = seen[column].value_counts(sort=False)
+            counts = observations[column].value_counts(sort=False)
             return {str(name): int(count) for name, count in sorted(counts.items()) if count}
 
-        changed = seen["changed"].max() if "changed" in seen else pd.NaT
+        changed = observations["changed"].max() if "changed" in observations else pd.NaT
         return DaySummary(
             day=day,
-            count=len(seen),
+            count=len(observations),
             by_parameter={int(code): count for code, count in by("parameter_code").items()},
             by_network=by("network"),
             by_status=by("status"),
@@ -249,13 +251,13 @@ class Monitors:
 
         A file that was revised changes it on just the days whose values, sites or places changed.
         """
-        seen = self._on(day)
-        places = self.sites.iloc[self._site_number[seen.index.to_numpy()]]
+        observations = self._on(day)
+        places = self.sites.iloc[self._site_number[observations.index.to_numpy()]]
         return sha256_of_bytes(
             "\n".join(places["site_id"]).encode(),
             places[["latitude", "longitude"]].to_numpy("<f8").round(6).tobytes(),
-            seen["pm25_ugm3"].to_numpy("<f4").tobytes(),
-            seen["parameter_code"].to_numpy("<i4").tobytes(),
+            observations["pm25_ugm3"].to_numpy("<f4").tobytes(),
+            observations["parameter_code"].to_numpy("<i4").tobytes(),
         )
 
     def _on(self, day: dt.date) -> pd.DataFrame:
@@ -264,7 +266,7 @@ class Monitors:
         return self.observations.iloc[order[first:last]]
 
     def matrix(self, days: list[dt.date]) -> npt.NDArray[np.float32]:
-        """Give the observations as float32 (day, site), ug m-3, NaN where there is none.
+        """Return the observations as float32 (day, site), ug m-3, NaN where there is none.
 
         Args:
             days: the rows, in this order; columns follow `sites`.
@@ -275,7 +277,7 @@ class Monitors:
         return matrix
 
     def codes(self, days: list[dt.date]) -> npt.NDArray[np.int32]:
-        """Give the parameter codes as int32 (day, site), 0 where there is no observation."""
+        """Return the parameter codes as int32 (day, site), 0 where there is no observation."""
         rows, cols, chosen = self._positions(days)
         codes = np.zeros((len(days), len(self.sites)), dtype=np.int32)
         codes[rows, cols] = self.observations["parameter_code"].to_numpy()[chosen]
@@ -313,18 +315,18 @@ class Monitors:
         self, days: list[dt.date]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """Find the row and column of every observation on these days, and which observations those are."""
-        asked = np.array(days, dtype="datetime64[D]")
-        if len(np.unique(asked)) != len(asked):
+        requested = np.array(days, dtype="datetime64[D]")
+        if len(np.unique(requested)) != len(requested):
             raise BadMonitors("a day is asked for twice: list every day once")
-        rows = pd.Index(asked.astype("datetime64[s]")).get_indexer(
+        rows = pd.Index(requested.astype("datetime64[s]")).get_indexer(
             pd.Index(self._day.astype("datetime64[s]"))
         )
         chosen = rows >= 0
         return rows[chosen], self._site_number[chosen], chosen
 
 
-def all_alike(text: str, rows: int) -> "pd.Categorical[Any]":
-    """Return a column that says the same in every row."""
+def constant_column(text: str, rows: int) -> "pd.Categorical[Any]":
+    """Return a categorical column with the same text in every row."""
     return pd.Categorical.from_codes(np.zeros(rows, dtype=np.int8), pd.Index([text]))
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow
 
 from pm25map.base.errors import BadMonitors
-from pm25map.monitors.table import OBSERVATION_COLUMNS, OPTIONAL_COLUMNS, SITE_COLUMNS, all_alike
+from pm25map.monitors.parquet import read_columns
+from pm25map.monitors.table import OBSERVATION_COLUMNS, OPTIONAL_COLUMNS, SITE_COLUMNS, constant_column
 
 OBSERVATIONS_FILE = "pm25_daily.parquet"
 SITES_FILE = "sites.parquet"
@@ -24,17 +24,17 @@ def read_two_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         row, from 1), and those of the optional columns that are there; the sites: site_id, latitude, longitude.
 
     Raises:
-        BadMonitors: a table cannot be read, lacks a column or a row, or holds what is no number or no day.
+        BadMonitors: a table cannot be read, lacks a column or a row, or holds something other than numbers and dates.
     """
     sites = _read_table(folder / SITES_FILE, SITE_COLUMNS)
     path = folder / OBSERVATIONS_FILE
     rows = _read_table(path, OBSERVATION_COLUMNS, tuple(OPTIONAL_COLUMNS))
     if rows.empty:
         raise BadMonitors(f"{path} holds no row: give a table with observations")
-    rows["file"] = all_alike(str(path), len(rows))
+    rows["file"] = constant_column(str(path), len(rows))
     rows["line"] = np.arange(1, len(rows) + 1, dtype=np.int32)
     if "network" not in rows:
-        rows["network"] = all_alike("AQS", len(rows))
+        rows["network"] = constant_column("AQS", len(rows))
     for column in ("site_id", "date", "parameter_code"):
         empty = rows[column].isna()
         if empty.any():
@@ -45,14 +45,7 @@ def read_two_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        first = str(error).splitlines()[0] if str(error) else repr(error)
-        raise BadMonitors(f"cannot read {path}: {first}. Get the table again") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise BadMonitors(f"{path} lacks the columns {', '.join(missing)}: it needs {', '.join(columns)}")
+    table = read_columns(path, columns, optional)
     for column in columns:
         is_number = pd.api.types.is_numeric_dtype(table[column])
         is_date = pd.api.types.is_datetime64_dtype(table[column])
@@ -60,4 +53,4 @@ def _read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) 
             raise BadMonitors(
                 f"{path}: {column} holds {table[column].dtype}, and must hold numbers (date: days without time zone)"
             )
-    return table[[*columns, *(column for column in optional if column in table)]].copy()
+    return table.copy()
