@@ -98,12 +98,16 @@ def test_an_unknown_region_suggests_the_closest():
         region("atlantis-on-sea")
 
 
-def test_the_outline_is_the_one_its_readme_describes():
+def test_the_outlines_are_those_that_their_readme_describes():
     text = (BOUNDARIES / "README.md").read_text()
-    collection = (BOUNDARIES / "us-states.geojson").read_bytes()
-    source, ours = re.findall(r"`([0-9a-f]{64})`", text)
-    assert hashlib.sha256(collection).hexdigest() == ours
-    assert json.loads(collection)["source_sha256"] == source
+    files = {}
+    for section in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
+        files[section.splitlines()[0]] = re.findall(r"`([0-9a-f]{64})`", section)
+    assert set(files) == {path.name for path in BOUNDARIES.iterdir()} - {"README.md"}
+    for name, (_, ours) in files.items():
+        assert hashlib.sha256((BOUNDARIES / name).read_bytes()).hexdigest() == ours, name
+    states = json.loads((BOUNDARIES / "us-states.geojson").read_bytes())
+    assert states["source_sha256"] == files["us-states.geojson"][0]
 
 
 def test_arcs_become_rings_with_shared_coordinates(tmp_path):
