@@ -592,7 +592,7 @@ def test_a_full_disk_is_one_line(world, tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made_is_one_line(world, tmp_path):
     (tmp_path / "hms").write_text("a file")
     result = run(*hms_words(world, tmp_path / "hms"))
-    assert result.exit_code == 2
+    assert result.exit_code == 1 and "Not a directory. Choose another folder" in str(result.exception)
     (tmp_path / "in").write_text("a file")
     result = run(*hms_words(world, tmp_path / "in" / "hms"))
     assert "cannot write" in str(result.exception)

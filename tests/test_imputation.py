@@ -30,7 +30,7 @@ from pm25map.predictors.imputation.buffers import day_buffers, has_neighbours, r
 from pm25map.predictors.imputation.imputer import Imputer, count_fates
 from pm25map.predictors.imputation.inputs import check_target, choose_predictors, read_day
 from pm25map.predictors.imputation.recipe import PARTS, load_imputation
-from pm25map.predictors.imputation.samples import choose_split, gather, hide
+from pm25map.predictors.imputation.samples import Task, choose_split, gather, hide
 from pm25map.predictors.imputation.train import Options, _learn_part, _zeros, train_imputation
 from pm25map.predictors.imputation.trees import Trees, learn, parity, to_onnx
 from pm25map.predictors.ingest import ingest_daily
@@ -666,7 +666,7 @@ def test_no_score_rests_on_a_cell_that_was_learned_from(world, tmp_path):
     names, radii = choose_predictors(store, "aod_055"), radii_in_cells(store.grid, OPTIONS.radii_km)
     days = [day for day in DAYS if day != ABSENT]
     samples = gather(
-        store, "aod_055", names, days, radii, split, 8000, np.random.default_rng(1), lambda *_: None
+        store, Task("aod_055", names, radii, days), split, 8000, np.random.default_rng(1), lambda *_: None
     )
     held = samples.held_day | samples.held_block
     noise = np.where(held, rng.permutation(samples.target), samples.target)

@@ -35,8 +35,7 @@ def test_a_linear_head_reads_what_is_linear_in_the_vectors_and_nothing_else() ->
             made | {"noise": noise},
             {"harmonics-1": ("z",), "latlon": (), "noise": ()},
             asked,
-            LAT,
-            LON,
+            (LAT, LON),
             heads=("linear",),
             folds=3,
         )
@@ -204,7 +203,7 @@ def test_what_a_map_of_errors_is_given_is_told_minus_true() -> None:
     vectors = {"harmonics-1": encoder("harmonics-1").encode(LAT, LON)}
     told = []
     for one in score.probe(
-        vectors, {"harmonics-1": ()}, asked, LAT, LON, heads=("linear",), folds=2,
+        vectors, {"harmonics-1": ()}, asked, (LAT, LON), heads=("linear",), folds=2,
         on_told=lambda found, target, values: told.append((found.split, target.name, values)),
     ):  # fmt: skip
         assert told[-1][0] == one.split

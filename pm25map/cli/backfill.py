@@ -35,7 +35,7 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     \b
     Try: pm25map backfill --start 2020-09-05 --end 2020-09-20 --out maps
     """  # noqa: D301 - click reads \b
-    from pm25map.base.errors import BadPredictors, DeviceUnavailable
+    from pm25map.base.errors import BadPredictors
     from pm25map.raster.backfill.collection import write_collection
     from pm25map.raster.backfill.forecast import forecast
     from pm25map.raster.backfill.job import open_job, remember_engine
@@ -72,12 +72,9 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
             try:
                 outcome = Backfill(job, plan, opened.folder, prepared.staged, workers, screen).work()
             except KeyboardInterrupt:
-                log.flush()
                 raise click.ClickException("stopped. Type the same command again to go on") from None
-            except DeviceUnavailable:
+            finally:
                 log.flush()
-                raise
-        log.flush()
         sweep(opened.folder, {v.day for v in plan.days_of("done")} | {report.day for report in outcome.done})
         number, damaged = write_collection(opened.folder)
         told = write_report(opened.folder, plan, expected, outcome, measured)

@@ -162,7 +162,8 @@ def find_hotspots(
     numbers, count = label(_with_gaps(near, days), structure=_neighbours())
     numbers = np.where(hot, numbers[_slots(days)], 0)
     peaks = stands_out(pm25, clean, PEAK_UGM3, PEAK_SHARE)
-    areas, owner = cell_areas(grid), _owner(grid)
+    areas = cell_areas(grid)
+    ground = _Ground(grid, areas, _owner(grid), smoke, population)
     found = []
     for number, where in enumerate(find_objects(numbers, count), start=1):
         if where is None:
@@ -170,21 +171,29 @@ def find_hotspots(
         cells = np.zeros(numbers.shape, dtype=np.bool_)
         cells[where] = numbers[where] == number
         if peaks[cells].any() and areas[cells.any(axis=0)].sum() >= minimum_km2:
-            found.append(_describe(cells, pm25, background, grid, days, areas, owner, smoke, population))
+            found.append(_describe(cells, pm25, background, days, ground))
     return sorted(found, key=lambda spot: -spot.maximum)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What lies below the maps: km2 and state of every cell, smoke and people where they are known."""
+
+    grid: Grid
+    areas: FloatArray
+    owner: npt.NDArray[np.uint8]
+    smoke: FloatArray | None
+    population: FloatArray | None
 
 
 def _describe(
     cells: npt.NDArray[np.bool_],
     pm25: FloatArray,
     background: FloatArray,
-    grid: Grid,
     days: list[dt.date | None],
-    areas: FloatArray,
-    owner: npt.NDArray[np.uint8],
-    smoke: FloatArray | None,
-    population: FloatArray | None,
+    ground: _Ground,
 ) -> HotSpot:
+    grid, areas, owner, smoke = ground.grid, ground.areas, ground.owner, ground.smoke
     ever: npt.NDArray[np.bool_] = np.any(cells, axis=0)
     inside = np.where(cells, pm25, -np.inf)
     day, row, col = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
@@ -220,7 +229,7 @@ def _describe(
         days=len(on),
         daily_maxima=tuple(float(v) for v in daily),
         days_above={c.name: int(np.count_nonzero(daily >= c.low)) for c in CATEGORIES[1:]},
-        people=_known_sum(population, ever),
+        people=_known_sum(ground.population, ever),
         smoke_percent=smoky,
         outline=_outline(ever, grid, to_lonlat),
     )

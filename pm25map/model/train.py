@@ -83,12 +83,8 @@ def train(
     units = tuple(variable(name).units for name in config.features)
     scaler = fit_scaler(samples.values[learning], config.features, units, config.indicators)
     return train_on(
-        samples,
-        place,
+        TrainingSet(samples, place, scaler, targets, judged),
         config,
-        scaler,
-        targets,
-        judged,
         folder,
         device=device,
         on_step=on_step,
@@ -104,13 +100,28 @@ def stops_by(samples: StationSamples, config: TrainConfig) -> npt.NDArray[np.boo
     return hold_out_stations(samples.lat, samples.lon, config.validation_fraction, config.seed + 1)
 
 
+@dataclass(frozen=True)
+class TrainingSet:
+    """What there is to learn from.
+
+    Attributes:
+        samples: of all stations.
+        place: float32 (station, d); None for a network without a place.
+        scaler: fitted on what may be learned from.
+        targets: (target, 2) of station and day numbers, to learn from.
+        judged: (target, 2), to stop by.
+    """
+
+    samples: StationSamples
+    place: npt.NDArray[np.float32] | None
+    scaler: Scaler
+    targets: npt.NDArray[np.int64]
+    judged: npt.NDArray[np.int64]
+
+
 def train_on(
-    samples: StationSamples,
-    place: npt.NDArray[np.float32] | None,
+    given: TrainingSet,
     config: TrainConfig,
-    scaler: Scaler,
-    targets: npt.NDArray[np.int64],
-    judged: npt.NDArray[np.int64],
     folder: Path,
     *,
     device: str = "cpu",
@@ -120,13 +131,13 @@ def train_on(
     """Train a network on some targets.
 
     Args:
-        scaler: fitted on what may be learned from.
-        targets: (target, 2) of station and day numbers, to learn from.
-        judged: (target, 2), to stop by. Else as `train`.
+        given: what there is to learn from. Else as `train`.
 
     Raises:
         BadMonitors: no target is left to learn from.
     """
+    samples, place, scaler = given.samples, given.place, given.scaler
+    targets, judged = given.targets, given.judged
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
     if len(targets) == 0 or len(judged) == 0:

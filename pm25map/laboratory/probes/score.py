@@ -145,29 +145,27 @@ def probe(
     vectors: dict[str, npt.NDArray[np.float32]],
     seen: dict[str, tuple[str, ...]],
     targets: list[Target],
-    lat: npt.NDArray[np.float64],
-    lon: npt.NDArray[np.float64],
+    places: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
     *,
     heads: tuple[Head, ...] = HEADS,
-    splits: tuple[Split, ...] = SPLITS,
     folds: int = 5,
     seed: int = 0,
     on_told: Callable[[ProbeScore, Target, npt.NDArray[Any]], None] | None = None,
 ) -> Iterator[ProbeScore]:
-    """Score every head on every target from every encoder, one after another.
+    """Score every head on every target from every encoder, both ways left out, one after another.
 
     Args:
         vectors: (place, d) by encoder.
         seen: targets that an encoder saw in training, by encoder.
         targets: at the same places.
-        lat, lon: of the places, degrees.
-        heads, splits: which.
+        places: latitude and longitude, degrees.
+        heads: which.
         folds: of a split.
         seed: of folds, heads and bootstrap.
         on_told: called with each score, and with what was told of each known place when it was left out.
     """
-    for split in splits:
-        fold, unit = folds_of(split, lat, lon, folds, seed)
+    for split in SPLITS:
+        fold, unit = folds_of(split, *places, folds, seed)
         for target in targets:
             for head in heads:
                 for name, rows in vectors.items():

@@ -107,7 +107,6 @@ def run_matrix(
     fields: Path | None = None,
     device: str = "cpu",
     workers: int = 1,
-    threads: int = 1,
     listeners: Listeners = Listeners(),
 ) -> int:
     """Make every run of a protocol that is not made yet.
@@ -119,8 +118,7 @@ def run_matrix(
         folder: of the results; made where it is absent.
         fields: folder of the neighbours' fields of the folds; None: in `folder`.
         device: of torch.
-        workers: runs at once, a process each.
-        threads: of each run.
+        workers: runs at once, a process of one thread each.
         listeners: who is told.
 
     Returns:
@@ -150,9 +148,9 @@ def run_matrix(
         left = [run for run in runs if not is_done(folder, run)]
         wanted = list(dict.fromkeys((run.split, run.fold) for run in left))
         folds = [splits[split].folds[fold] for split, fold in wanted]
-        prepare_fields(fields, material, folds, workers * threads, listeners.fields)
+        prepare_fields(fields, material, folds, workers, listeners.fields)
         shop = Workshop(
-            config, material, splits, folder, fields, device, threads, results.versions(), results.commit()
+            config, material, splits, folder, fields, device, 1, results.versions(), results.commit()
         )
         began, before = time.monotonic(), len(runs) - len(left)
         try:

@@ -119,12 +119,26 @@ def hide(
     return seen & squares
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is imputed from what.
+
+    Attributes:
+        target: that is imputed.
+        predictors: that it is imputed from.
+        radii: of the buffers, in cells.
+        days: to learn from and to hold out, oldest first.
+    """
+
+    target: str
+    predictors: tuple[str, ...]
+    radii: tuple[int, ...]
+    days: list[dt.date]
+
+
 def gather(
     store: Predictors,
-    target: str,
-    predictors: tuple[str, ...],
-    days: list[dt.date],
-    radii: tuple[int, ...],
+    task: Task,
     split: Split,
     size: int,
     rng: np.random.Generator,
@@ -135,25 +149,22 @@ def gather(
 
     Args:
         store: that holds target and predictors on all days.
-        target: that is imputed.
-        predictors: that it is imputed from.
-        days: to learn from and to hold out, oldest first.
-        radii: of the buffers, in cells.
+        task: what is imputed from what.
         split: what is held out.
         size: cell-days at most.
         rng: chooses cells.
         see: is given each day with an observation, (y, x).
         progress: told of days.
     """
-    grid, held_cells = store.grid, split.holds_cells(store.grid)
+    grid, held_cells, days = store.grid, split.holds_cells(store.grid), task.days
     memory: deque[npt.NDArray[np.bool_]] = deque(maxlen=_MEMORY)
     quota = max(1, size // max(1, len(days)))
-    width = len(input_names(predictors, radii))
+    width = len(input_names(task.predictors, task.radii))
     inputs, values = [np.empty((0, width), np.float32)], [np.empty(0, np.float32)]
     held_day, held_block = [np.empty(0, bool)], [np.empty(0, bool)]
     observed_days = 0
     for done, day in enumerate(days, start=1):
-        observed = read_day(store, target, day)
+        observed = read_day(store, task.target, day)
         seen = np.isfinite(observed)
         if seen.any():
             observed_days += 1
@@ -162,7 +173,9 @@ def gather(
             memory.append(seen)
             picked = _pick(hidden, quota, rng)
             inputs.append(
-                _inputs_of(store, predictors, day, picked, np.where(hidden, np.nan, observed), radii)
+                _inputs_of(
+                    store, task.predictors, day, picked, np.where(hidden, np.nan, observed), task.radii
+                )
             )
             values.append(_by_blocks(grid, picked, observed))
             held_block.append(_by_blocks(grid, picked, held_cells))

@@ -27,7 +27,7 @@ from pm25map.predictors.imputation.recipe import (
     graph_file,
     write_recipe,
 )
-from pm25map.predictors.imputation.samples import Progress, Samples, choose_split, gather
+from pm25map.predictors.imputation.samples import Progress, Samples, Task, choose_split, gather
 from pm25map.predictors.imputation.trees import Algorithm, Trees, learn, parity, to_onnx
 from pm25map.predictors.reader import Predictors
 from pm25map.predictors.variables import variable
@@ -115,7 +115,13 @@ def train_imputation(
         folder.mkdir()
         climatology = _Climatology(folder, store.grid.shape)
         samples = gather(
-            store, target, predictors, days, radii, split, options.samples, rng, climatology.see, progress
+            store,
+            Task(target, predictors, radii, days),
+            split,
+            options.samples,
+            rng,
+            climatology.see,
+            progress,
         )
         climatology.finish()
         _check_enough(samples, target, store)
