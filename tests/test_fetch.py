@@ -24,7 +24,7 @@ from pm25map.base.errors import BadFetch, DiskFull, LoginFailed
 from pm25map.predictors.catalogue import Provider
 from pm25map.predictors.fetch import polite as manners
 from pm25map.predictors.fetch.download import CHUNK_BYTES
-from pm25map.predictors.fetch.fetch import Job, fetch, is_there, sizes
+from pm25map.predictors.fetch.fetch import FetchJob, fetch, is_there, sizes
 from pm25map.predictors.fetch.login import Login
 from pm25map.predictors.fetch.polite import Polite, Stopped, check_address
 from pm25map.predictors.fetch.providers import Wanted
@@ -69,7 +69,7 @@ def provider(**changes):
 
 def bring(world, folder, *names, login=None, retries=QUICK, today=TODAY, last=DAY, checksum=None, **changes):
     files = [Wanted(name, f"{world.url}/{name}", last, checksum=checksum) for name in names]
-    job = Job(provider(**changes), folder, Polite(login or Login(), retries), today)
+    job = FetchJob(provider(**changes), folder, Polite(login or Login(), retries), today)
     return fetch(files, job)
 
 
@@ -366,7 +366,7 @@ def test_sizes_are_asked_for_without_fetching(world, tmp_path):
     body = zipped()
     world.add("/a.zip", body)
     files = [Wanted(name, f"{world.url}/{name}", DAY) for name in ("a.zip", "none.zip")]
-    job = Job(provider(), tmp_path, Polite(retries=QUICK), TODAY)
+    job = FetchJob(provider(), tmp_path, Polite(retries=QUICK), TODAY)
     assert [size for _, size in sizes(files, job)] == [len(body), None]
     assert {one.method for one in world.asked} == {"HEAD"}
     assert not is_there(files[0], job)
@@ -557,14 +557,14 @@ def test_two_processes_fetch_a_file_once(world, tmp_path):
     script = textwrap.dedent(
         f"""
         import datetime as dt, pathlib
-        from pm25map.predictors.fetch.fetch import Job, fetch
+        from pm25map.predictors.fetch.fetch import FetchJob, fetch
         from pm25map.predictors.fetch.polite import Polite
         from pm25map.predictors.catalogue import Provider
         from pm25map.predictors.fetch.providers import Wanted
         where = {{"base": "https://there.example", "path": "/", "title": "p"}}
         where["check"] = "pm25map.predictors.sources.whole:check_zip"
         provider = Provider(**where, period="day", most_mb=2, parallel=1)
-        job = Job(provider, pathlib.Path({str(tmp_path)!r}), Polite(), dt.date(2021, 6, 1))
+        job = FetchJob(provider, pathlib.Path({str(tmp_path)!r}), Polite(), dt.date(2021, 6, 1))
         print("ready", flush=True)
         result = fetch([Wanted("a.zip", "{world.url}/a.zip", dt.date(2020, 9, 12))], job)
         print(result.new, result.kept)
@@ -597,7 +597,7 @@ def test_an_end_midway_leaves_a_part_that_the_next_run_continues(world, tmp_path
 
     files = [Wanted("a.zip", f"{world.url}/a.zip", DAY)]
     with pytest.raises(Stopped):
-        fetch(files, Job(provider(), tmp_path, held, TODAY, Ends()))
+        fetch(files, FetchJob(provider(), tmp_path, held, TODAY, Ends()))
     assert not (tmp_path / "a.zip").exists()
     assert bring(world, tmp_path, "a.zip").new == ["a.zip"]
     assert int(world.asked[-1].headers["Range"].strip("bytes=-")) > 500_000

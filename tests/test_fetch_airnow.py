@@ -137,7 +137,7 @@ def test_a_revised_hour_comes_again_while_it_is_young(world, tmp_path, age, aske
     files = [file for file in wanted(world.url) if file.last == DAY]
 
     def bring(today):
-        return jobs.fetch(files, jobs.Job(provider, tmp_path / "airnow", Polite(), today))
+        return jobs.fetch(files, jobs.FetchJob(provider, tmp_path / "airnow", Polite(), today))
 
     first = bring(DAY + dt.timedelta(days=age))
     assert len(first.new) == len(files) == 20

@@ -34,7 +34,15 @@ DECORATORS = ["@click.*", "@command.*", "@model_validator", "@field_validator", 
 """What they decorate is called by click, pydantic or FastAPI."""
 
 CALLED_BY_LIBRARIES = [
-    *("__getattr__", "elem_type", "external_attr", "format_commands", "forward", "get_metavar", "*_op_num_threads"),
+    *(
+        "__getattr__",
+        "elem_type",
+        "external_attr",
+        "format_commands",
+        "forward",
+        "get_metavar",
+        "*_op_num_threads",
+    ),
     *("log_severity_level", "max_redirects", "model_config", "register_routes"),
 ]
 

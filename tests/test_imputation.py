@@ -30,8 +30,8 @@ from pm25map.predictors.imputation.buffers import day_buffers, has_neighbours, r
 from pm25map.predictors.imputation.imputer import Imputer, count_fates
 from pm25map.predictors.imputation.inputs import check_target, choose_predictors, read_day
 from pm25map.predictors.imputation.recipe import PARTS, load_imputation
-from pm25map.predictors.imputation.samples import Task, choose_split, gather, hide
-from pm25map.predictors.imputation.train import Options, _learn_part, _zeros, train_imputation
+from pm25map.predictors.imputation.samples import ImputationTask, choose_split, gather, hide
+from pm25map.predictors.imputation.train import ImputationOptions, _learn_part, _zeros, train_imputation
 from pm25map.predictors.imputation.trees import Trees, learn, parity, to_onnx
 from pm25map.predictors.ingest import ingest_daily
 from pm25map.predictors.quality import Quality
@@ -39,7 +39,7 @@ from pm25map.predictors.store import create_store, forget, open_predictors, writ
 from pm25map.raster.block_bands import BlockDay
 from pm25map.windows.window import block_predictors
 
-OPTIONS = Options(radii_km=(20.0, 60.0, 120.0), trees=60, samples=20_000)
+OPTIONS = ImputationOptions(radii_km=(20.0, 60.0, 120.0), trees=60, samples=20_000)
 LAND = sky_grid().land
 
 
@@ -310,7 +310,7 @@ def test_trees_on_disk_are_those_that_were_learned(algorithm):
 
 
 def test_a_forest_learns_the_law_as_well(world, tmp_path):
-    options = Options(radii_km=(20.0, 60.0, 120.0), trees=20, samples=8_000, algorithm="forest")
+    options = ImputationOptions(radii_km=(20.0, 60.0, 120.0), trees=20, samples=8_000, algorithm="forest")
     recipe = train_imputation(
         open_predictors(world[0]), "aod_055", DAYS[0], DAYS[-1], tmp_path / "forest", options
     )
@@ -319,7 +319,7 @@ def test_a_forest_learns_the_law_as_well(world, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_model(world, tmp_path):
-    options = Options(radii_km=(20.0, 60.0), trees=5, samples=4_000, seed=4)
+    options = ImputationOptions(radii_km=(20.0, 60.0), trees=5, samples=4_000, seed=4)
     made = [
         train_imputation(open_predictors(world[0]), "aod_055", DAYS[0], DAYS[-1], tmp_path / name, options)
         for name in ("a", "b")
@@ -666,7 +666,12 @@ def test_no_score_rests_on_a_cell_that_was_learned_from(world, tmp_path):
     names, radii = choose_predictors(store, "aod_055"), radii_in_cells(store.grid, OPTIONS.radii_km)
     days = [day for day in DAYS if day != ABSENT]
     samples = gather(
-        store, Task("aod_055", names, radii, days), split, 8000, np.random.default_rng(1), lambda *_: None
+        store,
+        ImputationTask("aod_055", names, radii, days),
+        split,
+        8000,
+        np.random.default_rng(1),
+        lambda *_: None,
     )
     held = samples.held_day | samples.held_block
     noise = np.where(held, rng.permutation(samples.target), samples.target)

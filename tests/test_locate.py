@@ -18,7 +18,7 @@ from pm25map.grid.sphere import on_sphere
 from pm25map.laboratory.encoders.vision import open_vision, unit
 from pm25map.laboratory.locate import search as locate
 from pm25map.laboratory.locate.patch_file import read_patch_file
-from pm25map.laboratory.locate.search import Part, Search, gallery_of_file, land_gallery, score
+from pm25map.laboratory.locate.search import GalleryPart, Search, gallery_of_file, land_gallery, score
 from pm25map.laboratory.world.sphere import distance_km, even_places
 from pm25map.places.catalogue import encoder
 
@@ -123,10 +123,10 @@ def test_the_network_for_patches_is_the_tower_of_the_run(trained: tuple[Path, Pa
 def test_a_tower_of_any_size_becomes_a_network_that_agrees(pixels: int, tower: tuple[int, ...]) -> None:
     from pm25map.base.onnx import import_onnxruntime
     from pm25map.laboratory.encoders.patch_export import build_patch_network
-    from pm25map.laboratory.pretrain.towers import PatchTower
+    from pm25map.laboratory.pretrain.towers import PatchEncoder
 
     torch.manual_seed(0)
-    made = PatchTower(3, pixels, tower, 6).eval()
+    made = PatchEncoder(3, pixels, tower, 6).eval()
     network = build_patch_network({k: v.numpy() for k, v in made.state_dict().items()}, pixels, {})
     patches = RNG.normal(size=(4, 3, pixels, pixels)).astype(np.float32)
     session = import_onnxruntime().InferenceSession(network, providers=["CPUExecutionProvider"])
@@ -135,9 +135,11 @@ def test_a_tower_of_any_size_becomes_a_network_that_agrees(pixels: int, tower: t
     np.testing.assert_allclose(session.run(None, {"patch": patches})[0], theirs, atol=1e-5)
 
 
-def gallery_of(count: int, dimension: int) -> Part:
+def gallery_of(count: int, dimension: int) -> GalleryPart:
     lat, lon = even_places(np.random.default_rng(1), count)
-    return Part(lat, lon, unit(np.random.default_rng(2).normal(size=(count, dimension)).astype(np.float32)))
+    return GalleryPart(
+        lat, lon, unit(np.random.default_rng(2).normal(size=(count, dimension)).astype(np.float32))
+    )
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -148,7 +150,7 @@ def test_a_search_in_parts_is_the_softmax_over_the_whole_gallery(size: int) -> N
     search = Search(seen, 0.05, 4, truth)
     for first in range(0, 1000, size):
         here = slice(first, first + size)
-        search.add(Part(gallery.lat[here], gallery.lon[here], gallery.vectors[here]))
+        search.add(GalleryPart(gallery.lat[here], gallery.lon[here], gallery.vectors[here]))
     logits = (seen @ gallery.vectors.T / 0.05).astype(np.float64)
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)

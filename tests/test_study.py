@@ -89,7 +89,7 @@ def finished(tmp_path_factory, monitors, store):
     """The folder of a whole matrix."""
     folder = tmp_path_factory.mktemp("study") / "a"
     said = []
-    listeners = matrix.Listeners(say=said.append, run=said.append)
+    listeners = matrix.MatrixListeners(say=said.append, run=said.append)
     assert matrix.run_matrix(protocol(), monitors, store, folder, listeners=listeners) == 28
     assert said[0] == "30 stations, 14 target days"
     assert said[1] == "1 stations measured nothing then and are left out"
@@ -185,7 +185,9 @@ def test_another_seed_gives_other_scores(finished, tmp_path, monitors, store):
 def test_a_finished_matrix_is_left_alone_and_a_larger_one_grows_from_it(finished, tmp_path, monitors, store):
     few = protocol(splits={"stations-10": [0]}, variants=["idw", "satclip-hadamard"])
     assert matrix.run_matrix(few, monitors, store, tmp_path / "b") == 2
-    row = results.row_path(tmp_path / "b", results.Run(split="stations-10", fold=0, variant="idw", seed=1))
+    row = results.row_path(
+        tmp_path / "b", results.StudyRun(split="stations-10", fold=0, variant="idw", seed=1)
+    )
     written = row.stat().st_mtime_ns
     # What could not be run is tried again; what was run is not.
     assert matrix.run_matrix(few, monitors, store, tmp_path / "b") == 1
@@ -249,7 +251,7 @@ def test_rows_of_a_matrix_that_was_stopped_can_be_read(tmp_path, monitors, store
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        matrix.run_matrix(few, monitors, store, tmp_path / "b", listeners=matrix.Listeners(run=stop))
+        matrix.run_matrix(few, monitors, store, tmp_path / "b", listeners=matrix.MatrixListeners(run=stop))
     assert table(tmp_path / "b")["variant"].tolist() == ["idw"]
 
 

@@ -14,8 +14,8 @@ from pm25map.cli.options import DAY, FILE, SourceType
 
 if TYPE_CHECKING:
     from pm25map.predictors.catalogue import Provider
-    from pm25map.predictors.fetch.earthdata import Found
-    from pm25map.predictors.fetch.fetch import Fetched, Job
+    from pm25map.predictors.fetch.earthdata import FoundFiles
+    from pm25map.predictors.fetch.fetch import Fetched, FetchJob
 
 
 @click.command()
@@ -121,7 +121,7 @@ class _Client:
         from pm25map.predictors.fetch.plan import plan_fetch
         from pm25map.predictors.fetch.polite import Polite
 
-        self.Job, self.fetch, self.sizes, self.is_there = jobs.Job, jobs.fetch, jobs.sizes, jobs.is_there
+        self.Job, self.fetch, self.sizes, self.is_there = jobs.FetchJob, jobs.fetch, jobs.sizes, jobs.is_there
         self.earthdata_login, self.plan_fetch, self.Polite = earthdata_login, plan_fetch, Polite
 
 
@@ -156,7 +156,7 @@ def _one_line(polite: Any) -> Iterator[None]:
         raise
 
 
-def _list(found: "Found", job: "Job", client: _Client, *, as_json: bool) -> None:
+def _list(found: "FoundFiles", job: "FetchJob", client: _Client, *, as_json: bool) -> None:
     """Print addresses and sizes."""
     rows = [(file, size, client.is_there(file, job)) for file, size in client.sizes(list(found.files), job)]
     if as_json:
@@ -172,7 +172,7 @@ def _list(found: "Found", job: "Job", client: _Client, *, as_json: bool) -> None
     click.echo(f"{len(to_come)} files to fetch, {sum(to_come) / 1e6:.1f} MB as far as sizes are known")
 
 
-def _run(source: str, found: "Found", job: "Job", client: _Client) -> "Fetched":
+def _run(source: str, found: "FoundFiles", job: "FetchJob", client: _Client) -> "Fetched":
     with _bars(source, len(found.files)) as bars:
         result: Fetched = client.fetch(
             list(found.files), client.Job(job.provider, job.folder, job.polite, job.today, bars)

@@ -91,10 +91,10 @@ def train(
            --out impute-055
     """  # noqa: D301 - click reads \b
     from pm25map.predictors.imputation.buffers import RADII_KM
-    from pm25map.predictors.imputation.train import Options, train_imputation
+    from pm25map.predictors.imputation.train import ImputationOptions, train_imputation
     from pm25map.predictors.store import open_predictors
 
-    options = Options(
+    options = ImputationOptions(
         predictors=predictors,
         radii_km=radii or RADII_KM,
         algorithm=algorithm,  # type: ignore[arg-type]  # click checked it

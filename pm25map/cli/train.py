@@ -58,7 +58,7 @@ def command(
     from pm25map.base.errors import DeviceUnavailable
     from pm25map.base.files import check_output_folder
     from pm25map.model.config import read_config
-    from pm25map.model.fit import Listeners, fit
+    from pm25map.model.fit import FitListeners, fit
     from pm25map.monitors import read_monitors
     from pm25map.predictors.lock import only_writer
     from pm25map.predictors.reader import open_predictors
@@ -80,7 +80,7 @@ def command(
     for run, one in runs.items():
         run.mkdir(exist_ok=True)
         with only_writer(run, wait_seconds=0.0), progress_bar("neighbours, then steps") as progress:
-            heard = Listeners(progress, progress, _tell)
+            heard = FitListeners(progress, progress, _tell)
             trained = fit(one, measured, opened, run, shlex.join(words), device, cache or out, heard)
         click.echo(
             f"{run}: {trained.stations} stations, {trained.targets:,} targets, {len(trained.epochs)} epochs"

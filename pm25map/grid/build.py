@@ -24,7 +24,7 @@ MODIS_1KM_M = 2 * np.pi * 6371007.181 / 36 / 1200
 
 
 @dataclass(frozen=True)
-class Recipe:
+class GridRecipe:
     """A grid over CONUS that one command builds.
 
     Attributes:
@@ -39,10 +39,10 @@ class Recipe:
 
 
 DEFINITIONS = {
-    "conus-10km": Recipe("EPSG:5070", 10_000.0, "Albers equal area, 10 km, about 80 thousand land cells"),
-    "conus-4km": Recipe("EPSG:5070", 4_000.0, "Albers equal area, 4 km, about 494 thousand land cells"),
-    "conus-1km": Recipe("EPSG:5070", 1_000.0, "Albers equal area, 1 km, about 7.8 million land cells"),
-    "conus-modis-1km": Recipe(
+    "conus-10km": GridRecipe("EPSG:5070", 10_000.0, "Albers equal area, 10 km, about 80 thousand land cells"),
+    "conus-4km": GridRecipe("EPSG:5070", 4_000.0, "Albers equal area, 4 km, about 494 thousand land cells"),
+    "conus-1km": GridRecipe("EPSG:5070", 1_000.0, "Albers equal area, 1 km, about 7.8 million land cells"),
+    "conus-modis-1km": GridRecipe(
         MODIS_SINUSOIDAL,
         MODIS_1KM_M,
         "MODIS sinusoidal, 926.6 m, aligned with the MODIS tiles, as the reference study",
@@ -104,7 +104,7 @@ def build_grid(
     return Grid(name, short_crs(crs), transform, shape, block_size, inside)
 
 
-def recipe(name: str, crs: str | None, step_m: float | None) -> Recipe:
+def recipe(name: str, crs: str | None, step_m: float | None) -> GridRecipe:
     """Complete a CRS and a step by those of a defined grid.
 
     Raises:
@@ -112,14 +112,14 @@ def recipe(name: str, crs: str | None, step_m: float | None) -> Recipe:
     """
     defined = DEFINITIONS.get(name)
     if crs is not None and step_m is not None:
-        return Recipe(crs, step_m, name)
+        return GridRecipe(crs, step_m, name)
     if defined is None:
         close = difflib.get_close_matches(name.lower(), DEFINITIONS, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise UnknownName(
             f"no grid {name!r} is defined{hint}: give --crs and --step, or one of {', '.join(DEFINITIONS)}"
         )
-    return Recipe(crs or defined.crs, defined.step_m if step_m is None else step_m, defined.about)
+    return GridRecipe(crs or defined.crs, defined.step_m if step_m is None else step_m, defined.about)
 
 
 def short_crs(crs: str) -> str:

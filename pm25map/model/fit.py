@@ -41,7 +41,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Listeners:
+class FitListeners:
     """Who is told how far a run has come; each may be None."""
 
     gathering: Progress | None = None
@@ -57,7 +57,7 @@ def fit(
     command: str,
     device: str = "cpu",
     cache: Path | None = None,
-    listeners: Listeners = Listeners(),
+    listeners: FitListeners = FitListeners(),
 ) -> Trained:
     """Train a configuration and leave in a folder all that export needs.
 

@@ -12,7 +12,7 @@ from pm25map.base.errors import BadModel
 from pm25map.grid import Grid
 from pm25map.places.geoclip import read_geoclip
 from pm25map.places.location_encoder import LocationEncoder, Vectors
-from pm25map.places.network import BATCH, Network
+from pm25map.places.network import BATCH, EncoderNetwork
 
 SIGMAS = (1, 16, 256)
 """Of GeoCLIP's capsules, in the order of its file; wavelengths 6,000 km and more, 300 to 3,200, 17 to 200."""
@@ -41,7 +41,7 @@ class Capsules:
             raise BadModel(f"the shipped GeoCLIP is no sum of {len(SIGMAS)} capsules. Install pm25map again")
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in last.input)
         names, extended = list(last.input), model.SerializeToString()
-        self._network = Network(extended, int(card["dimension"]), np.float32, outputs=names)
+        self._network = EncoderNetwork(extended, int(card["dimension"]), np.float32, outputs=names)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give float32 (capsule, place, 512); their sum is what GeoCLIP gives. Else as LocationEncoder.encode."""

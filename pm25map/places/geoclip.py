@@ -13,7 +13,7 @@ from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import find_folder
 from pm25map.places.card import About, WavelengthProfile
 from pm25map.places.location_encoder import INPUT, Vectors
-from pm25map.places.network import Network
+from pm25map.places.network import EncoderNetwork
 
 CARD = "card.json"
 
@@ -64,7 +64,7 @@ class Geoclip:
         """
         card, network = read_geoclip(folder)
         self.dimension, self.checksum = int(card["dimension"]), str(card["sha256"])
-        self._network = Network(network, self.dimension, np.float32, threads=threads)
+        self._network = EncoderNetwork(network, self.dimension, np.float32, threads=threads)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give the vectors of some places; see LocationEncoder.encode."""

@@ -28,7 +28,7 @@ def open_encoder(content: bytes, threads: int, name: str) -> Any:
     return open_network(content, threads, refuse)
 
 
-class Network:
+class EncoderNetwork:
     """An encoder's network, on the CPU. One thread at a time may use it."""
 
     def __init__(

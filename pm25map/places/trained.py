@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from pm25map.places.card import About, encoder_folder, read_card, read_network
 from pm25map.places.location_encoder import Vectors
-from pm25map.places.network import Network
+from pm25map.places.network import EncoderNetwork
 
 
-class Trained:
+class TrainedEncoder:
     """An encoder of this package's own form. One thread at a time may use it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Trained:
         network = read_network(folder / self.card.file, self.card.sha256)
         self.name, self.dimension = self.card.name, self.card.dimension
         self.checksum = self.card.sha256
-        self._network = Network(network, self.dimension, np.float64, threads=threads, name=self.name)
+        self._network = EncoderNetwork(network, self.dimension, np.float64, threads=threads, name=self.name)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Give the vectors of some places; see LocationEncoder.encode."""
@@ -44,7 +44,7 @@ class Trained:
         return About(**{one.name: getattr(self.card, one.name) for one in fields(About)})
 
 
-def open_trained(name: str, threads: int = 1) -> Trained | None:
+def open_trained(name: str, threads: int = 1) -> TrainedEncoder | None:
     """Open an encoder by its shipped name or by the path of its folder; None where neither is one.
 
     Raises:
@@ -52,4 +52,4 @@ def open_trained(name: str, threads: int = 1) -> Trained | None:
         BadInstall: ONNX Runtime is absent or doubled.
     """
     folder = encoder_folder(name)
-    return None if folder is None else Trained(folder, threads)
+    return None if folder is None else TrainedEncoder(folder, threads)

@@ -25,7 +25,7 @@ State = Literal["ok", "warning", "problem"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class InstallFinding:
     """What one check found.
 
     Attributes:
@@ -39,7 +39,7 @@ class Finding:
     text: str
 
 
-def examine() -> list[Finding]:
+def examine() -> list[InstallFinding]:
     """Run every check; a check that fails is a finding and stops no other."""
     checks: dict[str, Callable[[], tuple[State, str]]] = {
         "python": _python,
@@ -57,9 +57,9 @@ def examine() -> list[Finding]:
     findings = []
     for name, check in checks.items():
         try:
-            findings.append(Finding(name, *check()))
+            findings.append(InstallFinding(name, *check()))
         except Pm25mapError as error:
-            findings.append(Finding(name, "problem", " ".join(str(error).split())))
+            findings.append(InstallFinding(name, "problem", " ".join(str(error).split())))
     return findings
 
 

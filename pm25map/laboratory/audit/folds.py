@@ -8,7 +8,7 @@ import numpy as np
 from pm25map.laboratory.audit.material import AuditMaterial, AuditWorld, Pipeline
 from pm25map.laboratory.audit.shipped import Held, monitors_of, rows_of
 from pm25map.laboratory.audit.worlds import WINDOW_DAYS
-from pm25map.laboratory.study.config import Block, StudyConfig, Training
+from pm25map.laboratory.study.config import StudyBlock, StudyConfig, Training
 from pm25map.laboratory.study.material import prepare_fields, read_fold, read_material
 from pm25map.laboratory.study.splits import make_split
 from pm25map.laboratory.study.variants import VARIANTS
@@ -30,7 +30,7 @@ def study_pipeline(
             description="One step, for what is fitted before it.",
             features=features,
             window_days=WINDOW_DAYS,
-            blocks=(Block(start=world.days[MEMORY_DAYS + WINDOW_DAYS - 1], end=world.days[-1]),),
+            blocks=(StudyBlock(start=world.days[MEMORY_DAYS + WINDOW_DAYS - 1], end=world.days[-1]),),
             splits={split: (fold,)},
             variants=(variant,),
             seeds=(seed,),

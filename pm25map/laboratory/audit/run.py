@@ -9,7 +9,7 @@ from pm25map.laboratory.audit.plants import PLANTS, plant
 
 
 @dataclass(frozen=True)
-class Finding:
+class LeakFinding:
     """What the search for one kind of leak gave.
 
     Attributes:
@@ -34,7 +34,7 @@ def audit(
     world: AuditWorld,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[LeakFinding, ...]:
     """Search pipelines as they are, and prove on planted leaks that each search would have found its own.
 
     Args:
@@ -65,6 +65,6 @@ def audit(
     for leak in PLANTS:
         seen = gather(plant(leak, first, seed), world, seed)
         evidence = {name: found[leak] for name, found in clean.items()}
-        findings.append(Finding(leak, evidence, DETECTORS[leak](seen)))
+        findings.append(LeakFinding(leak, evidence, DETECTORS[leak](seen)))
         tell()
     return tuple(findings)

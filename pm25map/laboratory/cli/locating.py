@@ -10,7 +10,7 @@ from pm25map.cli.options import FILE, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pm25map.laboratory.locate.search import Found, LocateScore, Part
+    from pm25map.laboratory.locate.search import GalleryPart, LocatedPlaces, LocateScore
     from pm25map.places.location_encoder import Vectors
 
 PATH = FILE
@@ -120,7 +120,7 @@ def _seen(
     return vision.see(patch.values[None]), vision.temperature, (patch.lat, patch.lon)
 
 
-def _parts(name: str, rasters: Path | None, gallery: Path | None, places: int) -> "Iterator[Part]":
+def _parts(name: str, rasters: Path | None, gallery: Path | None, places: int) -> "Iterator[GalleryPart]":
     from pm25map.laboratory.locate.search import gallery_of_file, land_gallery
     from pm25map.places.catalogue import encoder
 
@@ -131,7 +131,9 @@ def _parts(name: str, rasters: Path | None, gallery: Path | None, places: int) -
         yield from land_gallery(encoder(name), rasters, places, progress)
 
 
-def _score(name: str, rasters: Path, parts: "Iterator[Part]", count: int, seed: int, as_json: bool) -> None:
+def _score(
+    name: str, rasters: Path, parts: "Iterator[GalleryPart]", count: int, seed: int, as_json: bool
+) -> None:
     import json
     from dataclasses import asdict
 
@@ -160,7 +162,7 @@ def _line(row: "LocateScore") -> str:
     return f"| {row.radius_km:,} km | {told} | {100 * row.chance:.2g} % | {100 * row.possible:.1f} % |"
 
 
-def _tell(found: "Found", top: int, own: tuple[float, float] | None, as_json: bool) -> None:
+def _tell(found: "LocatedPlaces", top: int, own: tuple[float, float] | None, as_json: bool) -> None:
     import json
 
     from pm25map.laboratory.world.sphere import distance_km

@@ -59,7 +59,7 @@ def pretrain(
     from pm25map.base.files import make_folder
     from pm25map.laboratory.pretrain.config import read_config
     from pm25map.laboratory.pretrain.pairs import open_pairs
-    from pm25map.laboratory.pretrain.run import Run
+    from pm25map.laboratory.pretrain.run import PretrainRun
 
     config = read_config(config_path)
     if device == "cuda" and not torch.cuda.is_available():
@@ -68,7 +68,7 @@ def pretrain(
     source = open_pairs(config, data)
     make_folder(out)
     end = time.monotonic() + 60 * (float("inf") if minutes is None else minutes)
-    run = Run(config, source, out, device)
+    run = PretrainRun(config, source, out, device)
     with progress_bar("steps") as progress:
         done = run.advance(lambda: time.monotonic() > end, progress, _tell)
     click.echo(f"{out}: {run.step} of {config.steps} steps in {run.seconds / 60:.0f} minutes")

@@ -60,7 +60,7 @@ def command(
     from pm25map.base.errors import DeviceUnavailable
     from pm25map.base.files import check_output_folder
     from pm25map.laboratory.study.config import read_study
-    from pm25map.laboratory.study.matrix import Listeners, run_matrix
+    from pm25map.laboratory.study.matrix import MatrixListeners, run_matrix
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
 
@@ -82,7 +82,7 @@ def command(
             fields=cache,
             device=where,
             workers=at_once,
-            listeners=Listeners(progress, _tell, lambda line: click.echo(line, err=True)),
+            listeners=MatrixListeners(progress, _tell, lambda line: click.echo(line, err=True)),
         )
     click.echo(f"{out}: {made} runs made")
     click.echo(f"Next: pm25map lab report --out {out}")

@@ -6,7 +6,7 @@ from typing import Any
 from pm25map.grid import Grid
 from pm25map.laboratory.encoders.profile import profile_of
 from pm25map.places.location_encoder import LocationEncoder
-from pm25map.places.trained import Trained
+from pm25map.places.trained import TrainedEncoder
 
 
 def describe(encoder: LocationEncoder, grid: Grid) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def describe(encoder: LocationEncoder, grid: Grid) -> dict[str, Any]:
     Raises:
         BadGrid: the grid is not in metres.
     """
-    if isinstance(encoder, Trained):
+    if isinstance(encoder, TrainedEncoder):
         return encoder.card.model_dump(exclude_none=True, exclude={"patch"})
     about = encoder.about()
     found: dict[str, Any] = asdict(about)

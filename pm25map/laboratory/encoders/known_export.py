@@ -12,7 +12,7 @@ from pm25map.laboratory.encoders.known import describe
 from pm25map.laboratory.encoders.write import NETWORK, TOLERANCE, check_folder, measure_parity
 from pm25map.places.card import EncoderCard, write_card
 from pm25map.places.location_encoder import HasNetwork, LocationEncoder
-from pm25map.places.trained import Trained
+from pm25map.places.trained import TrainedEncoder
 
 
 def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCard:
@@ -49,13 +49,13 @@ def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCa
             }
         )
         write_card(card, part)
-        card = card.model_copy(update={"parity": _parity(encoder, Trained(part))})
+        card = card.model_copy(update={"parity": _parity(encoder, TrainedEncoder(part))})
         without = {"patch", "weights", "weights_sha256"}
         write_card(card, part, without=without)
     return card
 
 
-def _parity(encoder: LocationEncoder, made: Trained) -> dict[str, float]:
+def _parity(encoder: LocationEncoder, made: TrainedEncoder) -> dict[str, float]:
     """Compare a network with its encoder at random places; add what is known of it against float64."""
     found = measure_parity(lambda lat, lon: encoder.encode(lat, lon).astype(np.float64), made)
     out = {f"{name}_to_pm25map": value for name, value in found.items()}

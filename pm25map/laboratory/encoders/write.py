@@ -16,7 +16,7 @@ from pm25map.laboratory.encoders.siren import Siren
 from pm25map.laboratory.encoders.siren_export import build_network
 from pm25map.laboratory.encoders.vision import Vision
 from pm25map.places.card import About, EncoderCard, PatchTower, is_encoder, write_card
-from pm25map.places.trained import Trained
+from pm25map.places.trained import TrainedEncoder
 
 Degrees = npt.NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def write_encoder(
             }
         )
         write_card(card, part)
-        encoder = Trained(part)
+        encoder = TrainedEncoder(part)
         parity = measure_parity(siren.encode_exactly, encoder)
         if not all(value <= TOLERANCE for value in parity.values()):  # not by max, which passes over NaN
             raise ParityFailed(
@@ -125,7 +125,7 @@ def _write_patch(patch: PatchNetwork, folder: Path) -> PatchTower:
     return patch.card.model_copy(update={"parity": parity})
 
 
-def measure_parity(exact: Callable[[Degrees, Degrees], Degrees], encoder: Trained) -> dict[str, float]:
+def measure_parity(exact: Callable[[Degrees, Degrees], Degrees], encoder: TrainedEncoder) -> dict[str, float]:
     """Give the relative RMS of a network to what it must give, at random places of the world and of CONUS."""
     rng, out = np.random.default_rng(0), {}
     for name, (south, north, west, east) in {

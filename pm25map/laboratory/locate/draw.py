@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from pm25map.base.files import check_output, replacing
-from pm25map.laboratory.locate.search import Found
+from pm25map.laboratory.locate.search import LocatedPlaces
 from pm25map.laboratory.world.ground import draw_ground, on_map
 
 PLACES = 20_000
@@ -20,7 +20,7 @@ _LEAST = 1e-4
 
 
 def draw_found(
-    found: Found,
+    found: LocatedPlaces,
     title: str,
     path: Path,
     *,

@@ -28,7 +28,7 @@ LARGEST_GALLERY = 10_000_000
 
 
 @dataclass(frozen=True)
-class Part:
+class GalleryPart:
     """Some places of a gallery: degrees (place,), and unit vectors (place, d)."""
 
     lat: Degrees
@@ -37,7 +37,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Found:
+class LocatedPlaces:
     """Where patches may be from, the most probable place first.
 
     Attributes:
@@ -57,7 +57,7 @@ def land_gallery(
     folder: Path,
     places: int = WORLD_CELLS,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Part]:
+) -> Iterator[GalleryPart]:
     """Give places spread evenly over the land of the world, with their vectors from the user's cache.
 
     Args:
@@ -82,10 +82,10 @@ def land_gallery(
     lon, lat = grid.lonlat()
     for first in range(0, store.cell_count, SHARD):
         part = slice(first, min(first + SHARD, store.cell_count))
-        yield Part(lat[part], lon[part], unit(store.read(part)))
+        yield GalleryPart(lat[part], lon[part], unit(store.read(part)))
 
 
-def gallery_of_file(encoder: LocationEncoder, path: Path) -> Iterator[Part]:
+def gallery_of_file(encoder: LocationEncoder, path: Path) -> Iterator[GalleryPart]:
     """Give the places of a CSV file with the columns lat and lon, such as GeoCLIP's gallery, a part at a time.
 
     Raises:
@@ -100,7 +100,7 @@ def gallery_of_file(encoder: LocationEncoder, path: Path) -> Iterator[Part]:
             table.columns = table.columns.str.strip().str.lower()
             lat, lon = checked(table["lat"].to_numpy(np.float64), table["lon"].to_numpy(np.float64))
             rows += len(table)
-            yield Part(lat, lon, unit(encoder.encode(lat, lon)))
+            yield GalleryPart(lat, lon, unit(encoder.encode(lat, lon)))
     except (OSError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0][:120]
         raise BadRaster(
@@ -142,7 +142,7 @@ class Search:
         self._nearest = np.full(count, -1.0)
         self._near = np.zeros((len(RADII_KM), count), np.int64)
 
-    def add(self, part: Part) -> None:
+    def add(self, part: GalleryPart) -> None:
         """Compare the patches with some places."""
         if len(part.lat) == 0:
             return
@@ -159,7 +159,7 @@ class Search:
             for i, radius in enumerate(RADII_KM):
                 self._near[i] += (cosine >= np.cos(radius / EARTH_KM)).sum(axis=1)
 
-    def _keep(self, part: Part, logit: npt.NDArray[np.float32]) -> None:
+    def _keep(self, part: GalleryPart, logit: npt.NDArray[np.float32]) -> None:
         here = min(self._top, logit.shape[1])
         best = np.argpartition(-logit, here - 1, axis=1)[:, :here]
         logits = np.concatenate([self._logit, np.take_along_axis(logit, best, axis=1)], axis=1)
@@ -171,10 +171,10 @@ class Search:
             np.take_along_axis(values, order, axis=1) for values in (logits, lat, lon)
         )
 
-    def found(self) -> Found:
+    def found(self) -> LocatedPlaces:
         """Give the best places so far."""
         probability = np.exp(self._logit - self._highest[:, None]) / self._sum[:, None]
-        return Found(self._lat, self._lon, probability, self.places)
+        return LocatedPlaces(self._lat, self._lon, probability, self.places)
 
     def nearest_km(self) -> npt.NDArray[np.float64]:
         """Give how far the nearest place of the gallery is from each patch (patch,)."""

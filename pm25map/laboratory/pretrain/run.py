@@ -51,7 +51,7 @@ class Validation:
         return self.top1 * self.pairs
 
 
-class Run:
+class PretrainRun:
     """The state of a run; made ready, it has taken up its checkpoint."""
 
     def __init__(self, config: PretrainConfig, source: PairSource, folder: Path, device: str = "cpu") -> None:

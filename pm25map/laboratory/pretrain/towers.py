@@ -53,7 +53,7 @@ class LocationTower(nn.Module):
         return Siren(tuple(weights), tuple(state[f"layers.{i}.bias"] for i in range(count)), self.frequencies)
 
 
-class PatchTower(nn.Module):
+class PatchEncoder(nn.Module):
     """From patches (place, channel, y, x) to vectors (place, d); every convolution halves the side."""
 
     def __init__(self, channels: int, side: int, widths: tuple[int, ...], dimension: int) -> None:
@@ -86,7 +86,7 @@ class Towers(nn.Module):
         super().__init__()
         side = (config.rasters or config.patches).pixels  # type: ignore[union-attr]
         self.location = LocationTower(config.encoder)
-        self.patch = PatchTower(channels, side, config.tower, config.encoder.dimension)
+        self.patch = PatchEncoder(channels, side, config.tower, config.encoder.dimension)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / config.temperature)))
         self.degree, self.position_degree = config.encoder.degree, config.position_degree
         self.position_weight = config.position_weight

@@ -28,7 +28,7 @@ Key = tuple[str, Split, Head]
 
 
 @dataclass(frozen=True)
-class _Panel:
+class _ErrorPanel:
     score: ProbeScore
     known: npt.NDArray[np.bool_]
     error: npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ class ErrorMaps:
         """
         self._folder, self._countries, self._overwrite = folder, countries, overwrite
         self._at = on_map(lat, lon)
-        self._panels: dict[Key, list[_Panel]] = {}
+        self._panels: dict[Key, list[_ErrorPanel]] = {}
 
     def check(self, targets: list[Target], heads: tuple[Head, ...]) -> None:
         """Refuse what cannot be drawn, before anything is fitted.
@@ -76,7 +76,7 @@ class ErrorMaps:
         if target.kind == "number":
             error = np.asarray(told - target.values[target.known], np.float64)
             key = (score.target, score.split, score.head)
-            self._panels.setdefault(key, []).append(_Panel(score, target.known, error))
+            self._panels.setdefault(key, []).append(_ErrorPanel(score, target.known, error))
 
     def write(self) -> list[Path]:
         """Draw all maps, PNG, and give their paths.
@@ -91,7 +91,7 @@ class ErrorMaps:
     def _path(self, key: Key) -> Path:
         return self._folder / f"errors-{'-'.join(key)}.png"
 
-    def _draw(self, key: Key, panels: list[_Panel]) -> None:
+    def _draw(self, key: Key, panels: list[_ErrorPanel]) -> None:
         target, split, head = key
         end = float(np.percentile(np.abs(np.concatenate([panel.error for panel in panels])), _ENDS)) or 1.0
         columns = min(2, len(panels))
@@ -112,7 +112,7 @@ class ErrorMaps:
             bar.ax.tick_params(labelsize=8)
             _write_png(canvas, self._path(key))
 
-    def _panel(self, axes: Axes, panel: _Panel, end: float) -> Any:
+    def _panel(self, axes: Axes, panel: _ErrorPanel, end: float) -> Any:
         draw_ground(axes, self._countries)
         x, y = (part[panel.known] for part in self._at)
         # The largest errors last, on top.

@@ -17,7 +17,7 @@ NO_COUNTRY = "Antarctica"
 
 
 @dataclass(frozen=True)
-class Layer:
+class TargetLayer:
     """A target that a world raster holds.
 
     Attributes:
@@ -45,21 +45,23 @@ PRECIPITATION = "precipitation_annual_mm_0p25.tif"
 
 LAYERS = {
     # ERA5 rains far too much on tropical mountains, up to 28 m: 1 in 250 places has more than 5,000 mm.
-    "precipitation": Layer(
+    "precipitation": TargetLayer(
         PRECIPITATION, "number", "annual precipitation, to 5,000 mm (ERA5)", "mm", highest=5000
     ),
-    "log-precipitation": Layer(
+    "log-precipitation": TargetLayer(
         PRECIPITATION, "number", "logarithm of annual precipitation (ERA5)", "log10 mm", logarithm=True
     ),
-    "temperature": Layer(
+    "temperature": TargetLayer(
         "t2m_annual_x10_degC_0p25.tif", "number", "annual mean temperature (ERA5)", "deg C", factor=0.1
     ),
-    "elevation": Layer("elevation_5arcmin.tif", "number", "elevation (terrain tiles)", "m"),
-    "landcover": Layer(
+    "elevation": TargetLayer("elevation_5arcmin.tif", "number", "elevation (terrain tiles)", "m"),
+    "landcover": TargetLayer(
         "landcover_igbp_2019_0p05.tif", "class", "land cover, 17 IGBP classes (MODIS)", missing=(0, 255)
     ),
     # Class 32 of the file is the sea.
-    "koppen": Layer("koppen_geiger_5arcmin.tif", "class", "Koppen-Geiger climate, 31 classes", missing=(32,)),
+    "koppen": TargetLayer(
+        "koppen_geiger_5arcmin.tif", "class", "Koppen-Geiger climate, 31 classes", missing=(32,)
+    ),
 }
 
 TARGETS = ("country", *LAYERS, "photos")

@@ -12,7 +12,7 @@ from pyproj import Transformer
 
 from pm25map.base.files import check_output, replacing
 from pm25map.grid import Block, Grid
-from pm25map.laboratory.similarity.similarity import Place, as_colours, likeness
+from pm25map.laboratory.similarity.similarity import NamedPlace, as_colours, likeness
 from pm25map.places.location_encoder import LocationEncoder
 from pm25map.raster.bands import Band
 from pm25map.raster.cog import COG_OPTIONS, lay_out, write_whole
@@ -35,7 +35,7 @@ class Looks:
     colours: npt.NDArray[np.uint8]
 
 
-def look_at(encoder: LocationEncoder, grid: Grid, places: list[Place]) -> Looks:
+def look_at(encoder: LocationEncoder, grid: Grid, places: list[NamedPlace]) -> Looks:
     """Embed the land of a grid, and compare it with places."""
     lon, lat = grid.lonlat()
     vectors = encoder.encode(lat, lon)
@@ -48,7 +48,7 @@ def look_at(encoder: LocationEncoder, grid: Grid, places: list[Place]) -> Looks:
 
 
 def draw_likeness(
-    looks: list[Looks], grid: Grid, places: list[Place], path: Path, *, overwrite: bool = False
+    looks: list[Looks], grid: Grid, places: list[NamedPlace], path: Path, *, overwrite: bool = False
 ) -> None:
     """Draw a column for each encoder: a row for each place, then the colours. PNG.
 
@@ -95,7 +95,7 @@ def draw_likeness(
 
 
 def write_likeness(
-    look: Looks, grid: Grid, places: list[Place], folder: Path, *, overwrite: bool = False
+    look: Looks, grid: Grid, places: list[NamedPlace], folder: Path, *, overwrite: bool = False
 ) -> list[Path]:
     """Write the similarity (a band a place) and the colours of one encoder, Cloud-Optimized; give their paths.
 

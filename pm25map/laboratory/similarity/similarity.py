@@ -33,7 +33,7 @@ _POINTS = 500_000
 
 
 @dataclass(frozen=True)
-class Place:
+class NamedPlace:
     """A place to compare with: its name and where it is, degrees."""
 
     name: str
@@ -41,7 +41,7 @@ class Place:
     lon: float
 
 
-def read_place(text: str) -> Place:
+def read_place(text: str) -> NamedPlace:
     """Read a place: a name of PLACES, or latitude,longitude in degrees.
 
     Raises:
@@ -49,7 +49,7 @@ def read_place(text: str) -> Place:
         BadGrid: it is outside the globe; latitude and longitude may be exchanged.
     """
     if text in PLACES:
-        return Place(text, *PLACES[text])
+        return NamedPlace(text, *PLACES[text])
     match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*", text)
     if match is None:
         raise UnknownName(
@@ -57,7 +57,9 @@ def read_place(text: str) -> Place:
         )
     lat, lon = (float(number) for number in match.groups())
     checked([lat], [lon])
-    return Place(f"{abs(lat):g}{'N' if lat >= 0 else 'S'}-{abs(lon):g}{'E' if lon >= 0 else 'W'}", lat, lon)
+    return NamedPlace(
+        f"{abs(lat):g}{'N' if lat >= 0 else 'S'}-{abs(lon):g}{'E' if lon >= 0 else 'W'}", lat, lon
+    )
 
 
 def world_grid(folder: Path, cells: int = WORLD_CELLS) -> Grid:
@@ -91,7 +93,7 @@ def world_grid(folder: Path, cells: int = WORLD_CELLS) -> Grid:
     return Grid("world", _CRS, (step, 0, left, 0, -step, top), (rows, cols), 64, land.reshape(rows, cols))
 
 
-def likeness(encoder: LocationEncoder, vectors: Vectors, place: Place) -> npt.NDArray[np.float32]:
+def likeness(encoder: LocationEncoder, vectors: Vectors, place: NamedPlace) -> npt.NDArray[np.float32]:
     """Give the cosine similarity of vectors (cell, d) to one place, -1 to 1; means are not taken off."""
     there = encoder.encode([place.lat], [place.lon])[0]
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(there)

@@ -16,24 +16,24 @@ from pm25map.model.config import Loss, TrainConfig, check_features
 Numbers = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
 
 
-class _Part(BaseModel):
+class _StudyPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Block(_Part):
+class StudyBlock(_StudyPart):
     """Consecutive target days, both ends included; the days of their windows come before and are no targets."""
 
     start: dt.date
     end: dt.date
 
     @model_validator(mode="after")
-    def _forward(self) -> "Block":
+    def _forward(self) -> "StudyBlock":
         if self.end < self.start:
             raise ValueError(f"a block ends on {self.end}, before its start {self.start}")
         return self
 
 
-class Training(_Part):
+class Training(_StudyPart):
     """How every network of a study is trained: keys of a training configuration (pm25map train)."""
 
     validation_fraction: float = Field(0.05, gt=0, lt=1)
@@ -46,7 +46,7 @@ class Training(_Part):
     loss: Loss = "sqrt-huber"
 
 
-class Explained(_Part):
+class Explained(_StudyPart):
     """Runs of which the attention over the days and the importance of predictors are kept."""
 
     split: str
@@ -54,7 +54,7 @@ class Explained(_Part):
     variants: tuple[str, ...]
 
 
-class StudyConfig(_Part):
+class StudyConfig(_StudyPart):
     """A protocol.
 
     Attributes:
@@ -79,7 +79,7 @@ class StudyConfig(_Part):
     description: str
     features: tuple[str, ...] = Field(min_length=1)
     window_days: int = Field(21, ge=1)
-    blocks: tuple[Block, ...] = Field(min_length=1)
+    blocks: tuple[StudyBlock, ...] = Field(min_length=1)
     splits: dict[str, Numbers] = Field(min_length=1)
     variants: tuple[str, ...] = Field(min_length=1)
     seeds: Numbers

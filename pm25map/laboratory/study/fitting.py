@@ -52,7 +52,7 @@ class Workshop:
     _fold: tuple[tuple[str, int, int], FoldMaterial] | None = field(default=None, repr=False)
     _places: dict[Geolocation, Vectors | None] = field(default_factory=dict, repr=False)
 
-    def fold(self, run: results.Run) -> FoldMaterial:
+    def fold(self, run: results.StudyRun) -> FoldMaterial:
         """Give the material of a run's fold; that of the last one is kept."""
         key = run.split, run.fold, run.seed
         if self._fold is None or self._fold[0] != key:
@@ -73,7 +73,7 @@ class Workshop:
 
 
 def make_run(
-    shop: Workshop, run: results.Run, on_step: Callable[[int, int], None] | None = None
+    shop: Workshop, run: results.StudyRun, on_step: Callable[[int, int], None] | None = None
 ) -> dict[str, object]:
     """Make a run and write its files, the row last: a run is whole or has no row.
 
@@ -142,7 +142,7 @@ def _provenance(shop: Workshop) -> dict[str, object]:
 
 def _network(
     shop: Workshop,
-    run: results.Run,
+    run: results.StudyRun,
     material: FoldMaterial,
     place: Vectors | None,
     on_step: Callable[[int, int], None] | None,
@@ -171,7 +171,7 @@ def _network(
 
 
 def _write_predictions(
-    shop: Workshop, run: results.Run, material: FoldMaterial, estimates: Estimates
+    shop: Workshop, run: results.StudyRun, material: FoldMaterial, estimates: Estimates
 ) -> None:
     one = material.samples
     station, day = material.judged[:, 0], material.judged[:, 1]
@@ -194,7 +194,7 @@ def _write_predictions(
 
 
 def _write_explanation(
-    folder: Path, run: results.Run, attention: npt.NDArray[np.float64], importance: dict[str, float]
+    folder: Path, run: results.StudyRun, attention: npt.NDArray[np.float64], importance: dict[str, float]
 ) -> None:
     days = pa.table(
         {"day_before": pa.array(range(len(attention)), pa.int32()), "weight": pa.array(attention)}

@@ -36,7 +36,7 @@ class Step:
         seconds_left: of the clock, as runs went so far.
     """
 
-    run: results.Run
+    run: results.StudyRun
     row: dict[str, object]
     done: int
     total: int
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Listeners:
+class MatrixListeners:
     """Who is told how far it has come; each may be None."""
 
     fields: Callable[[int, int], None] | None = None
@@ -52,7 +52,7 @@ class Listeners:
     say: Callable[[str], None] | None = None
 
 
-def plan_runs(config: StudyConfig) -> list[results.Run]:
+def plan_runs(config: StudyConfig) -> list[results.StudyRun]:
     """List the runs of a protocol, in the order in which a stop leaves the most that can be compared.
 
     The first folds of all splits come first, variant by variant; seeds that only some variants have come last. A
@@ -62,11 +62,11 @@ def plan_runs(config: StudyConfig) -> list[results.Run]:
     return _runs(config, once) + _runs(config, config.more_seeds)
 
 
-def _runs(config: StudyConfig, seeds: Mapping[str, tuple[int, ...]]) -> list[results.Run]:
+def _runs(config: StudyConfig, seeds: Mapping[str, tuple[int, ...]]) -> list[results.StudyRun]:
     """List the runs of some variants, each with seeds of its own."""
     deepest = max(len(folds) for folds in config.splits.values())
     return [
-        results.Run(split=split, fold=folds[rank], variant=variant, seed=seed)
+        results.StudyRun(split=split, fold=folds[rank], variant=variant, seed=seed)
         for rank in range(deepest)
         for variant, own in seeds.items()
         for split, folds in config.splits.items()
@@ -75,7 +75,7 @@ def _runs(config: StudyConfig, seeds: Mapping[str, tuple[int, ...]]) -> list[res
     ]
 
 
-def is_done(folder: Path, run: results.Run) -> bool:
+def is_done(folder: Path, run: results.StudyRun) -> bool:
     """Tell whether a run was made; one that could not be run is tried again."""
     path = results.row_path(folder, run)
     return path.is_file() and pq.read_table(path, columns=["status"])["status"][0].as_py() == "done"
@@ -107,7 +107,7 @@ def run_matrix(
     fields: Path | None = None,
     device: str = "cpu",
     workers: int = 1,
-    listeners: Listeners = Listeners(),
+    listeners: MatrixListeners = MatrixListeners(),
 ) -> int:
     """Make every run of a protocol that is not made yet.
 
@@ -174,14 +174,14 @@ def _named_encoder(config: StudyConfig) -> dict[str, str]:
         return {}
 
 
-def _say(listeners: Listeners, line: str) -> None:
+def _say(listeners: MatrixListeners, line: str) -> None:
     if listeners.say is not None:
         listeners.say(line)
 
 
 def _made(
-    shop: Workshop, runs: list[results.Run], workers: int
-) -> Iterator[tuple[results.Run, dict[str, object]]]:
+    shop: Workshop, runs: list[results.StudyRun], workers: int
+) -> Iterator[tuple[results.StudyRun, dict[str, object]]]:
     """Make runs, give each with its row when it ends."""
     if workers == 1:
         for run in runs:
@@ -217,5 +217,5 @@ def _end_with_the_matrix() -> None:
         os._exit(1)
 
 
-def _make_here(run: results.Run) -> dict[str, object]:
+def _make_here(run: results.StudyRun) -> dict[str, object]:
     return make_run(_SHOP[0], run)

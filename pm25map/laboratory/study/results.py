@@ -55,7 +55,7 @@ SCHEMA = pa.schema(
 """Of a row; errors in ug m-3, the mean bias is predicted minus observed."""
 
 
-class Run(BaseModel):
+class StudyRun(BaseModel):
     """Which run: the name of its files is made of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,12 +71,12 @@ class Run(BaseModel):
         return f"{self.split}-{self.fold}-{self.variant}-{self.seed}"
 
 
-def row_path(folder: Path, run: Run) -> Path:
+def row_path(folder: Path, run: StudyRun) -> Path:
     """Say where a run's row is kept; the run is finished when it is there."""
     return folder / "runs" / f"{run.id}.parquet"
 
 
-def write_row(folder: Path, run: Run, row: dict[str, object]) -> None:
+def write_row(folder: Path, run: StudyRun, row: dict[str, object]) -> None:
     """Write a run's row; what the row lacks is empty."""
     full = (
         run.model_dump() | {"reason": "", "finished": dt.datetime.now(dt.UTC).isoformat("T", "seconds")} | row

@@ -40,7 +40,7 @@ class OpenVinoSession(BatchedSession):
             raise BadModel(f"{path} is no network for OpenVINO: {reason}. Export the model again") from error
         self._parts = []
         for piece, wanted in _parts(openvino, self._core, whole, precision):
-            part = _Part(self._core, piece, wanted, threads)
+            part = _GraphPart(self._core, piece, wanted, threads)
             if part.precision != wanted:
                 raise DeviceUnavailable(
                     f"--engine {engine}: OpenVINO computes in {part.precision} where {wanted} was asked for. "
@@ -56,7 +56,7 @@ class OpenVinoSession(BatchedSession):
         return out
 
 
-class _Part:
+class _GraphPart:
     """A compiled piece of a network: named inputs to named outputs.
 
     Attributes:

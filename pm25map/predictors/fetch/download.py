@@ -39,7 +39,7 @@ class Unchanged(Exception):
 
 
 @dataclass(frozen=True)
-class Identity:
+class FileIdentity:
     """What tells one version of a file from another.
 
     Attributes:
@@ -72,7 +72,7 @@ class Resuming:
         part: Path,
         *,
         most_bytes: int,
-        known: Identity | None = None,
+        known: FileIdentity | None = None,
         progress: ByteProgress | None = None,
     ) -> None:
         """Hold what a download needs.
@@ -86,7 +86,7 @@ class Resuming:
         """
         self._polite, self._part, self._most = polite, part, most_bytes
         self._known, self._progress = known, progress
-        self.identity: Identity | None = None
+        self.identity: FileIdentity | None = None
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> bool | None:
         """Bring a file, as pooch asks for it.
@@ -122,7 +122,7 @@ class Resuming:
     def _size(self) -> int:
         return self._part.stat().st_size if self._part.is_file() else 0
 
-    def _attempt(self, url: str) -> Identity:
+    def _attempt(self, url: str) -> FileIdentity:
         """Ask once for what lacks, and write it to the part until it is whole."""
         held = self._resumable(url)
         headers = {}
@@ -152,20 +152,20 @@ class Resuming:
             self._read(response, identity, appending=response.status_code == 206)
         return identity
 
-    def _resumable(self, url: str) -> Identity | None:
+    def _resumable(self, url: str) -> FileIdentity | None:
         """Give the identity of the part, None where it is of no use."""
         try:
-            held = Identity(**json.loads(self._note.read_text()))
+            held = FileIdentity(**json.loads(self._note.read_text()))
         except (OSError, ValueError, TypeError):
             return None
         size = self._size()
         fits = size > 0 and (held.length is None or size < held.length)
         return held if held.url == url and held.validator and fits else None
 
-    def _begun(self, url: str, response: requests.Response) -> Identity:
+    def _begun(self, url: str, response: requests.Response) -> FileIdentity:
         """Start from the first byte: forget the part and write down what the new one is of."""
         length = response.headers.get("Content-Length", "")
-        identity = Identity(
+        identity = FileIdentity(
             url,
             response.headers.get("ETag", ""),
             response.headers.get("Last-Modified", ""),
@@ -175,7 +175,7 @@ class Resuming:
         self._note.write_text(json.dumps(asdict(identity)))
         return identity
 
-    def _continued(self, held: Identity, response: requests.Response) -> Identity:
+    def _continued(self, held: FileIdentity, response: requests.Response) -> FileIdentity:
         """Check that an answer goes on with the part; some servers do not look at If-Range."""
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
         etag = response.headers.get("ETag", held.etag)
@@ -205,7 +205,7 @@ class Resuming:
                 "space or choose another folder"
             )
 
-    def _read(self, response: requests.Response, identity: Identity, *, appending: bool) -> None:
+    def _read(self, response: requests.Response, identity: FileIdentity, *, appending: bool) -> None:
         size = self._size()
         try:
             with self._part.open("ab" if appending else "wb") as handle:
@@ -227,7 +227,7 @@ class Resuming:
             raise Fault(self._ended(size, identity))
 
     @staticmethod
-    def _ended(size: int, identity: Identity) -> str:
+    def _ended(size: int, identity: FileIdentity) -> str:
         of = "" if identity.length is None else f" of {identity.length}"
         return f"{bare(identity.url)} ended after {size}{of} bytes"
 

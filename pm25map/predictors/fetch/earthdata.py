@@ -34,7 +34,7 @@ CHECKSUMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFiles:
     """What a search gives.
 
     Attributes:
@@ -54,7 +54,7 @@ def search(
     box: Box,
     polite: Polite,
     base_url: str | None = None,
-) -> Found:
+) -> FoundFiles:
     """Ask the catalogue for the files of some days and a place.
 
     Args:
@@ -84,7 +84,7 @@ def choose(
     periods: list[dt.date],
     variables: tuple[str, ...],
     tiles: tuple[str, ...],
-) -> Found:
+) -> FoundFiles:
     """Take from the catalogue's granules those that are wanted, of two productions of one the later.
 
     Args:
@@ -107,7 +107,7 @@ def choose(
             break
     lacking = [" ".join((str(day), *filter(None, rest))) for day, *rest in sorted(wanted - set(chosen))]
     files = tuple(sorted(chosen.values(), key=lambda file: file.name))
-    return Found(files, dict.fromkeys(lacking, "not in NASA's catalogue"))
+    return FoundFiles(files, dict.fromkeys(lacking, "not in NASA's catalogue"))
 
 
 def _ask(

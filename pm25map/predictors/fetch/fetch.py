@@ -23,7 +23,7 @@ import pooch
 from pm25map.base.errors import BadFetch, BadOutput, LoginFailed, Pm25mapError
 from pm25map.base.files import as_bad_output, replacing, sha256_of_file
 from pm25map.predictors.catalogue import Provider, load
-from pm25map.predictors.fetch.download import Absent, Identity, Resuming, Unchanged, size_of
+from pm25map.predictors.fetch.download import Absent, FileIdentity, Resuming, Unchanged, size_of
 from pm25map.predictors.fetch.login import bare
 from pm25map.predictors.fetch.polite import Polite, Stopped
 from pm25map.predictors.fetch.providers import Wanted
@@ -65,7 +65,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Job:
+class FetchJob:
     """What all files of a fetch share.
 
     Attributes:
@@ -83,7 +83,7 @@ class Job:
     watcher: Watcher | None = None
 
 
-def fetch(files: list[Wanted], job: Job) -> Fetched:
+def fetch(files: list[Wanted], job: FetchJob) -> Fetched:
     """Bring files; what fails does not keep the others from coming.
 
     Args:
@@ -114,7 +114,7 @@ def fetch(files: list[Wanted], job: Job) -> Fetched:
     return result
 
 
-def sizes(files: list[Wanted], job: Job) -> list[tuple[Wanted, int | None]]:
+def sizes(files: list[Wanted], job: FetchJob) -> list[tuple[Wanted, int | None]]:
     """Ask for the sizes of files without fetching: bytes, 0 where nobody says, None where there is no such file.
 
     Raises:
@@ -136,7 +136,7 @@ def sizes(files: list[Wanted], job: Job) -> list[tuple[Wanted, int | None]]:
             raise
 
 
-def is_there(file: Wanted, job: Job) -> bool:
+def is_there(file: Wanted, job: FetchJob) -> bool:
     """Tell whether a file is in the folder and whole, as its note says; it may be of use to ask again later."""
     note = _read_note(job, file)
     path = job.folder / file.name
@@ -158,7 +158,7 @@ def _count(result: Fetched, file: Wanted, outcome: Callable[[], tuple[State, int
         result.bytes += size
 
 
-def _one(file: Wanted, job: Job) -> tuple[State, int]:
+def _one(file: Wanted, job: FetchJob) -> tuple[State, int]:
     """Bring one file: what became of it, and the bytes that came."""
     if job.polite.stop.is_set():
         raise Stopped
@@ -173,7 +173,7 @@ def _one(file: Wanted, job: Job) -> tuple[State, int]:
                 return "kept", 0
             if not may_have_changed(file, job):
                 return "kept", 0
-            known = Identity(file.url, str(note.get("etag", "")), str(note.get("modified", "")))
+            known = FileIdentity(file.url, str(note.get("etag", "")), str(note.get("modified", "")))
         try:
             return "new", _bring(file, job, known)
         except Unchanged:
@@ -185,7 +185,7 @@ def _one(file: Wanted, job: Job) -> tuple[State, int]:
             raise
 
 
-def may_have_changed(file: Wanted, job: Job) -> bool:
+def may_have_changed(file: Wanted, job: FetchJob) -> bool:
     """Tell whether a file was fetched before its provider had done with it; one put there by hand was not."""
     note = _read_note(job, file)
     if file.last is None or not note:
@@ -194,7 +194,7 @@ def may_have_changed(file: Wanted, job: Job) -> bool:
     return fetched <= file.last + dt.timedelta(days=job.provider.settles)
 
 
-def _bring(file: Wanted, job: Job, known: Identity | None) -> int:
+def _bring(file: Wanted, job: FetchJob, known: FileIdentity | None) -> int:
     """Download, verify and check a file, and move it into place: bytes."""
     place = job.folder / WORKING / f"{file.name}.partial"
     place.mkdir(exist_ok=True)
@@ -224,7 +224,7 @@ def _bring(file: Wanted, job: Job, known: Identity | None) -> int:
     except Pm25mapError as error:
         shutil.rmtree(place, ignore_errors=True)
         raise BadFetch(f"what came is not good: {str(error).replace(str(whole), file.name)}") from error
-    identity = downloader.identity or Identity(file.url)
+    identity = downloader.identity or FileIdentity(file.url)
     size = whole.stat().st_size
     note = {
         "url": bare(file.url),
@@ -242,11 +242,11 @@ def _bring(file: Wanted, job: Job, known: Identity | None) -> int:
     return size
 
 
-def _note_path(job: Job, file: Wanted) -> Path:
+def _note_path(job: FetchJob, file: Wanted) -> Path:
     return job.folder / WORKING / f"{file.name}.json"
 
 
-def _read_note(job: Job, file: Wanted) -> dict[str, object]:
+def _read_note(job: FetchJob, file: Wanted) -> dict[str, object]:
     """Read what is written down of a file; nothing where it was absent, or where that cannot be read."""
     try:
         note = json.loads(_note_path(job, file).read_text())
@@ -255,13 +255,13 @@ def _read_note(job: Job, file: Wanted) -> dict[str, object]:
     return note if isinstance(note, dict) and "fetched" in note else {}
 
 
-def _write_note(job: Job, file: Wanted, note: dict[str, object]) -> None:
+def _write_note(job: FetchJob, file: Wanted, note: dict[str, object]) -> None:
     with replacing(_note_path(job, file)) as part:
         part.write_text(json.dumps(note, indent=1))
 
 
 @contextlib.contextmanager
-def _alone(file: Wanted, job: Job) -> Iterator[None]:
+def _alone(file: Wanted, job: FetchJob) -> Iterator[None]:
     """Keep other processes from the same file; whoever comes second waits, and can still be stopped."""
     lock = filelock.FileLock(job.folder / WORKING / f"{file.name}.lock")
     while True:

@@ -11,7 +11,15 @@ from pm25map.base.cache import writing_the_cache
 from pm25map.base.errors import BadFetch
 from pm25map.base.files import make_folder
 from pm25map.predictors.catalogue import Provider, provider_of
-from pm25map.predictors.fetch.fetch import Fetched, Job, Watcher, fetch, is_there, may_have_changed, sizes
+from pm25map.predictors.fetch.fetch import (
+    Fetched,
+    FetchJob,
+    Watcher,
+    fetch,
+    is_there,
+    may_have_changed,
+    sizes,
+)
 from pm25map.predictors.fetch.polite import Polite, check_address
 from pm25map.predictors.fetch.providers import (
     Wanted,
@@ -126,7 +134,7 @@ def _bring(
     folder = monitor_folder(network)
     with writing_the_cache():
         make_folder(folder)
-    job = Job(provider, folder, Polite(retries=_RETRIES), today, watcher)
+    job = FetchJob(provider, folder, Polite(retries=_RETRIES), today, watcher)
     new = [file for file in wanted if not is_there(file, job)]
     young = [file for file in wanted if file not in new and may_have_changed(file, job)]
     try:
@@ -164,7 +172,7 @@ def _files_of(provider: Provider, days: list[dt.date], today: dt.date, base_url:
     return plain_files(provider, periods, names, _EVERYWHERE, base_url or provider.base)
 
 
-def _megabytes(files: list[Wanted], job: Job) -> float:
+def _megabytes(files: list[Wanted], job: FetchJob) -> float:
     """Ask how large some files are, MB on average; 0 where nobody says. Files of one network are much alike.
 
     Raises:

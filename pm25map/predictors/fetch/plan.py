@@ -10,7 +10,7 @@ from pm25map.base.errors import BadInstall, BadRegion
 from pm25map.grid import Grid
 from pm25map.grid.regions import region as named_region
 from pm25map.predictors.catalogue import Provider
-from pm25map.predictors.fetch.earthdata import Found, search
+from pm25map.predictors.fetch.earthdata import FoundFiles, search
 from pm25map.predictors.fetch.polite import Polite, check_address
 from pm25map.predictors.fetch.providers import Box, periods_of, plain_files, variables_wanted
 
@@ -30,7 +30,7 @@ def plan_fetch(
     region: str | None = None,
     variables: tuple[str, ...] = (),
     base_url: str | None = None,
-) -> Found:
+) -> FoundFiles:
     """List the files to have, and what the provider's catalogue lacks.
 
     Args:
@@ -57,17 +57,17 @@ def plan_fetch(
     box = _around(lon, lat)
     periods = [] if provider.period == "static" else periods_of(provider, start, end)
     if not provider.search:
-        found = Found(tuple(plain_files(provider, periods, names, box, base_url or provider.base)))
+        found = FoundFiles(tuple(plain_files(provider, periods, names, box, base_url or provider.base)))
     elif not periods:
         # Composites: none begins in so short a time.
-        found = Found(())
+        found = FoundFiles(())
     else:
         tiles = _tiles(lon, lat) if "(?P<tile>" in provider.name else ()
         found = search(provider, periods, names, tiles, box, polite, base_url)
     early = {}
     if provider.period != "static" and start < provider.begins:
         early = {f"days before {provider.begins}": "the provider begins then"}
-    return Found(found.files, {**found.absent, **early})
+    return FoundFiles(found.files, {**found.absent, **early})
 
 
 def _inside(lon: Array, lat: Array, name: str) -> tuple[Array, Array]:

@@ -37,7 +37,7 @@ _SQUARES_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Split:
+class ImputationSplit:
     """What is held out.
 
     Attributes:
@@ -76,7 +76,7 @@ class Samples:
     observed_days: int
 
 
-def choose_split(grid: Grid, days: list[dt.date], rng: np.random.Generator) -> Split:
+def choose_split(grid: Grid, days: list[dt.date], rng: np.random.Generator) -> ImputationSplit:
     """Choose what to hold out: runs of days, and squares of the grid.
 
     Args:
@@ -91,7 +91,7 @@ def choose_split(grid: Grid, days: list[dt.date], rng: np.random.Generator) -> S
     blocks = grid.blocks(size)
     picked = sorted(rng.permutation(len(blocks))[: max(1, round(HELD_OUT * len(blocks)))])
     held = tuple(blocks[i] for i in picked) if len(blocks) > 1 else ()
-    return Split(frozenset(day for i in chosen for day in runs[i]), held, size)
+    return ImputationSplit(frozenset(day for i in chosen for day in runs[i]), held, size)
 
 
 def hide(
@@ -120,7 +120,7 @@ def hide(
 
 
 @dataclass(frozen=True)
-class Task:
+class ImputationTask:
     """What is imputed from what.
 
     Attributes:
@@ -138,8 +138,8 @@ class Task:
 
 def gather(
     store: Predictors,
-    task: Task,
-    split: Split,
+    task: ImputationTask,
+    split: ImputationSplit,
     size: int,
     rng: np.random.Generator,
     see: Callable[[dt.date, npt.NDArray[np.float32]], None],

@@ -27,7 +27,7 @@ from pm25map.predictors.imputation.recipe import (
     graph_file,
     write_recipe,
 )
-from pm25map.predictors.imputation.samples import Progress, Samples, Task, choose_split, gather
+from pm25map.predictors.imputation.samples import ImputationTask, Progress, Samples, choose_split, gather
 from pm25map.predictors.imputation.trees import Algorithm, Trees, learn, parity, to_onnx
 from pm25map.predictors.reader import Predictors
 from pm25map.predictors.variables import variable
@@ -43,7 +43,7 @@ _PARITY_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Options:
+class ImputationOptions:
     """How to learn. Checked when made.
 
     Attributes:
@@ -76,7 +76,7 @@ def train_imputation(
     start: dt.date,
     end: dt.date,
     out: Path,
-    options: Options,
+    options: ImputationOptions,
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -116,7 +116,7 @@ def train_imputation(
         climatology = _Climatology(folder, store.grid.shape)
         samples = gather(
             store,
-            Task(target, predictors, radii, days),
+            ImputationTask(target, predictors, radii, days),
             split,
             options.samples,
             rng,
@@ -165,7 +165,9 @@ class _Result:
     parity: float
 
 
-def _learn_part(part: Part, samples: Samples, buffers: int, options: Options, folder: Path) -> _Result:
+def _learn_part(
+    part: Part, samples: Samples, buffers: int, options: ImputationOptions, folder: Path
+) -> _Result:
     """Learn one of the two models, write its graph, and score what the graph gives."""
     inputs, fit = samples.inputs, np.ones(len(samples.target), dtype=bool)
     if part == "with_neighbours":

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import Field, regrid_field
-from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+from pm25map.predictors.sources.latlon import NetcdfEntry, NetcdfSource
 from pm25map.predictors.sources.netcdf import axes_of, open_netcdf
 from pm25map.predictors.sources.static import fill_nearest
 from pm25map.predictors.variables import variable
@@ -70,7 +70,7 @@ class Daymet(NetcdfSource):
 def daymet(folder: Path) -> Daymet:
     """Open a folder of files such as daymet_v4_daily_na_tmax_2020.nc."""
     table = tuple(
-        Entry(
+        NetcdfEntry(
             f"daymet_{name}", FILE.format(name=name), ((name,),), daily_total=name == "prcp", version=_version
         )
         for name in NAMES

@@ -7,7 +7,7 @@ where the wind comes from, degrees clockwise from north: it is averaged as a vec
 from pathlib import Path
 
 from pm25map.predictors.sources.files import find_files
-from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+from pm25map.predictors.sources.latlon import NetcdfEntry, NetcdfSource
 
 DATASETS = {
     "th": ("gridmet_th", "wind_from_direction"),
@@ -28,7 +28,9 @@ def gridmet(folder: Path) -> NetcdfSource:
     short_names = "|".join(DATASETS)
     part = "" if find_files(folder, rf"({short_names})_\d{{4}}\.nc") else r"(?P<month>\d\d)(?P<day>\d\d)"
     table = tuple(
-        Entry(variable, rf"{short}_(?P<year>\d{{4}}){part}\.nc", ((dataset,),), daily_total=short == "pr")
+        NetcdfEntry(
+            variable, rf"{short}_(?P<year>\d{{4}}){part}\.nc", ((dataset,),), daily_total=short == "pr"
+        )
         for short, (variable, dataset) in DATASETS.items()
     )
     return NetcdfSource("gridmet", folder, table)

@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Entry:
+class NetcdfEntry:
     """How one variable of the table stands in a provider's files.
 
     Attributes:
@@ -57,11 +57,11 @@ class NetcdfSource:
 
     name: str
     folder: Path
-    table: tuple[Entry, ...]
+    table: tuple[NetcdfEntry, ...]
     no_such_day: Callable[[dt.date], bool] = lambda day: False
 
     @functools.cached_property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[NetcdfEntry, ...]:
         """Give the entries of the table that have a file.
 
         Raises:
@@ -104,7 +104,7 @@ class NetcdfSource:
             entry.variable: np.stack([self._day(entry, day, grid) for day in days]) for entry in self.entries
         }
 
-    def _day(self, entry: Entry, day: dt.date, grid: Grid) -> Array:
+    def _day(self, entry: NetcdfEntry, day: dt.date, grid: Grid) -> Array:
         row = variable(entry.variable)
         if self.no_such_day(day):
             return np.full(grid.shape, np.nan, dtype=np.float32)
@@ -120,7 +120,7 @@ class NetcdfSource:
             regrid_field(Field(values, parts[0].y, parts[0].x, parts[0].crs), grid, row.resampling), row
         )
 
-    def _file(self, entry: Entry, day: dt.date) -> Path | None:
+    def _file(self, entry: NetcdfEntry, day: dt.date) -> Path | None:
         return self._versions[entry.variable].chosen.get((day.year, day.month, day.day)[: self._depth(entry)])
 
     @property
@@ -134,7 +134,7 @@ class NetcdfSource:
         """Choose the file of every year, month or day, by variable."""
         return {entry.variable: self._chosen(entry) for entry in self.entries}
 
-    def _chosen(self, entry: Entry) -> Versions[tuple[int, ...]]:
+    def _chosen(self, entry: NetcdfEntry) -> Versions[tuple[int, ...]]:
         parts = ("year", "month", "day")[: self._depth(entry)]
         found = find_files(self.folder, entry.file)
         return choose_versions(found, lambda _, m: tuple(int(m[part]) for part in parts), entry.version)
@@ -150,7 +150,7 @@ class NetcdfSource:
         return self._known_days[path]
 
     @staticmethod
-    def _depth(entry: Entry) -> int:
+    def _depth(entry: NetcdfEntry) -> int:
         return 1 + ("(?P<month>" in entry.file) + ("(?P<day>" in entry.file)
 
 

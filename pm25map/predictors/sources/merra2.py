@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+from pm25map.predictors.sources.latlon import NetcdfEntry, NetcdfSource
 
 FILE = r"MERRA2_(?P<stream>\d0\d)\.tavg1_2d_aer_Nx\.(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)\.nc4?"
 """Streams 100 to 400; what was processed again, such as September 2020, is 401,
@@ -22,7 +22,7 @@ AMMONIUM_SULFATE = 132.14 / 96.06
 
 def merra2(folder: Path) -> NetcdfSource:
     """Open a folder of files such as MERRA2_400.tavg1_2d_aer_Nx.20180101.nc4."""
-    mass = Entry(
+    mass = NetcdfEntry(
         "merra2_pm25",
         FILE,
         tuple((name,) for name in PARTS),
@@ -30,7 +30,7 @@ def merra2(folder: Path) -> NetcdfSource:
         entries_a_day=24,
         version=_version,
     )
-    depth = Entry("merra2_aod", FILE, (("TOTEXTTAU",),), entries_a_day=24, version=_version)
+    depth = NetcdfEntry("merra2_aod", FILE, (("TOTEXTTAU",),), entries_a_day=24, version=_version)
     return NetcdfSource("merra2", folder, (mass, depth))
 
 

@@ -57,7 +57,7 @@ class Granule:
 
 
 @dataclass(frozen=True)
-class Band:
+class GranuleBand:
     """One dataset of a granule, as it is stored.
 
     Attributes:
@@ -142,7 +142,7 @@ def tile_name(tile: Tile) -> str:
     return f"h{tile[0]:02d}v{tile[1]:02d}"
 
 
-def read_granule(granule: Granule, names: tuple[str, ...]) -> dict[str, Band]:
+def read_granule(granule: Granule, names: tuple[str, ...]) -> dict[str, GranuleBand]:
     """Read some datasets of a granule, after checking that it is what its name says.
 
     Raises:
@@ -185,8 +185,8 @@ def mosaic(parts: Mapping[Tile, npt.NDArray[np.float32]]) -> tuple[npt.NDArray[n
     return joined, Affine(pixel, 0, WEST_M + west * TILE_M, 0, -pixel, NORTH_M - north * TILE_M)
 
 
-def _band(dataset: Any, where: str) -> Band:
-    return Band(np.asarray(dataset.get()), dataset.attributes(), where)
+def _band(dataset: Any, where: str) -> GranuleBand:
+    return GranuleBand(np.asarray(dataset.get()), dataset.attributes(), where)
 
 
 def _check_identity(granule: Granule, attributes: Mapping[str, Any]) -> None:

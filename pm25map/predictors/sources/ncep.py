@@ -5,10 +5,10 @@ Longitudes go from 0 to 360, latitudes are not evenly spaced, values are in K.
 
 from pathlib import Path
 
-from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+from pm25map.predictors.sources.latlon import NetcdfEntry, NetcdfSource
 
 
 def ncep(folder: Path) -> NetcdfSource:
     """Open a folder of files such as air.2m.gauss.2022.nc, or a part of one, such as ...2022_conus.nc."""
-    entry = Entry("ncep_t2m", r"air\.2m\.gauss\.(?P<year>\d{4})(?:_\w+)?\.nc", (("air",),))
+    entry = NetcdfEntry("ncep_t2m", r"air\.2m\.gauss\.(?P<year>\d{4})(?:_\w+)?\.nc", (("air",),))
     return NetcdfSource("ncep", folder, (entry,))

@@ -7,7 +7,7 @@ are in degrees Celsius, precipitation in mm.
 import re
 from pathlib import Path
 
-from pm25map.predictors.sources.latlon import Entry, NetcdfSource
+from pm25map.predictors.sources.latlon import NetcdfEntry, NetcdfSource
 
 STAGES = ("prelim", "scaled")
 """NOAA replaces a preliminary month by one that is scaled to the monthly product."""
@@ -18,7 +18,7 @@ NAMES = ("tmax", "tmin", "tavg", "prcp")
 def nclimgrid(folder: Path) -> NetcdfSource:
     """Open a folder of files such as tmax-202201-grd-scaled.nc, or ncdd-202201-grd-scaled.nc with all four."""
     table = tuple(
-        Entry(
+        NetcdfEntry(
             f"nclimgrid_{name}",
             rf"(?P<holds>{name}|ncdd)-(?P<year>\d{{4}})(?P<month>\d\d)-grd-(?P<stage>scaled|prelim)\.nc",
             ((name,),),

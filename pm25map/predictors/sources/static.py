@@ -14,7 +14,13 @@ from pm25map.base.errors import BadPredictors, UnknownName
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import kernel_of_conus, regrid
 from pm25map.predictors.sources.static_pack import open_pack
-from pm25map.predictors.sources.static_rasters import Bands, Raster, RasterFolder, Rasters, in_units_of
+from pm25map.predictors.sources.static_rasters import (
+    Bands,
+    RasterFolder,
+    StaticRaster,
+    StaticRasters,
+    in_units_of,
+)
 from pm25map.predictors.variables import Variable, check_range, variable, variables_of
 
 ELEVATION = "elevation_5arcmin.tif"
@@ -98,7 +104,7 @@ def fill_nearest(values: npt.NDArray[np.float32], grid: Grid, what: str) -> npt.
     return filled
 
 
-def _open_rasters(folder: Path | None, grid: Grid, files: Collection[str]) -> Rasters:
+def _open_rasters(folder: Path | None, grid: Grid, files: Collection[str]) -> StaticRasters:
     if folder is None:
         return open_pack().over(grid)
     lacking = sorted(file for file in files if not (folder / file).is_file())
@@ -111,7 +117,7 @@ def _open_rasters(folder: Path | None, grid: Grid, files: Collection[str]) -> Ra
 
 
 def _layers_of_raster(
-    rasters: Rasters, file: str, rows: list[Variable], grid: Grid
+    rasters: StaticRasters, file: str, rows: list[Variable], grid: Grid
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     """Bring the layers that come of one raster to a grid."""
     raster = _physical(rasters, file, rows[0])
@@ -133,7 +139,7 @@ def _layers_of_raster(
             yield row.name, bands if row.kind == "climatology" else bands[0]
 
 
-def _physical(rasters: Rasters, file: str, row: Variable) -> Raster:
+def _physical(rasters: StaticRasters, file: str, row: Variable) -> StaticRaster:
     """Read a raster in the unit of its layers, and refuse values that they cannot have.
 
     Args:
@@ -153,7 +159,7 @@ def _physical(rasters: Rasters, file: str, row: Variable) -> Raster:
     return raster
 
 
-def _land_cover(rasters: Rasters) -> Raster:
+def _land_cover(rasters: StaticRasters) -> StaticRaster:
     """Read the classes of land cover; of an unknown one every share would be 0."""
     raster = rasters.read(LAND_COVER)
     known = sum(IGBP_CLASSES.values(), ())
@@ -166,7 +172,7 @@ def _land_cover(rasters: Rasters) -> Raster:
     return raster
 
 
-def _without_seabed(heights: Raster, cover: Raster) -> Raster:
+def _without_seabed(heights: StaticRaster, cover: StaticRaster) -> StaticRaster:
     """Set cells below sea level that are mostly water to 0: terrain tiles go on under the sea, to -450 m."""
     water = np.full(heights.bands.shape[1:], np.nan, dtype=np.float32)
     reproject(

@@ -21,7 +21,7 @@ from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import GEOGRAPHIC
-from pm25map.predictors.sources.static_rasters import Raster, read_content
+from pm25map.predictors.sources.static_rasters import StaticRaster, read_content
 
 PACK_NAME = "static-conus-1"
 PACK_FILE = f"{PACK_NAME}.zip"
@@ -69,7 +69,7 @@ class StaticPack:
     facts: tuple[RasterFacts, ...]
     as_sample: bool = False
 
-    def read(self, file: str) -> Raster:
+    def read(self, file: str) -> StaticRaster:
         """Read one raster; it is decoded anew each time.
 
         Raises:

@@ -23,7 +23,7 @@ Bands = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Raster:
+class StaticRaster:
     """A raster as it was read.
 
     Attributes:
@@ -43,10 +43,10 @@ class Raster:
     units: tuple[str | None, ...]
 
 
-class Rasters(Protocol):
+class StaticRasters(Protocol):
     """Holds the rasters of the static source by file name."""
 
-    def read(self, file: str) -> Raster:
+    def read(self, file: str) -> StaticRaster:
         """Read one raster."""
         ...
 
@@ -61,7 +61,7 @@ class RasterFolder:
 
     folder: Path
 
-    def read(self, file: str) -> Raster:
+    def read(self, file: str) -> StaticRaster:
         """Read one raster.
 
         Raises:
@@ -77,7 +77,9 @@ class RasterFolder:
             return _decode(raster, str(path))
 
 
-def read_content(content: bytes, where: str, box: tuple[float, float, float, float] | None = None) -> Raster:
+def read_content(
+    content: bytes, where: str, box: tuple[float, float, float, float] | None = None
+) -> StaticRaster:
     """Read a GeoTIFF that is in memory.
 
     Args:
@@ -92,7 +94,7 @@ def read_content(content: bytes, where: str, box: tuple[float, float, float, flo
         return _decode(raster, where, box)
 
 
-def in_units_of(raster: Raster, row: Variable) -> Raster:
+def in_units_of(raster: StaticRaster, row: Variable) -> StaticRaster:
     """Convert a raster to the unit of a variable; a band that says no unit is taken to be in it.
 
     Raises:
@@ -127,7 +129,7 @@ def _one_line(where: str) -> Iterator[None]:
 
 def _decode(
     raster: DatasetReader, where: str, box: tuple[float, float, float, float] | None = None
-) -> Raster:
+) -> StaticRaster:
     if raster.crs is None:
         raise BadPredictors(f"{where} has no CRS: set it with gdal_edit or rio edit-info")
     scales, offsets = np.array(raster.scales), np.array(raster.offsets)
@@ -147,4 +149,4 @@ def _decode(
     units = tuple((unit or "").strip() or None for unit in raster.units)
     bands = np.ma.filled(stored.astype(np.float32), np.nan)
     transform = raster.window_transform(window)
-    return Raster(where, bands, transform, raster.crs.to_wkt(), scaled, units)
+    return StaticRaster(where, bands, transform, raster.crs.to_wkt(), scaled, units)
