@@ -101,8 +101,8 @@ def test_cells_of_a_map_in_degrees_count_by_their_area(tmp_path):
 @settings(max_examples=25, deadline=None)
 @given(cut=st.floats(-150_000, 150_000), turn=st.floats(0, 180))
 def test_a_polygon_cut_in_two_gives_the_weighted_mean_of_its_halves(one, cut, turn):
-    whole = shapely.Point(5_000, 1.45e6).buffer(170_000)
-    knife = shapely.affinity.rotate(shapely.box(-1e6, 1.45e6 + cut, 1e6, 4e6), turn, origin=(5_000, 1.45e6))
+    whole = shapely.Point(5_000, 1.5e6).buffer(170_000)
+    knife = shapely.affinity.rotate(shapely.box(-1e6, 1.5e6 + cut, 1e6, 4e6), turn, origin=(5_000, 1.5e6))
     areas = own(whole, whole.intersection(knife), whole.difference(knife))
     weights = weigh(areas, find_maps([one]).place)
     mean = table_of(one, areas)["pm25_ugm3"]

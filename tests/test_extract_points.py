@@ -176,6 +176,7 @@ def test_means_are_of_the_days_of_a_period_and_few_days_give_none(extract, tmp_p
         ([("a", 36, -98), ("", 36, -98)], "line 3 has no id"),
         ([("a", 36, -98), ("b", 36, -98), ("a", 36.5, -98)], "'a' stands in line 2 and in line 4"),
         ([], "holds no line"),
+        ([("a", "12 Main St, Denver", 39.7, -104.9)], "lat '12 Main St' is no number"),
     ],
 )
 def test_a_table_that_cannot_be_true_is_one_clear_line(refused, tmp_path, rows, words):
@@ -298,6 +299,14 @@ def test_pieces_of_another_question_are_not_taken(extract, say, tmp_path, monkey
     cohort(path, ("b", *place(5.5, 30.5)))
     table, _, _ = extract(path, maps=maps)
     assert (set(table["id"]), table["pm25_ugm3"][0]) == ({"b"}, pytest.approx(LAND[5, 30]))
+
+
+def test_empty_lines_at_the_end_and_commas_at_the_end_of_lines_move_nothing(extract, tmp_path):
+    lat, lon = place(20.5, 30.5)
+    (tmp_path / "p.csv").write_text(f"id,lat,lon\na,{lat},{lon},\nb,{lat},{lon},\n\n\n")
+    table, _, _ = extract(tmp_path / "p.csv", "--mean")
+    assert list(table["id"]) == ["a", "b"]
+    np.testing.assert_allclose(table["pm25_ugm3"], LAND[20, 30] * 37 / 3, rtol=1e-6)
 
 
 def test_strips_give_what_the_whole_map_gives(extract, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Tables of maps at places and over areas: day by day, or means over periods."""
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +40,7 @@ STATUS = {
     OFF[NO_POSITION]: "the table of places has no position",
 }
 
-Days = npt.NDArray[np.datetime64]
-Text = npt.NDArray[np.object_]
+_WORDS = pa.array(list(STATUS))
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,8 @@ def extract_points(
     own = [_field("id", pa.string(), "", "as in the table of places")]
     if not mean:
         fields = [*own, _DATE, value, _STATUS]
-        pieces: list[Piece] = [
-            (str(day), _day_of_points(maps, points, gather, day, fields)) for day in calendar
-        ]
+        of = _day_of_points(maps, points, gather, fields)
+        pieces: list[Piece] = [(str(day), of(day)) for day in calendar]
     else:
         if points.dated:
             own += [
@@ -131,21 +130,24 @@ def _extraction(
 
 
 def _day_of_points(
-    maps: DailyMaps, points: Points, gather: Gather, day: dt.date, fields: list[pa.Field]
-) -> Maker:
-    there = set(maps.days)
+    maps: DailyMaps, points: Points, gather: Gather, fields: list[pa.Field]
+) -> Callable[[dt.date], Maker]:
+    """Return what prepares the rows of a day."""
+    there, ids = set(maps.days), pa.array(points.ids, pa.string())
 
-    def make(_: Progress) -> pa.Table:
-        on = np.flatnonzero(_active(points, day))
-        if day in there:
-            values = gather(maps.values(day, gather.cells))[on]
-            status = _statuses(gather.own[on], values)
-        else:
-            values, status = np.full(len(on), np.nan), _statuses(gather.own[on], None)
-        columns = [points.ids[on], np.full(len(on), np.datetime64(day, "D")), values, status]
-        return _table(columns, fields)
+    def of(day: dt.date) -> Maker:
+        def make(_: Progress) -> pa.Table:
+            on = _active(points, day)
+            values = gather(maps.values(day, gather.cells)) if day in there else np.full(len(on), np.nan)
+            status = _status_codes(gather.own, np.isfinite(values), NO_ESTIMATE if day in there else NO_MAP)
+            rows = slice(None) if on.all() else on
+            own = ids if on.all() else ids.filter(pa.array(on))
+            dates = np.full(np.count_nonzero(on), np.datetime64(day, "D"))
+            return _table([own, dates, values[rows], _WORDS.take(pa.array(status[rows]))], fields)
 
-    return make
+        return make
+
+    return of
 
 
 def _active(points: Points, day: dt.date) -> npt.NDArray[np.bool_]:
@@ -155,15 +157,21 @@ def _active(points: Points, day: dt.date) -> npt.NDArray[np.bool_]:
     return np.isnat(points.start) | ((points.start <= at) & (at <= points.end))
 
 
-def _statuses(own: npt.NDArray[np.int64], values: Floats | None) -> Text:
-    """Say what every value is; None for the values where there is no map of the day."""
-    if values is None:
-        status = np.full(len(own), NO_MAP, dtype=object)
-    else:
-        status = np.where(np.isfinite(values), ESTIMATED, NO_ESTIMATE).astype(object)
-    for number, words in OFF.items():
-        status[own == number] = words
-    return status
+def _status_codes(
+    own: npt.NDArray[np.int64], known: npt.NDArray[np.bool_], otherwise: str
+) -> npt.NDArray[np.int8]:
+    """Say what every value is, (line,), as numbers of the words in STATUS.
+
+    Args:
+        own: of `Gather`.
+        known: whether there is a value.
+        otherwise: why there is none, of a place that lies on the maps.
+    """
+    words = list(STATUS)
+    codes = np.where(known, np.int8(words.index(ESTIMATED)), np.int8(words.index(otherwise)))
+    for number, off in OFF.items():
+        codes[own == number] = words.index(off)
+    return codes
 
 
 def _means_of_points(
@@ -400,7 +408,7 @@ def _column(maps: DailyMaps) -> pa.Field:
 
 def _table(columns: list[Any], fields: list[pa.Field]) -> pa.Table:
     arrays = [
-        pa.array(values, type=field.type, from_pandas=True)
+        values if isinstance(values, pa.Array) else pa.array(values, type=field.type, from_pandas=True)
         for values, field in zip(columns, fields, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

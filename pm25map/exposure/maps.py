@@ -151,10 +151,14 @@ def find_maps(paths: Iterable[Path], band: str | None = None) -> MapFiles:
         wanted = f"band {band}" if band else "a band of PM2.5 in ug/m3"
         raise BadMap(
             f"none of {len(passed)} files has {wanted} and a day, in its tags or as 2020-09-12 in its name: "
-            f"{', '.join(passed[:3])}{' ...' if len(passed) > 3 else ''}. name one with --band"
+            f"{_some(passed)}. Name one with --band"
         )
-    notes = [f"passed over: {', '.join(passed)}"] if passed else []
+    notes = [f"passed over {len(passed)} files: {_some(passed)}"] if passed else []
     return MapFiles(files, place, key, unit, made_by, tuple(notes))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _band_of(raster: Raster, wanted: str | None) -> int | None:

@@ -57,9 +57,17 @@ def read_points(path: Path) -> Points:
             frame = pd.read_parquet(path)
         else:
             # As text: an id keeps its zeros, and a position that is no number is told with its line.
+            # No column is an index: else lines with a comma at their end move all values by one column.
             frame = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False
+                path,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                skip_blank_lines=False,
+                index_col=False,
             )
+            filled = np.flatnonzero((frame.fillna("") != "").any(axis=1))
+            frame = frame.iloc[: filled[-1] + 1 if len(filled) else 0]
     except FileNotFoundError as error:
         raise BadPoints(f"there is no table {path}: check its name") from error
     except (OSError, ValueError, pd.errors.ParserError) as error:

@@ -112,7 +112,7 @@ def _kept(path: Path, make: Maker) -> pa.Table:
         with (
             replacing(path) as part,
             pa.OSFile(str(part), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer,
+            pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer,
         ):
             writer.write_table(table)
         return table
