@@ -55,7 +55,7 @@ TRUNCATION_SLACK = 5e-4
 
 
 def truncate(pm25: float) -> float:
-    """Cut a concentration to 0.1 ug m-3, as the index asks. Values below zero count as zero."""
+    """Cut a concentration to 0.1 ug m-3, as the index requires. Values below zero count as zero."""
     return math.floor(max(pm25, 0.0) * 10 + TRUNCATION_SLACK) / 10
 
 
@@ -75,7 +75,7 @@ def category_of(pm25: float) -> Category:
 
 
 def aqi(pm25: float) -> int:
-    """Give the index of one concentration, ug m-3.
+    """Return the index of one concentration, ug m-3.
 
     >>> aqi(9.05), aqi(35.5), aqi(325.4), aqi(500.4)
     (50, 101, 500, 849)

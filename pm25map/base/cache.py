@@ -18,7 +18,7 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def writing_the_cache() -> Iterator[None]:
-    """Say of what cannot be written into the cache that it is the cache, and what names another folder.
+    """Add to errors of writing that the folder is the cache, and which variable names another.
 
     Raises:
         BadOutput: of the same class as the one inside.

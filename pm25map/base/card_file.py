@@ -1,4 +1,4 @@
-"""Cards: JSON files that say what stands beside them, and carry a checksum of themselves."""
+"""Cards: JSON files that describe the files beside them, and carry a checksum of themselves."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from pm25map.base.files import replacing, sha256_of_bytes
 
 CHECKSUM = "card_sha256"
-"""Key of the checksum: SHA-256 over all else that a card says."""
+"""Key of the checksum: SHA-256 over all other fields of a card."""
 
 
 def card_text(said: Mapping[str, Any], indent: int = 1) -> str:

@@ -64,7 +64,7 @@ def check_day(day: dt.date, today: dt.date) -> None:
 
 
 def day_of_year(year: int, number: int) -> dt.date:
-    """Give a day by its number in its year, 1 for the first of January.
+    """Return the day with a number in a year, 1 for the first of January.
 
     Raises:
         BadDate: the year has no such day.

@@ -1,4 +1,4 @@
-"""Every error a user can meet. Each message tells what, where, and what to do next, in one line."""
+"""Every error a user can meet. Each message states what, where, and what to do next, in one line."""
 
 
 class Pm25mapError(Exception):
@@ -10,7 +10,7 @@ class BadDate(Pm25mapError):
 
 
 class DayOutsideStore(Pm25mapError):
-    """The predictor store does not reach the day that was asked for."""
+    """The predictor store does not cover the requested day."""
 
 
 class MissingDays(Pm25mapError):
@@ -38,7 +38,7 @@ class BadPredictors(Pm25mapError):
 
 
 class BadRaster(Pm25mapError):
-    """A world raster or a patch lacks its CRS, or has another extent or band count than was asked for."""
+    """A world raster or a patch lacks its CRS, or has another extent or band count than is needed."""
 
 
 class BadTarget(Pm25mapError):
@@ -94,11 +94,11 @@ class BadPoints(Pm25mapError):
 
 
 class BadAreas(Pm25mapError):
-    """Polygons cannot be read, are not valid, or do not say where they lie."""
+    """Polygons cannot be read, are not valid, or have no CRS."""
 
 
 class DeviceUnavailable(Pm25mapError):
-    """The device that was asked for cannot run the model."""
+    """The requested device cannot run the model."""
 
 
 class EngineRefused(Pm25mapError):
@@ -110,7 +110,7 @@ class BadInstall(Pm25mapError):
 
 
 class BadRequest(Pm25mapError):
-    """What was asked of a map cannot be answered: a point or polygon outside of it, or more than is allowed."""
+    """A request for values of a map cannot be answered: a point or polygon outside of it, or more than is allowed."""
 
 
 class BadServer(Pm25mapError):

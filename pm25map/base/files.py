@@ -47,7 +47,7 @@ def check_output_folder(folder: Path, inputs: Iterable[Path] = (), *, replaced: 
     """Refuse a folder to write into that cannot be made or written, or that is an input, before any work is done.
 
     Args:
-        folder: to write into, made where absent with those above it.
+        folder: to write into, created where absent with its parents.
         inputs: every file and folder that is read.
         replaced: it is replaced as a whole, so that an input in it would be lost.
 
@@ -72,12 +72,12 @@ def check_output_folder(folder: Path, inputs: Iterable[Path] = (), *, replaced: 
 
 
 def _place_of(path: Path) -> tuple[int, int] | str:
-    """Say which file a path leads to: what the system counts it as, or where it would be made."""
+    """Return the identity of the file at a path: device and inode, or its real path where there is none yet."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return os.path.normcase(os.path.realpath(path))
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -104,7 +104,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise BadOutput(
             f"cannot write {path}: it is a device, a pipe or a socket, and no file. Choose another name"
         )
-    # What is written stands beside its place for a while, under a longer name.
+    # The file is first written beside its place, under a longer name.
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise BadOutput(
             f"cannot write {path}: its name is longer than {_LONGEST_NAME} bytes. Choose a shorter one"
@@ -117,7 +117,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside the target to write to; rename it into place when the block ends well.
+    """Yield a path beside the target to write to; rename it into place when the block ends well.
 
     What is written may be a file or a folder. When the block raises, what was written is removed and the
     target stays as it was, so that no reader ever sees half of it.
@@ -163,7 +163,7 @@ def make_folder(folder: Path) -> None:
 
 
 def as_bad_output(path: Path, error: OSError) -> BadOutput:
-    """Say in one line why a place cannot be written."""
+    """Return the error, in one line, of a path that cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(f"cannot write {path}: the disk is full. Free some space or choose another folder")
     return BadOutput(f"cannot write {path}: {error.strerror or error}. Choose another folder")
@@ -178,13 +178,13 @@ def _sync(part: Path) -> None:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Give the SHA-256 of a file as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def sha256_of_bytes(*parts: bytes | memoryview) -> str:
-    """Give the SHA-256 of some bytes, one part after another, as 64 hexadecimal digits."""
+    """Return the SHA-256 of some bytes, one part after another, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
@@ -192,7 +192,7 @@ def sha256_of_bytes(*parts: bytes | memoryview) -> str:
 
 
 def peak_memory() -> int:
-    """Tell the largest resident memory, bytes, that this process ever had; 0 where the system does not say."""
+    """Return the largest resident memory, bytes, that this process ever had; 0 where the system does not report it."""
     status = Path("/proc/self/status")
     if status.is_file():
         # getrusage would also count what the process that started this one had in memory.

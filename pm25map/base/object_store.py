@@ -1,4 +1,4 @@
-"""How object stores are spoken to: time limits, the provider's variables, and what is said when one fails."""
+"""Connections to object stores: time limits, the provider's variables, and the errors when one fails."""
 
 import datetime as dt
 import importlib
@@ -13,7 +13,7 @@ _LIMITS = {"connect_timeout": "5s", "read_timeout": "15s"}
 """How long a server may be silent; by default a read may wait for ever."""
 
 _RETRY_SECONDS = 10
-"""For how long a request is tried again. Of an operation that fails, a user hears after less than half a minute."""
+"""For how long a request is retried. An operation that fails is reported in less than half a minute."""
 
 _CLIENT = [
     "allow_http",
@@ -30,7 +30,7 @@ _CLIENT = [
     "timeout",
     "user_agent",
 ]
-"""What a provider's variables may say of the connection, such as AWS_ALLOW_HTTP or AWS_READ_TIMEOUT."""
+"""Settings of the connection that a provider's variables may give, such as AWS_ALLOW_HTTP or AWS_READ_TIMEOUT."""
 
 _VARIABLES = {"s3": "AWS_", "s3a": "AWS_", "gs": "GOOGLE_"}
 NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
@@ -39,7 +39,7 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 
 
 def connection(url: str) -> dict[str, Any]:
-    """Return how to connect to the store of an address: time limits, and what the provider's variables say.
+    """Return how to connect to the store of an address: time limits, and the settings in the provider's variables.
 
     Options that are given keep the library from reading those variables itself.
     """
@@ -52,15 +52,15 @@ def connection(url: str) -> dict[str, Any]:
 
 
 def remote_errors() -> tuple[type[Exception], ...]:
-    """Give what reading from an object store may raise; nothing where its package is absent."""
+    """Return the errors that reading from an object store may raise; none where its package is absent."""
     if importlib.util.find_spec("obstore") is None:
         return ()
-    found: type[Exception] = importlib.import_module("obstore.exceptions").BaseError
-    return (found,)
+    base: type[Exception] = importlib.import_module("obstore.exceptions").BaseError
+    return (base,)
 
 
 def unreachable(address: str, error: Exception) -> StoreUnreachable:
-    """Say in one line why an object store cannot be used: in words of ours, as a library's may hold credentials."""
+    """Return the error of an object store that cannot be used, without the library's text: it may hold credentials."""
     text = str(error)
     if NO_BUCKET.search(text):
         why = "there is no such bucket. Make it, or correct the address"

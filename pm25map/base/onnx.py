@@ -14,23 +14,23 @@ _WHEELS = ("onnxruntime", "onnxruntime-gpu")
 CPU = ("CPUExecutionProvider",)
 
 _DAMAGE = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
-"""Errors of ONNX Runtime that say that a network cannot be run."""
+"""Errors of ONNX Runtime by which a network cannot be run."""
 
 
 def installed_wheels() -> list[str]:
     """Name the onnxruntime wheels of this environment; exactly one is right."""
-    found = []
+    wheels = []
     for wheel in _WHEELS:
         try:
             importlib.metadata.distribution(wheel)
         except importlib.metadata.PackageNotFoundError:
             continue
-        found.append(wheel)
-    return found
+        wheels.append(wheel)
+    return wheels
 
 
 def import_onnxruntime() -> ModuleType:
-    """Import ONNX Runtime, or say what is wrong with its installation.
+    """Import ONNX Runtime.
 
     Raises:
         BadInstall: no wheel of it is installed, or both, which overwrite each other.

@@ -8,13 +8,13 @@ from pm25map.base.errors import UnknownName
 Kind = Literal["grids", "models"]
 
 DEFAULT_MODEL = "conus-ensemble"
-"""The model that commands use where none is named; docs/model.md says why this one."""
+"""The model that commands use where none is named; the reasons are in docs/model.md."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_folder(kind: Kind) -> Path:
-    """Give the folder of shipped grids or models: inside an installed package, else beside it in a clone."""
+    """Return the folder of shipped grids or models: inside an installed package, else beside it in a clone."""
     installed = _PACKAGE / "shipped" / kind
     return installed if installed.is_dir() else _PACKAGE.parent / kind
 

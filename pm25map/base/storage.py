@@ -27,12 +27,12 @@ WORKING = ".pm25map"
 """Folder for work in progress inside a folder of maps."""
 
 SCRATCH = f"{WORKING}/writing"
-"""Where files stand until they are whole."""
+"""The folder of unfinished files."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A place in an object store; what code asks a Path for, it can ask of this as well.
+    """A place in an object store, with those methods of a Path that this package uses.
 
     Attributes:
         url: such as s3://bucket/maps.
@@ -42,12 +42,12 @@ class Remote:
 
     @property
     def name(self) -> str:
-        """Give the last part of the address."""
+        """Return the last part of the address."""
         return PurePosixPath(self.url.rstrip("/")).name
 
     @property
     def suffix(self) -> str:
-        """Give the ending of the last part."""
+        """Return the suffix of the last part."""
         return PurePosixPath(self.name).suffix
 
     def __str__(self) -> str:
@@ -108,13 +108,13 @@ class Folder(Protocol):
 
     @property
     def where(self) -> Location:
-        """Tell where it is."""
+        """Return the address of the folder."""
 
     def read(self, name: str) -> bytes | None:
-        """Give a file, None where there is none."""
+        """Return the bytes of a file, None where there is none."""
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file; FileNotFoundError where there is none."""
+        """Return some bytes of a file; FileNotFoundError where there is no such file."""
 
     def write(self, name: str, content: bytes) -> None:
         """Put a whole file, over one that may be there."""
@@ -130,25 +130,25 @@ class Folder(Protocol):
 
 
 class LocalFolder:
-    """A folder on a disk. Unfinished files stand in its working folder, never beside the finished ones."""
+    """A folder on a disk. Unfinished files lie in its working folder, never beside the finished ones."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
     @property
     def where(self) -> Location:
-        """Tell where it is."""
+        """Return the address of the folder."""
         return self.path
 
     def read(self, name: str) -> bytes | None:
-        """Give a file, None where there is none."""
+        """Return the bytes of a file, None where there is none."""
         try:
             return (self.path / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file; FileNotFoundError where there is none."""
+        """Return some bytes of a file; FileNotFoundError where there is no such file."""
         with (self.path / name).open("rb") as handle:
             handle.seek(start)
             return handle.read(length)
@@ -226,11 +226,11 @@ class ObjectFolder:
 
     @property
     def where(self) -> Location:
-        """Tell where it is."""
+        """Return the address of the folder."""
         return self.remote
 
     def read(self, name: str) -> bytes | None:
-        """Give a file, None where there is none."""
+        """Return the bytes of a file, None where there is none."""
         try:
             return bytes(self._api.get(self._store, name).bytes())
         except FileNotFoundError as error:
@@ -241,7 +241,7 @@ class ObjectFolder:
             raise unreachable(f"{self.remote.url}/{name}", error) from error
 
     def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Give a part of a file; FileNotFoundError where there is none."""
+        """Return some bytes of a file; FileNotFoundError where there is no such file."""
         try:
             return bytes(self._api.get_range(self._store, name, start=start, length=length))
         except FileNotFoundError:
@@ -283,10 +283,10 @@ class ObjectFolder:
         """Name all files below a folder, in order."""
         try:
             pages = self._api.list(self._store, prefix=prefix or None)
-            found = [str(entry["path"]) for page in pages for entry in page]
+            paths = [str(entry["path"]) for page in pages for entry in page]
         except self._errors.BaseError as error:
             raise unreachable(f"{self.remote.url}/{prefix}", error) from error
-        yield from sorted(found)
+        yield from sorted(paths)
 
 
 def open_folder(where: Location) -> Folder:

@@ -1,4 +1,4 @@
-"""YAML files that a user writes: read, and checked against what they may say."""
+"""YAML files that a user writes: read, and checked against their schema."""
 
 from pathlib import Path
 from typing import Any, TypeVar

@@ -1,6 +1,6 @@
 """The metadata of Zarr arrays and groups with a checksum of their own, and what reading a damaged store may raise.
 
-The codecs of a chunk tell a damaged chunk. They do not tell that zarr.json was damaged, which says how its values are
+The codecs of a chunk detect a damaged chunk. They do not detect a damaged zarr.json, which states how its values are
 to be read: by which scale, in which order of bytes, under which name.
 """
 
@@ -73,7 +73,7 @@ class Files:
 
     Attributes:
         read: reads one whole by its name; None where there is none.
-        has_folder: tells whether there is a folder of a name; never for an object store, which has none.
+        has_folder: returns whether there is a folder of a name; always False for an object store, which has no folders.
     """
 
     read: Callable[[str], bytes | None]
@@ -106,7 +106,7 @@ def read_metadata(files: Files, name: str = "") -> dict[str, Any] | None:
         name: of the array; empty for the group itself.
 
     Returns:
-        What it says; None where the store has no such array. A store of an older version has no checksum of
+        The metadata; None where the store has no such array. A store of an older version has no checksum of
         metadata: it is taken as it is.
 
     Raises:

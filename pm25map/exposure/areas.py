@@ -15,7 +15,7 @@ from scipy import sparse
 from pm25map.base.errors import BadAreas
 from pm25map.exposure.maps import Cells, Floats
 from pm25map.grid.areas import areas_of
-from pm25map.grid.geotiff import Place
+from pm25map.grid.geotiff import Georeference
 from pm25map.grid.grid import LONLAT, transformer
 from pm25map.grid.inside import EDGE_STEP_DEG
 from pm25map.grid.people import COUNTY_OF_GEOID, STATE_OF_GEOID, BlockGroups, block_groups
@@ -179,7 +179,7 @@ class Weights:
     all_people: Floats
 
 
-def weigh(areas: Areas, place: Place) -> Weights:
+def weigh(areas: Areas, place: Georeference) -> Weights:
     """Work out what every cell of a map weighs in every area.
 
     Raises:
@@ -202,7 +202,7 @@ def weigh(areas: Areas, place: Place) -> Weights:
     return Weights(cells, by_area, by_people, area_km2, whole)
 
 
-def _covered(areas: Areas, place: Place) -> tuple[Cells, Cells, Floats]:
+def _covered(areas: Areas, place: Georeference) -> tuple[Cells, Cells, Floats]:
     """Find which share of which cells the areas cover: number of the area, cell and share."""
     from exactextract import exact_extract  # noqa: PLC0415 - few commands need it
     from exactextract.raster import NumPyRasterSource  # noqa: PLC0415
@@ -238,7 +238,7 @@ def _covered(areas: Areas, place: Place) -> tuple[Cells, Cells, Floats]:
     return np.concatenate(numbers), np.concatenate(cells), np.concatenate(shares)
 
 
-def _people(areas: Areas, place: Place) -> tuple[Cells, Cells, Floats]:
+def _people(areas: Areas, place: Georeference) -> tuple[Cells, Cells, Floats]:
     """Find the block groups of every area: number of the area, cell (-1 off the maps) and people."""
     groups = block_groups()
     if areas.of_people is not None:
@@ -256,7 +256,7 @@ def _tree() -> shapely.STRtree:
     return shapely.STRtree(np.asarray(shapely.points(groups.lon, groups.lat)))
 
 
-def _cells_of(groups: BlockGroups, place: Place) -> Cells:
+def _cells_of(groups: BlockGroups, place: Georeference) -> Cells:
     x, y = transformer(LONLAT, place.crs).transform(groups.lon, groups.lat)
     a, _, c, _, e, f = place.transform
     rows, cols = place.shape

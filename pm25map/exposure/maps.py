@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from pm25map.base.errors import BadMap
-from pm25map.grid.geotiff import Place, Raster, open_raster
+from pm25map.grid.geotiff import Georeference, Raster, open_raster
 from pm25map.view.layers import PM25, day_of, is_ugm3, keys_of, list_maps, unit_of
 
 STRIP_CELLS = 4_000_000
@@ -25,7 +25,7 @@ class DailyMaps(Protocol):
     """Maps of some days."""
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Georeference:
         """Say where the cells of all maps are."""
 
     @property
@@ -65,7 +65,7 @@ class MapFiles:
     """Maps in files; attributes as `DailyMaps`, and the file and number of the band of each day."""
 
     files: dict[dt.date, tuple[Path, int]]
-    place: Place
+    place: Georeference
     key: str
     unit: str
     made_by: str
@@ -128,7 +128,7 @@ def find_maps(paths: Iterable[Path], band: str | None = None) -> MapFiles:
     files: dict[dt.date, tuple[Path, int]] = {}
     firsts: dict[str, tuple[Path, object]] = {}
     passed: list[str] = []
-    place = Place("", (0, 0, 0, 0, 0, 0), (0, 0))
+    place = Georeference("", (0, 0, 0, 0, 0, 0), (0, 0))
     key, unit, made_by = "", "", ""
     for path in list_maps(paths):
         with open_raster(path) as raster:

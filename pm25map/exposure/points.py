@@ -10,7 +10,7 @@ import pandas as pd
 
 from pm25map.base.errors import BadPoints
 from pm25map.exposure.maps import Cells, Floats
-from pm25map.grid.geotiff import Place
+from pm25map.grid.geotiff import Georeference
 from pm25map.grid.grid import LONLAT, transformer
 
 Method = Literal["nearest", "bilinear"]
@@ -228,7 +228,7 @@ class Gather:
         return np.where(np.isfinite(own), mean, np.nan)
 
 
-def locate(points: Points, place: Place, method: Method) -> Gather:
+def locate(points: Points, place: Georeference, method: Method) -> Gather:
     """Find the cells of some places.
 
     Args:
@@ -277,14 +277,14 @@ def locate(points: Points, place: Place, method: Method) -> Gather:
     return Gather(cells, own, around, weights)
 
 
-def _rows_and_columns(lon: Floats, lat: Floats, place: Place) -> tuple[Floats, Floats]:
+def _rows_and_columns(lon: Floats, lat: Floats, place: Georeference) -> tuple[Floats, Floats]:
     """Return where places lie in a raster, counted in cells from its corner; infinite or NaN where nowhere."""
     x, y = transformer(LONLAT, place.crs).transform(lon, lat)
     a, _, c, _, e, f = place.transform
     return (np.asarray(y) - f) / e, (np.asarray(x) - c) / a
 
 
-def _all_off(points: Points, place: Place) -> str:
+def _all_off(points: Points, place: Georeference) -> str:
     def fits(lon: Floats, lat: Floats) -> bool:
         row, col = _rows_and_columns(lon, np.clip(lat, -90, 90), place)
         rows, cols = place.shape

@@ -15,7 +15,7 @@ from pm25map.exposure.areas import read_areas
 from pm25map.exposure.extract import Extraction, extract_areas, extract_points
 from pm25map.exposure.maps import Cells, DailyMaps, Floats, find_maps, model_of
 from pm25map.exposure.points import Method, points_of, read_points
-from pm25map.grid.geotiff import Place
+from pm25map.grid.geotiff import Georeference
 from pm25map.view.layers import PM25
 
 
@@ -24,7 +24,7 @@ class DatasetMaps:
     """Maps of a dataset, as `pm25map.open` returns it; attributes as `DailyMaps`."""
 
     maps: xr.Dataset
-    place: Place
+    place: Georeference
     key: str
     unit: str
     made_by: str
@@ -108,6 +108,8 @@ def _of_dataset(maps: xr.Dataset, band: str) -> DatasetMaps:
         raise BadMap(f"the dataset has no band {band}: it has {', '.join(map(str, maps.data_vars))}")
     grid, view = maps.pm25map.grid, maps.pm25map.view
     a, b, c, d, e, f = grid.transform
-    place = Place(grid.crs, (a, b, c + a * view.col, d, e, f + e * view.row), (view.height, view.width))
+    place = Georeference(
+        grid.crs, (a, b, c + a * view.col, d, e, f + e * view.row), (view.height, view.width)
+    )
     tags = {str(name): str(value) for name, value in maps.attrs.items()}
     return DatasetMaps(maps, place, band, str(maps[band].attrs.get("units", "")), model_of(tags))

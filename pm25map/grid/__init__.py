@@ -1,4 +1,4 @@
-"""Where the cells of a map are: grids, blocks, the land mask, and named regions. Knows nothing of PM2.5."""
+"""Where the cells of a map are: grids, blocks, the land mask, and named regions. Independent of PM2.5."""
 
 from pm25map.grid.block import Block
 from pm25map.grid.build import DEFINITIONS, build_grid

@@ -25,7 +25,7 @@ class Block:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Give its rows and columns, to index an array (y, x) of the grid."""
+        """Return its rows and columns, to index an array (y, x) of the grid."""
         return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
 
     @property

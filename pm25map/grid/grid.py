@@ -25,7 +25,7 @@ Transform = tuple[float, float, float, float, float, float]
 
 
 class Definition(TypedDict):
-    """What grid.json says of a grid."""
+    """The contents of grid.json."""
 
     name: str
     crs: str
@@ -36,11 +36,11 @@ class Definition(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Square or rectangular cells, north up, and the land among them. Checked when made.
+    """Square or rectangular cells, north up, and the land among them. Checked when created.
 
     Attributes:
         name: as in the folder grids/NAME.
-        crs: "EPSG:5070", or a WKT or PROJ string where no authority knows the system.
+        crs: "EPSG:5070", or a WKT or PROJ string where the system has no code of an authority.
         transform: (a, b, c, d, e, f) in the order of Affine: x = a col + c, y = e row + f, at cell corners.
         shape: (rows, columns).
         block_size: cells along the side of a block.
@@ -62,8 +62,8 @@ class Grid:
         if not np.isfinite(self.transform).all() or b or d or a <= 0 or e >= 0:
             raise BadGrid(f"grid {self.name}: its transform {self.transform} is not north up and west left")
         if self.land.dtype != np.bool_ or self.land.shape != self.shape:
-            found = f"{self.land.dtype} {self.land.shape}"
-            raise BadGrid(f"grid {self.name}: its land mask is {found}, and must be bool {self.shape}")
+            actual = f"{self.land.dtype} {self.land.shape}"
+            raise BadGrid(f"grid {self.name}: its land mask is {actual}, and must be bool {self.shape}")
         if not self.land.any():
             raise BadGrid(f"grid {self.name} has no land cell: check its boundary, CRS and step")
         if self.block_size < 1:
@@ -83,7 +83,7 @@ class Grid:
 
     @functools.cached_property
     def checksum(self) -> str:
-        """SHA-256 of what says where the cells are: CRS, transform, shape and land, not the name."""
+        """SHA-256 of what determines the cells: CRS, transform, shape and land, not the name."""
         place = json.dumps([self.crs, list(self.transform), list(self.shape)])
         return sha256_of_bytes(place.encode(), np.packbits(self.land).tobytes())
 
@@ -94,23 +94,23 @@ class Grid:
 
     @property
     def affine(self) -> Affine:
-        """Give the transform as rasterio takes it."""
+        """Return the transform as rasterio takes it."""
         return Affine(*self.transform)
 
     @property
     def step(self) -> tuple[float, float]:
-        """Give the width and height of a cell in units of the CRS, both positive."""
+        """Return the width and height of a cell in units of the CRS, both positive."""
         return self.transform[0], -self.transform[4]
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Give the outer edges in units of the CRS: left, bottom, right, top."""
+        """Return the outer edges in units of the CRS: left, bottom, right, top."""
         a, _, c, _, e, f = self.transform
         rows, cols = self.shape
         return c, f + e * rows, c + a * cols, f
 
     def definition(self) -> Definition:
-        """Say all but the land mask, as JSON holds it."""
+        """Return all fields but the land mask, as grid.json has them."""
         return {
             "name": self.name,
             "crs": self.crs,
@@ -137,7 +137,7 @@ class Grid:
         return [block for block in every if self.land[block.slices].any()]
 
     def xy(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the cell centres in units of the CRS: x (column,) growing east, y (row,) falling south."""
+        """Return the cell centres in units of the CRS: x (column,) growing east, y (row,) falling south."""
         a, _, c, _, e, f = self.transform
         rows, cols = self.shape
         x = c + a * (np.arange(cols, dtype=np.float64) + 0.5)
@@ -145,7 +145,7 @@ class Grid:
         return x, y
 
     def lonlat(self, block: Block | None = None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the centres of the land cells in degrees (WGS84): lon (cell,), lat (cell,), row by row.
+        """Return the centres of the land cells in degrees (WGS84): lon (cell,), lat (cell,), row by row.
 
         Args:
             block: only the cells of this block; of the whole grid where None.
@@ -230,7 +230,7 @@ def read_crs(text: str) -> CRS:
 
 @functools.cache
 def transformer(source: str, target: str) -> Transformer:
-    """Return what moves points between two systems, x or longitude first; made once for each pair.
+    """Return the transformer of points between two systems, x or longitude first; cached for each pair.
 
     Raises:
         BadGrid: a text names no system.

@@ -47,7 +47,7 @@ def outline_of(crs: str, bounds: Bounds) -> tuple[dict[str, Any], Bounds]:
         BadGrid: a point of its edges has no place on the earth.
     """
     lon, lat = _edges_in_degrees(crs, bounds)
-    pole = next((pole for pole in (-90.0, 90.0) if _holds_pole(crs, bounds, pole)), None)
+    pole = next((pole for pole in (-90.0, 90.0) if _contains_pole(crs, bounds, pole)), None)
     south, north = float(lat.min()), float(lat.max())
     if pole is None:
         if abs(lon[-1] - lon[0]) > 180:
@@ -95,8 +95,8 @@ def _edges_in_degrees(crs: str, bounds: Bounds) -> tuple[Floats, Floats]:
     return np.unwrap(np.asarray(lon, np.float64), period=360), np.asarray(lat, np.float64)
 
 
-def _holds_pole(crs: str, bounds: Bounds, pole: float) -> bool:
-    """Say whether a pole lies in a rectangle; a projection that draws it as a line has it nowhere inside."""
+def _contains_pole(crs: str, bounds: Bounds, pole: float) -> bool:
+    """Return whether a pole lies in a rectangle; False where the projection draws the pole as a line."""
     x, y = transformer(LONLAT, crs).transform(np.array([0.0, 90.0, 180.0, -90.0]), np.full(4, pole))
     if not np.isfinite([x, y]).all() or max(np.ptp(x), np.ptp(y)) > _ASTRAY_M:
         return False

@@ -64,10 +64,10 @@ def block_groups() -> BlockGroups:
     read = pq.read_table(pa.BufferReader(content))
     geoid, x, y, people = (read[name].to_numpy() for name in COLUMNS)
     lon, lat = transformer(CRS, LONLAT).transform((x + 0.5) * CELL_M, (y + 0.5) * CELL_M)
-    found = BlockGroups(geoid, np.asarray(lon), np.asarray(lat), people.astype(np.int64))
-    for values in (found.geoid, found.lon, found.lat, found.people):
+    groups = BlockGroups(geoid, np.asarray(lon), np.asarray(lat), people.astype(np.int64))
+    for values in (groups.geoid, groups.lon, groups.lat, groups.people):
         values.setflags(write=False)
-    return found
+    return groups
 
 
 @functools.lru_cache(maxsize=4)
@@ -76,7 +76,7 @@ def people_of_cells(grid: Grid) -> npt.NDArray[np.float64]:
 
     Returns:
         float64 (y, x), read-only; NaN in cells that no part of the contiguous United States touches: who lives
-        there the Census does not say.
+        there the Census has no figure.
     """
     known = block_groups()
     row, col = grid.cells_at(known.lon, known.lat)
@@ -93,7 +93,7 @@ def people_of_cells(grid: Grid) -> npt.NDArray[np.float64]:
 
 
 def in_words(people: float) -> str:
-    """Say a number of people as one reads it: 47.6 million, 312 thousand, 840."""
+    """Return a number of people as text: 47.6 million, 312 thousand, 840."""
     if people >= 999_500:
         return f"{people / 1e6:,.1f} million"
     return f"{people / 1e3:,.0f} thousand" if people >= 9_500 else f"{people:,.0f}"

@@ -69,12 +69,12 @@ def conus_boundary() -> BaseGeometry:
 
 
 def region_names() -> list[str]:
-    """List the names that `region` knows: conus, the groups, then the states in lower case."""
+    """List the names that `region` accepts: conus, the groups, then the states in lower case."""
     return ["conus", *GROUPS, *(str(name).lower() for name in states()["name"])]
 
 
 def region(name: str) -> BaseGeometry:
-    """Give the outline of a region in degrees (WGS84).
+    """Return the outline of a region in degrees (WGS84).
 
     Args:
         name: "conus", a group such as "west-coast", or a state by name or postal code; capitals do not
@@ -89,7 +89,7 @@ def region(name: str) -> BaseGeometry:
 
 
 def states_of(name: str) -> npt.NDArray[np.bool_]:
-    """Mark the rows of `states` that a region is made of.
+    """Mark the rows of `states` that make up a region.
 
     Raises:
         UnknownName: as `region`.
@@ -119,7 +119,7 @@ def cells_of(grid: Grid, outline: BaseGeometry) -> npt.NDArray[np.bool_]:
 
 
 def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
-    """Tell the state of every land cell: its row in `states()`, uint8 (y, x); 255 off the land.
+    """Return the state of every land cell: its row in `states()`, uint8 (y, x); 255 off the land.
 
     It is the state that holds the cell's centre, or, where none does, that of the nearest cell which has one.
     A grid without a centre in any state has 255 everywhere.

@@ -1,4 +1,4 @@
-"""How a field varies over the land of a grid: smoothing that knows the shore, energy by wavelength, gradient per km.
+"""How a field varies over the land of a grid: smoothing that stops at the shore, energy by wavelength, gradient per km.
 
 Land has holes and shores, so nothing here is a plain Fourier transform: values off the land have no weight.
 """
@@ -97,8 +97,8 @@ def masked_mean(
     Returns:
         float32 (y, x); NaN where no land is in reach.
     """
-    held = np.where(land, field, 0.0).astype(np.float32)
-    total = ndimage.gaussian_filter(held, sigma, mode="constant")
+    on_land = np.where(land, field, 0.0).astype(np.float32)
+    total = ndimage.gaussian_filter(on_land, sigma, mode="constant")
     weight = ndimage.gaussian_filter(land.astype(np.float32), sigma, mode="constant")
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(weight > 1e-6, total / weight, np.nan).astype(np.float32)

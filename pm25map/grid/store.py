@@ -29,7 +29,7 @@ def load_grid(name_or_path: str | Path) -> Grid:
     """Open a grid by its shipped name or by the path of its folder.
 
     Raises:
-        UnknownName: there is no such grid; says which exist, and which command builds a defined one.
+        UnknownName: there is no such grid; the message names those that exist and the command that builds one.
         BadGrid: its files are damaged or do not belong together.
     """
     name = str(name_or_path)
@@ -45,7 +45,7 @@ def load_grid(name_or_path: str | Path) -> Grid:
 
 
 def save_grid(grid: Grid, folder: Path, *, overwrite: bool = False) -> Path:
-    """Write a grid to a folder, made where absent; whatever else lies in it stays.
+    """Write a grid to a folder, created where absent; other files in it are kept.
 
     Raises:
         BadOutput: the folder cannot be written, or holds a grid already and may not be overwritten.
@@ -55,7 +55,7 @@ def save_grid(grid: Grid, folder: Path, *, overwrite: bool = False) -> Path:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise BadOutput(f"cannot make the folder {folder}: {error.strerror}. Choose another") from error
-    # The mask first: a grid.json that disagrees with its mask is refused, so a crash between is seen.
+    # The mask first: a grid.json that disagrees with its mask is refused, so a crash between the two is noticed.
     with replacing(folder / _LAND) as part:
         _write_land(grid, part)
     entry = {**grid.definition(), "land_cells": grid.cell_count, "checksum": grid.checksum}

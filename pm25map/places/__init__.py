@@ -1,1 +1,1 @@
-"""Location encoders and the per-cell stores of what they say."""
+"""Location encoders and the per-cell stores of their vectors."""

@@ -44,7 +44,7 @@ class Capsules:
         self._network = EncoderNetwork(extended, int(card["dimension"]), np.float32, outputs=names)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give float32 (capsule, place, 512); their sum is what GeoCLIP gives. Else as LocationEncoder.encode."""
+        """Return float32 (capsule, place, 512); their sum is what GeoCLIP gives. Else as LocationEncoder.encode."""
         return self._network.run(lat, lon)
 
 

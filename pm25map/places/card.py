@@ -1,4 +1,4 @@
-"""The card of a location encoder in a folder of its own: what it is, whence, and how it varies over the ground."""
+"""The card of a location encoder in a folder of its own: what it is, its source, and how it varies over the ground."""
 
 import json
 from collections.abc import Collection
@@ -83,7 +83,7 @@ class PatchTower(BaseModel):
 
 @dataclass(frozen=True)
 class About:
-    """What a card says beside what is measured; see EncoderCard.
+    """The fields of a card that are not measured; see EncoderCard.
 
     Attributes:
         parity, profile: where they are known beforehand.
@@ -106,7 +106,7 @@ class EncoderCard(BaseModel):
     """What `pm25map lab places export`, `convert` and `card` write beside an encoder.
 
     Attributes:
-        kind: tells the card from a model's.
+        kind: distinguishes the card from a model's.
         name: of the encoder.
         description: in a sentence.
         dimension: numbers a place.
@@ -114,7 +114,7 @@ class EncoderCard(BaseModel):
         weights, weights_sha256: the same numbers as safetensors; absent for what was not trained or converted here.
         licence, citation, source: of the weights.
         training_domain: where and on what it was trained.
-        seen: probe targets that it saw in training; they do not count as transfer.
+        seen: probe targets that were used in training; they do not count as transfer.
         parity: relative RMS of the network to float64, over the world and over CONUS.
         profile: how it varies over the ground.
         training: figures and settings of the run; absent for an encoder trained elsewhere.
@@ -147,7 +147,7 @@ class EncoderCard(BaseModel):
 
 
 def is_encoder(folder: Path) -> bool:
-    """Tell whether a folder holds the card of an encoder of this form."""
+    """Return whether a folder holds the card of an encoder of this form."""
     try:
         card = json.loads((folder / CARD).read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -158,11 +158,11 @@ def is_encoder(folder: Path) -> bool:
 def encoder_folder(name: str) -> Path | None:
     """Find the folder of an encoder by its path or its shipped name; None where neither is one.
 
-    A folder whose card says nothing of its kind, and that holds no model, counts: its card is damaged.
+    A folder whose card has no kind, and that holds no model, counts: its card is damaged.
     """
     folders = (Path(name), shipped_folder("models") / name)
-    found = next((folder for folder in folders if is_encoder(folder)), None)
-    return found or next(
+    encoder = next((folder for folder in folders if is_encoder(folder)), None)
+    return encoder or next(
         (folder for folder in folders if (folder / CARD).is_file() and _is_damaged(folder)), None
     )
 

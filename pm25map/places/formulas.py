@@ -22,7 +22,7 @@ class Latlon:
     checksum = sha256_of_bytes(b"lat/90, lon/180")
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give (lat/90, lon/180); see LocationEncoder.encode."""
+        """Return (lat/90, lon/180); see LocationEncoder.encode."""
         north, east = checked(lat, lon)
         return np.stack([north / 90, east / 180], axis=1).astype(np.float32)
 
@@ -45,7 +45,7 @@ class Sincos:
     checksum = sha256_of_bytes(b"sin lat, cos lat, sin lon, cos lon")
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give (sin lat, cos lat, sin lon, cos lon); see LocationEncoder.encode."""
+        """Return (sin lat, cos lat, sin lon, cos lon); see LocationEncoder.encode."""
         north, east = (np.deg2rad(degrees) for degrees in checked(lat, lon))
         return np.stack([np.sin(north), np.cos(north), np.sin(east), np.cos(east)], axis=1).astype(np.float32)
 
@@ -68,7 +68,7 @@ class Sincos:
 
 
 def about_formula(name: str, description: str, citation: str = "none: a formula") -> About:
-    """Say of an encoder that nothing was learned."""
+    """Return the card's texts of an encoder that is a formula: nothing was learned."""
     return About(
         name=name,
         description=description,
@@ -94,5 +94,5 @@ def write_formula(name: str, dimension: int, vectors: "Callable[[OnnxGraph], str
     graph = OnnxGraph(np.float64)
     graph.op("Cast", vectors(graph), to=TensorProto.FLOAT, output=OUTPUT)
     notes = {"name": name, "order": "latitude, longitude in degrees"}
-    given, told = (INPUT, ("place", 2)), (OUTPUT, ("place", dimension))
-    return graph.network("encoder_of_places", given, told, "pm25map.places", notes)
+    network_input, network_output = (INPUT, ("place", 2)), (OUTPUT, ("place", dimension))
+    return graph.network("encoder_of_places", network_input, network_output, "pm25map.places", notes)

@@ -1,4 +1,4 @@
-"""Where GeoCLIP knows photos: how many of its gallery's 100,000 places lie around a cell.
+"""Where GeoCLIP's photos are: how many of its gallery's 100,000 places lie around a cell.
 
 The encoder learnt from photos; where few were taken its vectors are a guess. The package geoclip ships the
 places of its gallery; what is kept here is their count on cells of a quarter of a degree, and no coordinates.
@@ -25,7 +25,7 @@ AROUND_KM = 50.0
 
 
 def photo_density(grid: Grid) -> npt.NDArray[np.float32]:
-    """Give the photos per 1,000 km2 around every land cell, from GeoCLIP's gallery: float32 (y, x), NaN off land.
+    """Return the photos per 1,000 km2 around every land cell, from GeoCLIP's gallery: float32 (y, x), NaN off land.
 
     Over CONUS the mean is 4; in northern Nevada it is below 0.3, in Manhattan above 200.
 
@@ -44,7 +44,7 @@ def photo_density(grid: Grid) -> npt.NDArray[np.float32]:
 
 
 def photos_around(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Give the photos per 1,000 km2 in the five by five cells around each place of the world: (place,)."""
+    """Return the photos per 1,000 km2 in the five by five cells around each place of the world: (place,)."""
     counts = ndimage.uniform_filter(_counts(), 5, mode=("nearest", "wrap"))
     row = np.clip(((90 - lat) / CELL_DEG).astype(int), 0, counts.shape[0] - 1)
     col = ((lon + 180) / CELL_DEG).astype(int) % counts.shape[1]

@@ -67,7 +67,7 @@ class Geoclip:
         self._network = EncoderNetwork(network, self.dimension, np.float32, threads=threads)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give the vectors of some places; see LocationEncoder.encode."""
+        """Return the vectors of some places; see LocationEncoder.encode."""
         vectors: Vectors = self._network.run(lat, lon)[0]
         return vectors
 
@@ -88,7 +88,7 @@ class Geoclip:
 
 
 def about_geoclip(name: str, description: str, **known: Any) -> About:
-    """Say what the shipped card says, of GeoCLIP or of a part of it; `known` are further fields of About."""
+    """Return the texts of the shipped card, for GeoCLIP or a part of it; `known` are further fields of About."""
     card = read_geoclip()[0]
     words = {key: card[key] for key in ("licence", "citation", "source", "training_domain")}
     return About(name=name, description=description, seen=tuple(card["seen"]), **words, **known)

@@ -1,4 +1,4 @@
-"""Real spherical harmonics at places on the sphere: a basis without seams or poles, as long as its degree says.
+"""Real spherical harmonics at places on the sphere: a basis without seams or poles, of any degree.
 
 A wave of degree L is about 40,000 / L km long. Everything is float64 and takes no trigonometric function of a
 multiple of the longitude: the powers of (x + iy) carry it, so nothing divides by the cosine of a latitude.
@@ -44,7 +44,7 @@ class Recurrence:
 
 
 def recurrence(degree: int) -> Recurrence:
-    """Give the constants up to a degree (Holmes and Featherstone 2002, equations 11 and 12).
+    """Return the constants of the recursion up to a degree (Holmes and Featherstone 2002, equations 11 and 12).
 
     Raises:
         UnknownName: the degree is not from 0 to HIGHEST_DEGREE.
@@ -66,7 +66,7 @@ def recurrence(degree: int) -> Recurrence:
 
 
 def harmonics(lat: npt.ArrayLike, lon: npt.ArrayLike, degree: int) -> npt.NDArray[np.float64]:
-    """Give the orthonormal real spherical harmonics of all degrees up to one.
+    """Return the orthonormal real spherical harmonics of all degrees up to one.
 
     Args:
         lat: degrees north (place,).
@@ -113,7 +113,7 @@ class Harmonics:
         self.checksum = sha256_of_bytes(f"orthonormal real spherical harmonics to {degree}".encode())
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give all harmonics of some places; see LocationEncoder.encode."""
+        """Return all harmonics of some places; see LocationEncoder.encode."""
         north, east = checked(lat, lon)
         out = np.empty((north.size, self.dimension), np.float32)
         for first in range(0, north.size, _PLACES):
@@ -140,7 +140,7 @@ class Harmonics:
 
 
 def harmonics_named(name: str) -> Harmonics | None:
-    """Give the encoder that a name such as harmonics-20 means; None for a name of another form.
+    """Return the encoder of a name such as harmonics-20; None for a name of another form.
 
     Raises:
         UnknownName: its degree is out of range.

@@ -34,7 +34,7 @@ class LocationEncoder(Protocol):
     def checksum(self) -> str: ...  # noqa: D102
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give the vectors of some places.
+        """Return the vectors of some places.
 
         Args:
             lat: degrees north (place,).
@@ -49,7 +49,7 @@ class LocationEncoder(Protocol):
         ...
 
     def about(self) -> About:
-        """Say what the encoder is, from where, and where it was trained: its card."""
+        """Return the card of the encoder: what it is, its source, and where it was trained."""
         ...
 
 
@@ -98,7 +98,7 @@ def stored_vectors(
 
 
 def checked(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Degrees, Degrees]:
-    """Give coordinates as float64 vectors of one length.
+    """Return checked coordinates as float64 vectors of one length.
 
     Raises:
         BadGrid: they are out of range, not numbers, or of two lengths.

@@ -59,10 +59,10 @@ class EncoderNetwork:
         self._name, self._dimension, self._dtype, self._outputs = name, dimension, dtype, list(outputs)
 
     def run(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Give float32 (output, place, dimension) of places; see LocationEncoder.encode.
+        """Return float32 (output, place, dimension) of places; see LocationEncoder.encode.
 
         Raises:
-            BadModel: the network gives what is no number.
+            BadModel: the network returns something that is not a number.
             BadGrid: a coordinate is out of range or not a number.
         """
         north, east = checked(lat, lon)
@@ -71,8 +71,8 @@ class EncoderNetwork:
         places[:count, 0], places[:count, 1] = north, east
         out = np.empty((len(self._outputs), count, self._dimension), np.float32)
         for start in range(0, count, BATCH):
-            found = self._session.run(self._outputs, {"latlon": places[start : start + BATCH]})
-            for row, vectors in zip(out, found, strict=True):
+            results = self._session.run(self._outputs, {"latlon": places[start : start + BATCH]})
+            for row, vectors in zip(out, results, strict=True):
                 row[start : start + BATCH] = vectors[: count - start]
         good = np.isfinite(out).all(axis=(0, 2))
         if not good.all():

@@ -14,7 +14,7 @@ class OnnxGraph:
     """Collects the nodes and constants of a graph; each method gives the name of its result.
 
     Attributes:
-        dtype: of the input, and of the constants that say nothing else.
+        dtype: of the input, and of the constants where none is given.
     """
 
     def __init__(self, dtype: type[np.float32] | type[np.float64]) -> None:
@@ -53,8 +53,8 @@ class OnnxGraph:
     def network(
         self,
         name: str,
-        given: tuple[str, Shape],
-        told: tuple[str, Shape],
+        network_input: tuple[str, Shape],
+        network_output: tuple[str, Shape],
         producer: str,
         notes: dict[str, str],
     ) -> bytes:
@@ -62,7 +62,7 @@ class OnnxGraph:
 
         Args:
             name: of the graph.
-            given, told: name and shape of the input and of the output, which is float32.
+            network_input, network_output: name and shape of the input and of the output, which is float32.
             producer: that the file names.
             notes: metadata that the file keeps.
         """
@@ -71,8 +71,8 @@ class OnnxGraph:
             helper.make_graph(
                 self._nodes,
                 name,
-                [helper.make_tensor_value_info(given[0], kind, given[1])],
-                [helper.make_tensor_value_info(told[0], TensorProto.FLOAT, told[1])],
+                [helper.make_tensor_value_info(network_input[0], kind, network_input[1])],
+                [helper.make_tensor_value_info(network_output[0], TensorProto.FLOAT, network_output[1])],
                 self._constants,
             ),
             opset_imports=[helper.make_opsetid("", 17)],

@@ -19,7 +19,7 @@ class Channel(Strict):
         kind: "number" is standardized over land; "class" becomes one channel a group, 1 where it is.
         missing: values that mean no value, beside the file's own; they become the mean over land.
         groups: of a "class" raster: the values that make each group.
-        source: whence, with its licence, for the card.
+        source: where it is from, with its licence, for the card.
     """
 
     raster: str
@@ -60,7 +60,7 @@ class Patches(Strict):
         bands: that every file must have.
         pixels: a side of a patch after averaging; files are at least as large.
         divide: numbers are divided by this; Sentinel-2 reflectance by 10,000.
-        source: whence, with its licence, for the card.
+        source: where it is from, with its licence, for the card.
     """
 
     bands: int = Field(12, ge=1)

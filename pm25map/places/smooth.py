@@ -58,13 +58,13 @@ class SmoothPlaces:
         rows, cols = count.shape
         smooth = (down @ total.reshape(rows, -1)).reshape(rows, cols, -1)
         smooth = np.matmul(along, smooth)
-        # Far from all land there is no weight, and nobody asks there.
+        # Far from all land there is no weight, and no vector is requested there.
         smooth /= np.maximum(weight, np.finfo(np.float32).tiny)[:, :, None]
         self._vectors: npt.NDArray[np.float32] = smooth
         self._known = weight > 0
 
     def read(self, cells: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """Give the vectors of some land cells, numbered as in Grid.land_index: float32 (cell, dimension)."""
+        """Return the vectors of some land cells, numbered as in Grid.land_index: float32 (cell, dimension)."""
         # Centres of the cells in units of coarse cells, then the four around each, those without land left out.
         y = (self._row[cells] + 0.5) / self._fold - 0.5
         x = (self._col[cells] + 0.5) / self._fold - 0.5
@@ -103,6 +103,6 @@ def _gather(
 
 
 def _weights(length: int, sigma: float) -> npt.NDArray[np.float32]:
-    """Give Gaussian weights (length, length) between cells in a row; sigma in cells."""
+    """Return Gaussian weights (length, length) between cells in a row; sigma in cells."""
     apart = np.abs(np.subtract.outer(np.arange(length), np.arange(length))) / sigma
     return np.where(apart <= _REACH, np.exp(-0.5 * apart**2), 0).astype(np.float32)

@@ -45,7 +45,7 @@ class SomeCapsules:
         self._capsules = Capsules()
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give the vectors of some places; see LocationEncoder.encode."""
+        """Return the vectors of some places; see LocationEncoder.encode."""
         north, east = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
         out = np.empty((north.size, self.dimension), np.float32)
         # In parts, as all capsules of a place are three times what is kept.
@@ -64,7 +64,7 @@ class SomeCapsules:
 
 
 def capsules_named(name: str) -> SomeCapsules | None:
-    """Give the encoder that a name such as geoclip-capsules-1-3 means; None for a name of another form.
+    """Return the encoder of a name such as geoclip-capsules-1-3; None for a name of another form.
 
     Raises:
         UnknownName: a number is no capsule's.

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class PlaceStore:
-    """The vectors of the land cells of one grid by one encoder; made by `open_store`.
+    """The vectors of the land cells of one grid by one encoder; opened by `open_store`.
 
     Attributes:
         path: folder of the store.
@@ -61,7 +61,7 @@ class PlaceStore:
         self._array = array
 
     def read(self, cells: slice | npt.NDArray[np.integer[Any]]) -> Vectors:
-        """Give the vectors of some cells.
+        """Return the vectors of some cells.
 
         Args:
             cells: numbers of land cells, counted row by row as in Grid.land_index.
@@ -141,10 +141,10 @@ def open_store(path: Path, grid: Grid | None = None, encoder: LocationEncoder | 
     Args:
         path: folder of the store.
         grid: that it must be of; any where None.
-        encoder: that must have made it; any where None.
+        encoder: that must have computed it; any where None.
 
     Raises:
-        BadModel: there is no place store, it is damaged, or another encoder made it.
+        BadModel: there is no place store, it is damaged, or another encoder computed it.
         BadGrid: it is of another grid.
     """
     path = Path(path)
@@ -178,11 +178,11 @@ def open_store(path: Path, grid: Grid | None = None, encoder: LocationEncoder | 
 
 
 def default_store(grid: Grid, encoder: LocationEncoder, progress: Progress | None = None) -> PlaceStore:
-    """Give the place store of a grid from the user's cache; compute it if it is absent or damaged.
+    """Return the place store of a grid from the user's cache; compute it if it is absent or damaged.
 
     The cache is a folder of the system's choice, or the one that PM25MAP_CACHE names. Every call reads the
     store through to verify it (GeoCLIP: six seconds for a million cells): call it once a run, and let
-    worker processes open the path that it found.
+    worker processes open the path that it returned.
 
     Args:
         grid: that the store is of.

@@ -18,7 +18,7 @@ class TrainedEncoder:
         name: of its card.
         dimension: numbers a place.
         checksum: SHA-256 of the network's file.
-        card: what it says of itself.
+        card: what it is and how it was trained.
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
@@ -35,7 +35,7 @@ class TrainedEncoder:
         self._network = EncoderNetwork(network, self.dimension, np.float64, threads=threads, name=self.name)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
-        """Give the vectors of some places; see LocationEncoder.encode."""
+        """Return the vectors of some places; see LocationEncoder.encode."""
         vectors: Vectors = self._network.run(lat, lon)[0]
         return vectors
 
