@@ -22,16 +22,16 @@ from urllib3.util.retry import Retry
 
 from pm25map.base.errors import BadFetch, DiskFull, LoginFailed
 from pm25map.predictors.catalogue import Provider
-from pm25map.predictors.fetch import polite as manners
+from pm25map.predictors.fetch import http
 from pm25map.predictors.fetch.download import CHUNK_BYTES
 from pm25map.predictors.fetch.fetch import FetchJob, fetch, is_there, sizes
+from pm25map.predictors.fetch.http import HttpClient, Stopped, check_address
 from pm25map.predictors.fetch.login import Login
-from pm25map.predictors.fetch.polite import Polite, Stopped, check_address
-from pm25map.predictors.fetch.providers import Wanted
+from pm25map.predictors.fetch.providers import RemoteFile
 
 TODAY = dt.date(2021, 6, 1)
 DAY = dt.date(2020, 9, 12)
-QUICK = Retry(total=4, backoff_factor=0, status_forcelist=manners.RETRIES.status_forcelist)
+QUICK = Retry(total=4, backoff_factor=0, status_forcelist=http.RETRIES.status_forcelist)
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +68,8 @@ def provider(**changes):
 
 
 def bring(world, folder, *names, login=None, retries=QUICK, today=TODAY, last=DAY, checksum=None, **changes):
-    files = [Wanted(name, f"{world.url}/{name}", last, checksum=checksum) for name in names]
-    job = FetchJob(provider(**changes), folder, Polite(login or Login(), retries), today)
+    files = [RemoteFile(name, f"{world.url}/{name}", last, checksum=checksum) for name in names]
+    job = FetchJob(provider(**changes), folder, HttpClient(login or Login(), retries), today)
     return fetch(files, job)
 
 
@@ -151,11 +151,11 @@ class Impatient(threading.Event):
 
 def test_retry_after_is_honoured(world):
     world.add("/a.zip", zipped(), net.status(429, Retry_After="7"), net.status(503, Retry_After="11"))
-    held = Polite(stop=Impatient())
+    client = HttpClient(stop=Impatient())
     for _ in range(2):
-        with held.ask(f"{world.url}/a.zip") as response:
-            held.wait(QUICK, manners.Fault("busy", response), world.url)
-    assert held.stop.taken == [7, 11]
+        with client.request(f"{world.url}/a.zip") as response:
+            client.wait(QUICK, http.Fault("busy", response), world.url)
+    assert client.stop.taken == [7, 11]
 
 
 def test_a_throttled_file_comes_after_the_pause(world, tmp_path):
@@ -174,10 +174,10 @@ def test_a_server_that_wants_a_day_of_rest_is_left_to_a_later_run(world, tmp_pat
 def test_waits_grow_are_not_all_alike_and_end_at_a_minute():
     runs = []
     for _ in range(3):
-        policy, held = manners.RETRIES.new(total=9), Polite(stop=Impatient())
+        policy, client = http.RETRIES.new(total=9), HttpClient(stop=Impatient())
         for _ in range(8):
-            policy = held.wait(policy, manners.Fault("no answer"), "https://there.example/")
-        runs.append(held.stop.taken)
+            policy = client.wait(policy, http.Fault("no answer"), "https://there.example/")
+        runs.append(client.stop.taken)
     for waits in runs:
         assert waits[0] == 1
         assert waits[-1] == 60
@@ -201,7 +201,7 @@ def test_a_server_that_hangs_up_at_once_is_asked_again(world, tmp_path):
 
 
 def test_a_server_that_falls_silent_is_asked_for_the_rest(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(manners, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(http, "READ_SECONDS", 0.5)
     body = zipped()
     world.add("/a.zip", body, net.stalls(2))
     assert bring(world, tmp_path, "a.zip").new == ["a.zip"]
@@ -365,8 +365,8 @@ def test_readers_do_not_see_what_is_under_way(world, tmp_path):
 def test_sizes_are_asked_for_without_fetching(world, tmp_path):
     body = zipped()
     world.add("/a.zip", body)
-    files = [Wanted(name, f"{world.url}/{name}", DAY) for name in ("a.zip", "none.zip")]
-    job = FetchJob(provider(), tmp_path, Polite(retries=QUICK), TODAY)
+    files = [RemoteFile(name, f"{world.url}/{name}", DAY) for name in ("a.zip", "none.zip")]
+    job = FetchJob(provider(), tmp_path, HttpClient(retries=QUICK), TODAY)
     assert [size for _, size in sizes(files, job)] == [len(body), None]
     assert {one.method for one in world.asked} == {"HEAD"}
     assert not is_there(files[0], job)
@@ -488,7 +488,7 @@ def test_an_address_that_is_not_https_is_refused(url):
 )
 def test_a_redirect_down_or_inward_is_refused(source, target, why):
     with pytest.raises(BadFetch, match=why):
-        manners._check_step(source, target)
+        http._check_step(source, target)
 
 
 def test_redirects_in_a_circle_end(world, tmp_path):
@@ -558,15 +558,15 @@ def test_two_processes_fetch_a_file_once(world, tmp_path):
         f"""
         import datetime as dt, pathlib
         from pm25map.predictors.fetch.fetch import FetchJob, fetch
-        from pm25map.predictors.fetch.polite import Polite
+        from pm25map.predictors.fetch.http import HttpClient
         from pm25map.predictors.catalogue import Provider
-        from pm25map.predictors.fetch.providers import Wanted
+        from pm25map.predictors.fetch.providers import RemoteFile
         where = {{"base": "https://there.example", "path": "/", "title": "p"}}
         where["check"] = "pm25map.predictors.sources.whole:check_zip"
         provider = Provider(**where, period="day", most_mb=2, parallel=1)
-        job = FetchJob(provider, pathlib.Path({str(tmp_path)!r}), Polite(), dt.date(2021, 6, 1))
+        job = FetchJob(provider, pathlib.Path({str(tmp_path)!r}), HttpClient(), dt.date(2021, 6, 1))
         print("ready", flush=True)
-        result = fetch([Wanted("a.zip", "{world.url}/a.zip", dt.date(2020, 9, 12))], job)
+        result = fetch([RemoteFile("a.zip", "{world.url}/a.zip", dt.date(2020, 9, 12))], job)
         print(result.new, result.kept)
         """
     )
@@ -585,19 +585,19 @@ def test_two_processes_fetch_a_file_once(world, tmp_path):
 def test_an_end_midway_leaves_a_part_that_the_next_run_continues(world, tmp_path):
     body = zipped(1_200_000)
     world.add("/a.zip", body)
-    held = Polite(retries=QUICK)
+    client = HttpClient(retries=QUICK)
 
     class Ends:
         def bytes_of(self, name, done, total):
             if done > 500_000:
-                held.stop.set()
+                client.stop.set()
 
         def ended(self, name):
             pass
 
-    files = [Wanted("a.zip", f"{world.url}/a.zip", DAY)]
+    files = [RemoteFile("a.zip", f"{world.url}/a.zip", DAY)]
     with pytest.raises(Stopped):
-        fetch(files, FetchJob(provider(), tmp_path, held, TODAY, Ends()))
+        fetch(files, FetchJob(provider(), tmp_path, client, TODAY, Ends()))
     assert not (tmp_path / "a.zip").exists()
     assert bring(world, tmp_path, "a.zip").new == ["a.zip"]
     assert int(world.asked[-1].headers["Range"].strip("bytes=-")) > 500_000

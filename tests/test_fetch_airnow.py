@@ -19,8 +19,8 @@ from pm25map.monitors.airnow_files import files_of
 from pm25map.monitors.airnow_now import read_nowcast
 from pm25map.predictors.catalogue import Provider, provider_of
 from pm25map.predictors.fetch import fetch as jobs
-from pm25map.predictors.fetch import polite as manners
-from pm25map.predictors.fetch.polite import Polite
+from pm25map.predictors.fetch import http
+from pm25map.predictors.fetch.http import HttpClient
 from pm25map.predictors.fetch.providers import periods_of, plain_files
 from pm25map.predictors.monitor_source import fetch_latest
 
@@ -34,8 +34,8 @@ def _alone(monkeypatch, tmp_path):
     """No proxy, and no long waits."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    quick = Retry(total=2, backoff_factor=0, status_forcelist=manners.RETRIES.status_forcelist)
-    monkeypatch.setattr(manners, "RETRIES", quick)
+    quick = Retry(total=2, backoff_factor=0, status_forcelist=http.RETRIES.status_forcelist)
+    monkeypatch.setattr(http, "RETRIES", quick)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_revised_hour_comes_again_while_it_is_young(world, tmp_path, age, aske
     files = [file for file in wanted(world.url) if file.last == DAY]
 
     def bring(today):
-        return jobs.fetch(files, jobs.FetchJob(provider, tmp_path / "airnow", Polite(), today))
+        return jobs.fetch(files, jobs.FetchJob(provider, tmp_path / "airnow", HttpClient(), today))
 
     first = bring(DAY + dt.timedelta(days=age))
     assert len(first.new) == len(files) == 20

@@ -23,10 +23,10 @@ from pm25map.base.errors import BadFetch, BadInstall, BadPredictors, LoginFailed
 from pm25map.cli.main import cli
 from pm25map.grid.store import save_grid
 from pm25map.predictors.catalogue import fetched_sources, file_sources, load, provider_of, sources
-from pm25map.predictors.fetch import polite as manners
+from pm25map.predictors.fetch import http
 from pm25map.predictors.fetch.earthdata import choose, search
+from pm25map.predictors.fetch.http import HttpClient
 from pm25map.predictors.fetch.login import earthdata_login
-from pm25map.predictors.fetch.polite import Polite
 from pm25map.predictors.fetch.providers import (
     gmted_tiles,
     periods_of,
@@ -46,8 +46,8 @@ def _alone(monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     for name in ("TOKEN", "USERNAME", "PASSWORD"):
         monkeypatch.delenv(f"EARTHDATA_{name}", raising=False)
-    quick = Retry(total=2, backoff_factor=0, status_forcelist=manners.RETRIES.status_forcelist)
-    monkeypatch.setattr(manners, "RETRIES", quick)
+    quick = Retry(total=2, backoff_factor=0, status_forcelist=http.RETRIES.status_forcelist)
+    monkeypatch.setattr(http, "RETRIES", quick)
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_a_reprocessed_stream_of_merra2_is_taken():
 
 def ask(world, *granules):
     world.files["/search/granules.umm_json"] = net.catalogue(list(granules))
-    return search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+    return search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
 
 
 def test_the_catalogue_is_asked_through_earthaccess(world):
@@ -263,7 +263,7 @@ def test_the_catalogue_is_asked_through_earthaccess(world):
 def test_a_catalogue_that_fails_is_one_line(world):
     world.add("/search/granules.umm_json", b"", *[net.status(500)] * 99)
     with pytest.raises(BadFetch, match="NASA's catalogue answers 500 to the search for MCD19A2") as failed:
-        search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+        search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
     assert "not now" not in str(failed.value)
 
 
@@ -271,13 +271,13 @@ def test_a_catalogue_out_of_reach_is_one_line():
     with net.serving() as world:
         pass
     with pytest.raises(BadFetch, match="cannot be asked for MCD19A2"):
-        search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+        search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
 
 
 def test_a_catalogue_that_talks_nonsense_is_one_line(world):
     world.add("/search/granules.umm_json", b"<html>maintenance</html>")
     with pytest.raises(BadFetch, match="cannot be asked for MCD19A2"):
-        search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+        search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
 
 
 @pytest.mark.parametrize("place", ["the catalogue", "where it leads"])
@@ -290,7 +290,7 @@ def test_the_catalogue_gets_no_credentials(place, world, monkeypatch, tmp_path):
     else:
         world.add("/search/granules.umm_json", b"", net.redirect("/elsewhere"))
         with pytest.raises(BadFetch, match="TooManyRedirects"):
-            search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, Polite(), world.url)
+            search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
     assert len(world.asked) == 1
     assert "Authorization" not in world.asked[0].headers
 
@@ -618,7 +618,7 @@ def test_without_the_extra_one_line_says_what_to_install(package, monkeypatch):
 def test_without_earthaccess_nasa_s_sources_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "earthaccess", None)
     with pytest.raises(BadInstall, match="earthaccess"):
-        search(provider_of("merra2"), [DAY], ("",), (), CONUS, Polite())
+        search(provider_of("merra2"), [DAY], ("",), (), CONUS, HttpClient())
 
 
 @pytest.mark.shared

@@ -14,7 +14,7 @@ from pm25map.cli.options import DAY, FILE, SourceType
 
 if TYPE_CHECKING:
     from pm25map.predictors.catalogue import Provider
-    from pm25map.predictors.fetch.earthdata import FoundFiles
+    from pm25map.predictors.fetch.earthdata import SearchResult
     from pm25map.predictors.fetch.fetch import Fetched, FetchJob
 
 
@@ -84,18 +84,18 @@ def fetch(
     first, last = _days(provider, source, start, end)
     grid = load_grid(grid_name)
     client = _client()
-    polite = client.Polite()
-    with _one_line(polite):
-        found = client.plan_fetch(
-            provider, first, last, grid, polite, region=region, variables=variables, base_url=base_url
+    http = client.HttpClient()
+    with _one_line(http):
+        plan = client.plan_fetch(
+            provider, first, last, grid, http, region=region, variables=variables, base_url=base_url
         )
-        if provider.needs_login and not dry_run and found.files:
-            polite.login = client.earthdata_login(base_url)
-        job = client.Job(provider, out or Path(), polite, dt.datetime.now(dt.UTC).date())
+        if provider.needs_login and not dry_run and plan.files:
+            http.login = client.earthdata_login(base_url)
+        job = client.FetchJob(provider, out or Path(), http, dt.datetime.now(dt.UTC).date())
         if dry_run:
-            _list(found, job, client, as_json=as_json)
+            _list(plan, job, client, as_json=as_json)
             return
-        result = _run(source, found, job, client)
+        result = _run(source, plan, job, client)
     _report(source, result, job.folder, as_json=as_json)
 
 
@@ -117,12 +117,17 @@ class _Client:
 
     def __init__(self) -> None:
         from pm25map.predictors.fetch import fetch as jobs
+        from pm25map.predictors.fetch.http import HttpClient
         from pm25map.predictors.fetch.login import earthdata_login
         from pm25map.predictors.fetch.plan import plan_fetch
-        from pm25map.predictors.fetch.polite import Polite
 
-        self.Job, self.fetch, self.sizes, self.is_there = jobs.FetchJob, jobs.fetch, jobs.sizes, jobs.is_there
-        self.earthdata_login, self.plan_fetch, self.Polite = earthdata_login, plan_fetch, Polite
+        self.FetchJob, self.fetch, self.sizes, self.is_there = (
+            jobs.FetchJob,
+            jobs.fetch,
+            jobs.sizes,
+            jobs.is_there,
+        )
+        self.earthdata_login, self.plan_fetch, self.HttpClient = earthdata_login, plan_fetch, HttpClient
 
 
 def _client() -> _Client:
@@ -139,45 +144,45 @@ def _client() -> _Client:
 
 
 @contextmanager
-def _one_line(polite: Any) -> Iterator[None]:
+def _one_line(http: Any) -> Iterator[None]:
     """Keep credentials out of every error, and let Ctrl-C end all threads."""
     from pm25map.base.errors import Pm25mapError
 
     try:
         yield
     except Pm25mapError as error:
-        masked = polite.login.mask(str(error))
+        masked = http.login.mask(str(error))
         if masked == str(error):
             raise
         raise type(error)(masked) from None
     except KeyboardInterrupt:
-        polite.stop.set()
+        http.stop.set()
         click.echo("Stopped. What is whole stays; run the same command again to go on.", err=True)
         raise
 
 
-def _list(found: "FoundFiles", job: "FetchJob", client: _Client, *, as_json: bool) -> None:
+def _list(plan: "SearchResult", job: "FetchJob", client: _Client, *, as_json: bool) -> None:
     """Print addresses and sizes."""
-    rows = [(file, size, client.is_there(file, job)) for file, size in client.sizes(list(found.files), job)]
+    rows = [(file, size, client.is_there(file, job)) for file, size in client.sizes(list(plan.files), job)]
     if as_json:
         files = [{"file": f.name, "url": f.url, "bytes": size, "there": there} for f, size, there in rows]
-        click.echo(json.dumps({"files": files, "absent": dict(found.absent)}, indent=2))
+        click.echo(json.dumps({"files": files, "absent": dict(plan.absent)}, indent=2))
         return
     for file, size, there in rows:
         known = f"{size / 1e6:.1f} MB" if size else "absent" if size is None else "size unknown"
         click.echo(f"{'there' if there else known:>12}  {file.url}")
-    for name, why in found.absent.items():
+    for name, why in plan.absent.items():
         click.echo(f"{'absent':>12}  {name}: {why}")
     to_come = [size or 0 for _, size, there in rows if not there and size is not None]
     click.echo(f"{len(to_come)} files to fetch, {sum(to_come) / 1e6:.1f} MB as far as sizes are known")
 
 
-def _run(source: str, found: "FoundFiles", job: "FetchJob", client: _Client) -> "Fetched":
-    with _bars(source, len(found.files)) as bars:
+def _run(source: str, plan: "SearchResult", job: "FetchJob", client: _Client) -> "Fetched":
+    with _bars(source, len(plan.files)) as bars:
         result: Fetched = client.fetch(
-            list(found.files), client.Job(job.provider, job.folder, job.polite, job.today, bars)
+            list(plan.files), client.FetchJob(job.provider, job.folder, job.client, job.today, bars)
         )
-    result.absent.update(found.absent)
+    result.absent.update(plan.absent)
     return result
 
 

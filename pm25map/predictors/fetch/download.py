@@ -1,8 +1,8 @@
-"""One file over HTTP, beneath pooch: goes on where an earlier attempt, or an earlier run, stopped.
+"""One file over HTTP, beneath pooch: it continues where an earlier attempt, or an earlier run, stopped.
 
 pooch cannot resume: it writes every attempt to a new temporary file. Its downloaders may be any callable, so this
-one keeps a part and what identifies it beside, and hands pooch the whole. A part counts only while the server says
-that the file is the same (Range with If-Range, RFC 9110 sections 13.1.5 and 14): a strong ETag, else the date.
+one keeps a part with its identity beside it, and hands pooch the complete file. A part is used only while the server
+states that the file is the same (Range with If-Range, RFC 9110 sections 13.1.5 and 14): a strong ETag, else the date.
 """
 
 import json
@@ -17,21 +17,21 @@ import requests
 
 from pm25map.base.errors import BadFetch, DiskFull, LoginFailed
 from pm25map.base.files import as_bad_output
+from pm25map.predictors.fetch.http import Fault, HttpClient, Stopped
 from pm25map.predictors.fetch.login import WAYS, bare
-from pm25map.predictors.fetch.polite import Fault, Polite, Stopped
 
 CHUNK_BYTES = 1 << 15
-"""Read at once. urllib3 loses what it has of a chunk when the connection drops, so it is short."""
+"""Read at once. urllib3 discards an incomplete chunk when the connection drops, so chunks are small."""
 
 STEADY_BYTES = 1 << 20
-"""An attempt that brings as much has earned all retries again."""
+"""After an attempt that brought as much, all retries are available again."""
 
 ByteProgress = Callable[[int, int | None], None]
-"""Told how many bytes of a file are there, and how many there will be (None where nobody says)."""
+"""Called with the bytes of a file that are there, and the bytes of the whole (None where unknown)."""
 
 
 class Absent(Exception):
-    """The server says that there is no such file: 404 or 410."""
+    """The server has no such file: 404 or 410."""
 
 
 class Unchanged(Exception):
@@ -40,12 +40,12 @@ class Unchanged(Exception):
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What tells one version of a file from another.
+    """The identity of one version of a file.
 
     Attributes:
         url: its address.
         etag, modified: as the server sent them; "" where it did not.
-        length: bytes of the whole; None where nobody says.
+        length: bytes of the whole; None where unknown.
     """
 
     url: str
@@ -55,7 +55,7 @@ class FileIdentity:
 
     @property
     def validator(self) -> str:
-        """Give what If-Range may say: a weak ETag names no bytes."""
+        """Return the value of If-Range: a weak ETag does not identify bytes."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
@@ -63,45 +63,45 @@ class Resuming:
     """A downloader for pooch.retrieve.
 
     Attributes:
-        identity: of the file that came; None before.
+        identity: of the file that was fetched; None before.
     """
 
     def __init__(
         self,
-        polite: Polite,
+        client: HttpClient,
         part: Path,
         *,
         most_bytes: int,
         known: FileIdentity | None = None,
         progress: ByteProgress | None = None,
     ) -> None:
-        """Hold what a download needs.
+        """Prepare a download.
 
         Args:
-            polite: who asks.
-            part: file of what came so far; what identifies it stands beside, in PART.json.
+            client: for the requests.
+            part: file of the bytes fetched so far; its identity is beside it, in PART.json.
             most_bytes: a file larger than this is refused.
-            known: the version that is there already; it is not sent again.
-            progress: told of bytes.
+            known: the version that is there already; it is not fetched again.
+            progress: called with bytes.
         """
-        self._polite, self._part, self._most = polite, part, most_bytes
+        self._client, self._part, self._most = client, part, most_bytes
         self._known, self._progress = known, progress
         self.identity: FileIdentity | None = None
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> bool | None:
-        """Bring a file, as pooch asks for it.
+        """Fetch a file; called by pooch.
 
         Raises:
             Absent: there is no such file.
-            Unchanged: it is the one that is known.
+            Unchanged: it is the known version.
             LoginFailed: the login is refused.
             DiskFull: there is no room.
-            BadFetch: it cannot be had, says why.
+            BadFetch: it cannot be fetched (says why).
             Stopped: the fetch was ended.
         """
         if check_only:
-            return size_of(self._polite, url) is not None
-        policy, reached = self._polite.retries, self._size()
+            return size_of(self._client, url) is not None
+        policy, reached = self._client.retries, self._size()
         while True:
             try:
                 self.identity = self._attempt(url)
@@ -110,8 +110,8 @@ class Resuming:
                 return None
             except Fault as fault:
                 if self._size() - reached >= STEADY_BYTES:
-                    policy, reached = self._polite.retries, self._size()
-                policy = self._polite.wait(policy, fault, url)
+                    policy, reached = self._client.retries, self._size()
+                policy = self._client.wait(policy, fault, url)
             except OSError as error:
                 raise as_bad_output(self._part, error) from error
 
@@ -123,26 +123,26 @@ class Resuming:
         return self._part.stat().st_size if self._part.is_file() else 0
 
     def _attempt(self, url: str) -> FileIdentity:
-        """Ask once for what lacks, and write it to the part until it is whole."""
-        held = self._resumable(url)
+        """Request the missing bytes once, and append them to the part until it is complete."""
+        resumed = self._resumable(url)
         headers = {}
-        if held is not None:
-            headers = {"Range": f"bytes={self._size()}-", "If-Range": held.validator}
+        if resumed is not None:
+            headers = {"Range": f"bytes={self._size()}-", "If-Range": resumed.validator}
         elif self._known is not None and self._known.etag:
             headers = {"If-None-Match": self._known.etag}
         elif self._known is not None and self._known.modified:
             headers = {"If-Modified-Since": self._known.modified}
-        with self._polite.ask(url, headers) as response:
-            if response.status_code == 304 and self._known is not None and held is None:
+        with self._client.request(url, headers) as response:
+            if response.status_code == 304 and self._known is not None and resumed is None:
                 raise Unchanged
             if response.status_code == 416:
-                self._forget()
-            check_status(self._polite, response, url)
+                self._discard()
+            check_status(self._client, response, url)
             encoding = response.headers.get("Content-Encoding", "identity").lower()
             if encoding not in ("", "identity"):
                 raise BadFetch(f"{bare(url)} comes compressed ({encoding}), though it was asked for as it is")
-            if response.status_code == 206 and held is not None:
-                identity = self._continued(held, response)
+            if response.status_code == 206 and resumed is not None:
+                identity = self._continued(resumed, response)
             elif response.status_code == 200:
                 identity = self._begun(url, response)
             else:
@@ -153,17 +153,17 @@ class Resuming:
         return identity
 
     def _resumable(self, url: str) -> FileIdentity | None:
-        """Give the identity of the part, None where it is of no use."""
+        """Return the identity of the part, None where it cannot be continued."""
         try:
-            held = FileIdentity(**json.loads(self._note.read_text()))
+            identity = FileIdentity(**json.loads(self._note.read_text()))
         except (OSError, ValueError, TypeError):
             return None
         size = self._size()
-        fits = size > 0 and (held.length is None or size < held.length)
-        return held if held.url == url and held.validator and fits else None
+        fits = size > 0 and (identity.length is None or size < identity.length)
+        return identity if identity.url == url and identity.validator and fits else None
 
     def _begun(self, url: str, response: requests.Response) -> FileIdentity:
-        """Start from the first byte: forget the part and write down what the new one is of."""
+        """Start from the first byte: empty the part and write down the identity of the new one."""
         length = response.headers.get("Content-Length", "")
         identity = FileIdentity(
             url,
@@ -175,18 +175,18 @@ class Resuming:
         self._note.write_text(json.dumps(asdict(identity)))
         return identity
 
-    def _continued(self, held: FileIdentity, response: requests.Response) -> FileIdentity:
-        """Check that an answer goes on with the part; some servers do not look at If-Range."""
+    def _continued(self, identity: FileIdentity, response: requests.Response) -> FileIdentity:
+        """Check that a response continues the part; some servers ignore If-Range."""
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-        etag = response.headers.get("ETag", held.etag)
-        same = span is not None and int(span[1]) == self._size() and etag == held.etag
-        stated = int(span[2]) if span is not None and span[2] != "*" else held.length
-        if not same or held.length not in (None, stated):
-            self._forget()
-            raise Fault(f"{bare(held.url)} changed while it was fetched")
-        return replace(held, length=stated)
+        etag = response.headers.get("ETag", identity.etag)
+        same = span is not None and int(span[1]) == self._size() and etag == identity.etag
+        stated = int(span[2]) if span is not None and span[2] != "*" else identity.length
+        if not same or identity.length not in (None, stated):
+            self._discard()
+            raise Fault(f"{bare(identity.url)} changed while it was fetched")
+        return replace(identity, length=stated)
 
-    def _forget(self) -> None:
+    def _discard(self) -> None:
         self._part.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
@@ -197,11 +197,11 @@ class Resuming:
             )
 
     def _check_room(self, length: int | None) -> None:
-        """Say before a long download that it cannot end well."""
-        lacking = (length or 0) - self._size()
-        if lacking > shutil.disk_usage(self._part.parent).free:
+        """Refuse a download for which the disk has no room."""
+        missing = (length or 0) - self._size()
+        if missing > shutil.disk_usage(self._part.parent).free:
             raise DiskFull(
-                f"cannot write {self._part}: {lacking / 1e6:.0f} MB are to come, and the disk has less. Free some "
+                f"cannot write {self._part}: {missing / 1e6:.0f} MB are to come, and the disk has less. Free some "
                 "space or choose another folder"
             )
 
@@ -215,7 +215,7 @@ class Resuming:
                     self._check_size(size, identity.url)
                     if self._progress is not None:
                         self._progress(size, identity.length)
-                    if self._polite.stop.is_set():
+                    if self._client.stop.is_set():
                         raise Stopped
         except (
             requests.ConnectionError,
@@ -232,52 +232,52 @@ class Resuming:
         return f"{bare(identity.url)} ended after {size}{of} bytes"
 
 
-def size_of(polite: Polite, url: str) -> int | None:
-    """Ask how large a file is, bytes; 0 where the server does not say, None where there is no such file.
+def size_of(client: HttpClient, url: str) -> int | None:
+    """Return the size of a file, bytes; 0 where the server does not state it, None where there is no such file.
 
     Raises:
         LoginFailed, BadFetch, Stopped: as a download.
     """
-    policy = polite.retries
+    policy = client.retries
     while True:
         try:
-            with polite.ask(url, method="HEAD") as response:
+            with client.request(url, method="HEAD") as response:
                 if response.status_code in (405, 501):
                     return 0
-                check_status(polite, response, url)
+                check_status(client, response, url)
                 length = response.headers.get("Content-Length", "")
                 return int(length) if length.isdigit() else 0
         except Absent:
             return None
         except Fault as fault:
-            policy = polite.wait(policy, fault, url)
+            policy = client.wait(policy, fault, url)
 
 
-def check_status(polite: Polite, response: requests.Response, url: str) -> None:
-    """Tell apart what a status says: no such file, not yours, not now.
+def check_status(client: HttpClient, response: requests.Response, url: str) -> None:
+    """Raise the error of an HTTP status, if it is one.
 
     Raises:
         Absent: 404, 410.
         LoginFailed: 401, and 403 where a login was sent.
-        Fault: 408, 416, 429 and the server's own errors, which another attempt may mend.
+        Fault: 408, 416, 429 and errors of the server, which another attempt may avoid.
         BadFetch: any other from 400 on.
     """
     status = response.status_code
     if status in (404, 410):
         raise Absent(f"HTTP {status}")
     if status == 401:
-        where = polite.login.where
+        where = client.login.where
         raise LoginFailed(
             f"{bare(url)} refuses the login of {where}: it may have expired. {WAYS}"
             if where
             else f"{bare(url)} wants a login. {WAYS}"
         )
-    if status == 403 and polite.login.where:
+    if status == 403 and client.login.where:
         raise LoginFailed(
             f"{bare(url)} refuses this login: accept the provider's application and agreements in your profile at "
             "https://urs.earthdata.nasa.gov (Applications, Authorized Apps), or make a new token"
         )
-    if status == 416 or polite.retries.is_retry("GET", status):
+    if status == 416 or client.retries.is_retry("GET", status):
         raise Fault(f"{bare(url)} answers HTTP {status}", response)
     if status >= 400:
         raise BadFetch(f"{bare(url)} answers HTTP {status}, which another attempt would not mend")

@@ -1,7 +1,7 @@
-"""NASA's catalogue (CMR) asked through earthaccess: which granules of a collection there are, and where.
+"""Searches of NASA's catalogue (CMR) through earthaccess: which granules of a collection there are, and where.
 
-Searching needs no login. What the catalogue says of a granule is not believed but matched: its name must be one of
-the table's, whole, and its address https.
+Searching needs no login. What the catalogue returns is not trusted: the whole name of a granule must match the table's,
+and its address must be https.
 """
 
 import datetime as dt
@@ -16,16 +16,16 @@ from requests.adapters import HTTPAdapter
 
 from pm25map.base.errors import BadFetch, BadInstall
 from pm25map.predictors.catalogue import Provider
-from pm25map.predictors.fetch.login import Login
-from pm25map.predictors.fetch.polite import (
+from pm25map.predictors.fetch.http import (
     CONNECT_SECONDS,
     READ_SECONDS,
     USER_AGENT,
     HostAuth,
-    Polite,
+    HttpClient,
     check_address,
 )
-from pm25map.predictors.fetch.providers import Box, Wanted, first_day, last_of
+from pm25map.predictors.fetch.login import Login
+from pm25map.predictors.fetch.providers import Box, RemoteFile, first_day, last_of
 
 MOST_GRANULES = 200_000
 
@@ -34,15 +34,15 @@ CHECKSUMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha
 
 
 @dataclass(frozen=True)
-class FoundFiles:
-    """What a search gives.
+class SearchResult:
+    """The result of a search.
 
     Attributes:
-        files: to have, in the order of their names.
-        absent: what was looked for and is not there, and why.
+        files: to fetch, in the order of their names.
+        absent: what is not in the catalogue, and why.
     """
 
-    files: tuple[Wanted, ...]
+    files: tuple[RemoteFile, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -52,18 +52,18 @@ def search(
     variables: tuple[str, ...],
     tiles: tuple[str, ...],
     box: Box,
-    polite: Polite,
+    client: HttpClient,
     base_url: str | None = None,
-) -> FoundFiles:
-    """Ask the catalogue for the files of some days and a place.
+) -> SearchResult:
+    """Search the catalogue for the files of some days and a place.
 
     Args:
         provider: with `search` and `name`.
         periods: first days of the files, as `periods_of`.
         variables: of the provider; ("",) where it has none.
         tiles: such as h08v05; none where it is not in tiles.
-        box: that the place lies in.
-        polite: how often to ask, and how long to wait.
+        box: around the place.
+        client: gives the number of retries and the waits.
         base_url: of a mirror of the catalogue; NASA's own where None.
 
     Raises:
@@ -74,7 +74,7 @@ def search(
     last = max(last_of(provider, first) for first in periods)
     # One collection a variable (ndvi), or one for all of them.
     for collection in sorted({provider.search["short_name"].format(variable=name) for name in variables}):
-        granules += _ask(provider, collection, (periods[0], last), box, polite, base_url)
+        granules += _granules(provider, collection, (periods[0], last), box, client, base_url)
     return choose(provider, granules, periods, variables, tiles)
 
 
@@ -84,15 +84,15 @@ def choose(
     periods: list[dt.date],
     variables: tuple[str, ...],
     tiles: tuple[str, ...],
-) -> FoundFiles:
-    """Take from the catalogue's granules those that are wanted, of two productions of one the later.
+) -> SearchResult:
+    """Choose the granules that are needed; of two productions of the same granule the later.
 
     Args:
         granules: as the catalogue describes them (UMM-G).
         provider, periods, variables, tiles: as `search`.
     """
     wanted = {(day, variable, tile) for day in periods for variable in variables for tile in tiles or ("",)}
-    chosen: dict[tuple[dt.date, str, str], Wanted] = {}
+    chosen: dict[tuple[dt.date, str, str], RemoteFile] = {}
     for granule in granules:
         for url in _links(granule):
             match = re.fullmatch(provider.name, url.rsplit("/", 1)[1])
@@ -101,24 +101,24 @@ def choose(
             groups = match.groupdict()
             key = first_day(match), groups.get("variable") or "", groups.get("tile") or ""
             size, checksum = _stated(granule, match)
-            file = Wanted(match["keep"], url, last_of(provider, key[0]), size, checksum)
+            file = RemoteFile(match["keep"], url, last_of(provider, key[0]), size, checksum)
             if key in wanted and (key not in chosen or chosen[key].name < file.name):
                 chosen[key] = file
             break
     lacking = [" ".join((str(day), *filter(None, rest))) for day, *rest in sorted(wanted - set(chosen))]
     files = tuple(sorted(chosen.values(), key=lambda file: file.name))
-    return FoundFiles(files, dict.fromkeys(lacking, "not in NASA's catalogue"))
+    return SearchResult(files, dict.fromkeys(lacking, "not in NASA's catalogue"))
 
 
-def _ask(
+def _granules(
     provider: Provider,
     collection: str,
     span: tuple[dt.date, dt.date],
     box: Box,
-    polite: Polite,
+    client: HttpClient,
     base_url: str | None,
 ) -> list[Mapping[str, Any]]:
-    """Ask for all granules of a collection that touch some days and a box."""
+    """Search for all granules of a collection that touch some days and a box."""
     try:
         import earthaccess  # noqa: PLC0415 - takes a second, and only NASA's sources need it
     except ModuleNotFoundError as error:
@@ -130,8 +130,8 @@ def _ask(
     if base_url is not None:
         check_address(base_url)
         query.mode(base_url.rstrip("/") + "/search/")
-    # earthaccess's own session has no time limit and asks once.
-    query.session = _session(polite)
+    # earthaccess's own session has no time limit and does not retry.
+    query.session = _session(client)
     try:
         with warnings.catch_warnings():
             # It warns of how its own results will be used from version 1.0 on; here they are plain mappings.
@@ -150,20 +150,20 @@ def _ask(
         ) from None
 
 
-def _session(polite: Polite) -> requests.Session:
+def _session(client: HttpClient) -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = USER_AGENT
-    # Nobody's credentials go to the catalogue, whatever .netrc holds, and it leads nowhere else.
+    # No credentials go to the catalogue, whatever .netrc holds, and redirects are not followed.
     session.auth = HostAuth(Login())
     session.max_redirects = 0
-    adapter = _Timed(max_retries=polite.retries.new(raise_on_status=False))
+    adapter = _Timed(max_retries=client.retries.new(raise_on_status=False))
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
 class _Timed(HTTPAdapter):
-    """Gives every request a time limit."""
+    """An adapter that sets a time limit on every request."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = kwargs.get("timeout") or (CONNECT_SECONDS, READ_SECONDS)
@@ -178,7 +178,7 @@ def _links(granule: Mapping[str, Any]) -> list[str]:
 
 
 def _stated(granule: Mapping[str, Any], match: re.Match[str]) -> tuple[int | None, str | None]:
-    """Read size and checksum that the catalogue states of a file: None where it does not."""
+    """Return the size and checksum that the catalogue states of a file; None where it does not."""
     stated = granule.get("umm", {}).get("DataGranule", {}).get("ArchiveAndDistributionInformation", [])
     named = [entry for entry in stated if entry.get("Name") in (match[0], match["keep"])]
     # Some collections call the only file "Not provided".

@@ -1,8 +1,8 @@
-"""Fetch the files of a source into a folder: several at once, each whole or not there, resumable by the same call.
+"""Fetch the files of a source into a folder: several at once, each complete or absent, resumable by the same call.
 
-Beside the files stands `.fetch/`: a lock, a note and, while it is incomplete, a folder of every file. The note says
-what came from where and when, or that it was absent. Two processes may fetch into one folder: who comes second to a
-file waits and finds it there.
+Beside the files stands `.fetch/`: a lock, a note and, while it is incomplete, a folder of every file. The note
+records what was fetched, from where and when, or that it was absent. Two processes may fetch into one folder: the
+second to request a file waits until the first has fetched it.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ from pm25map.base.errors import BadFetch, BadOutput, LoginFailed, Pm25mapError
 from pm25map.base.files import as_bad_output, replacing, sha256_of_file
 from pm25map.predictors.catalogue import Provider, load
 from pm25map.predictors.fetch.download import Absent, FileIdentity, Resuming, Unchanged, size_of
+from pm25map.predictors.fetch.http import HttpClient, Stopped
 from pm25map.predictors.fetch.login import bare
-from pm25map.predictors.fetch.polite import Polite, Stopped
-from pm25map.predictors.fetch.providers import Wanted
+from pm25map.predictors.fetch.providers import RemoteFile
 
 WORKING = ".fetch"
 MEGABYTE = 1_000_000
@@ -35,14 +35,14 @@ State = Literal["new", "kept", "absent", "failed"]
 
 
 class Watcher(Protocol):
-    """Is told how a fetch goes on, from several threads."""
+    """Receives the progress of a fetch, from several threads."""
 
     def bytes_of(self, name: str, done: int, total: int | None) -> None:
-        """Hear how much of a file is there."""
+        """Called with the number of bytes of a file that are there."""
         ...
 
     def ended(self, name: str) -> None:
-        """Hear that a file is done with, well or not."""
+        """Called when a file is finished, successfully or not."""
         ...
 
 
@@ -51,10 +51,10 @@ class Fetched:
     """What a fetch did.
 
     Attributes:
-        new, kept: names of files that came, and of those that were there.
-        absent: files that the provider does not have, and how it said so.
-        failed: files that could not be had, and why.
-        bytes: that came.
+        new, kept: names of files that were fetched, and of those that were there.
+        absent: files that the provider does not have, and its answer.
+        failed: files that could not be fetched, and why.
+        bytes: that were fetched.
     """
 
     new: list[str] = field(default_factory=list)
@@ -66,32 +66,32 @@ class Fetched:
 
 @dataclass(frozen=True)
 class FetchJob:
-    """What all files of a fetch share.
+    """The settings that all files of a fetch share.
 
     Attributes:
         provider: of the table.
         folder: that the files go to.
-        polite: who asks.
-        today: by which a file is young enough to be asked for again.
-        watcher: is told; None where nobody listens.
+        client: for the requests.
+        today: decides whether a file is so recent that it is requested again.
+        watcher: receives the progress; None for no one.
     """
 
     provider: Provider
     folder: Path
-    polite: Polite
+    client: HttpClient
     today: dt.date
     watcher: Watcher | None = None
 
 
-def fetch(files: list[Wanted], job: FetchJob) -> Fetched:
-    """Bring files; what fails does not keep the others from coming.
+def fetch(files: list[RemoteFile], job: FetchJob) -> Fetched:
+    """Fetch files; one that fails does not stop the others.
 
     Args:
-        files: to have.
+        files: to fetch.
         job: what they share.
 
     Raises:
-        LoginFailed: no file can be had without another login.
+        LoginFailed: no file can be fetched without another login.
         BadOutput: the folder cannot be written, or the disk is full.
     """
     with _as_bad_output(job.folder):
@@ -107,44 +107,44 @@ def fetch(files: list[Wanted], job: FetchJob) -> Fetched:
                 if job.watcher is not None:
                     job.watcher.ended(running[future].name)
         except BaseException:
-            # Those that are under way leave their part for the next run.
-            job.polite.stop.set()
+            # Downloads under way leave their part for the next run.
+            job.client.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return result
 
 
-def sizes(files: list[Wanted], job: FetchJob) -> list[tuple[Wanted, int | None]]:
-    """Ask for the sizes of files without fetching: bytes, 0 where nobody says, None where there is no such file.
+def sizes(files: list[RemoteFile], job: FetchJob) -> list[tuple[RemoteFile, int | None]]:
+    """Return the sizes of files without fetching them: bytes, 0 where unknown, None where there is no such file.
 
     Raises:
-        BadFetch: the provider cannot be asked.
+        BadFetch: the provider cannot be reached.
     """
 
-    def size(file: Wanted) -> int | None:
+    def size(file: RemoteFile) -> int | None:
         if file.size is not None or job.provider.needs_login:
             # A size is not worth a login: the catalogue states almost all.
             return file.size or 0
-        return size_of(job.polite, file.url)
+        return size_of(job.client, file.url)
 
     with ThreadPoolExecutor(job.provider.parallel) as pool:
         try:
             return list(zip(files, pool.map(size, files), strict=True))
         except BaseException:
-            job.polite.stop.set()
+            job.client.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def is_there(file: Wanted, job: FetchJob) -> bool:
-    """Tell whether a file is in the folder and whole, as its note says; it may be of use to ask again later."""
+def is_there(file: RemoteFile, job: FetchJob) -> bool:
+    """Return whether a file is in the folder and complete by its note; the provider may still change it."""
     note = _read_note(job, file)
     path = job.folder / file.name
     return path.is_file() and path.stat().st_size == note.get("bytes", path.stat().st_size)
 
 
-def _count(result: Fetched, file: Wanted, outcome: Callable[[], tuple[State, int]]) -> None:
-    """Add what became of a file to the result."""
+def _count(result: Fetched, file: RemoteFile, outcome: Callable[[], tuple[State, int]]) -> None:
+    """Add the outcome of a file to the result."""
     try:
         state, size = outcome()
     except Absent as absent:
@@ -158,24 +158,24 @@ def _count(result: Fetched, file: Wanted, outcome: Callable[[], tuple[State, int
         result.bytes += size
 
 
-def _one(file: Wanted, job: FetchJob) -> tuple[State, int]:
-    """Bring one file: what became of it, and the bytes that came."""
-    if job.polite.stop.is_set():
+def _one(file: RemoteFile, job: FetchJob) -> tuple[State, int]:
+    """Fetch one file; return its state and the bytes that were fetched."""
+    if job.client.stop.is_set():
         raise Stopped
-    with _alone(file, job), _as_bad_output(job.folder / file.name):
+    with _locked(file, job), _as_bad_output(job.folder / file.name):
         target = job.folder / file.name
         note = _read_note(job, file)
         known = None
         if is_there(file, job):
             if not note:
-                # Put there by hand: good if its reader says so.
+                # Put there by hand: accepted if its reader accepts it.
                 load(job.provider.check)(target)
                 return "kept", 0
             if not may_have_changed(file, job):
                 return "kept", 0
             known = FileIdentity(file.url, str(note.get("etag", "")), str(note.get("modified", "")))
         try:
-            return "new", _bring(file, job, known)
+            return "new", _download(file, job, known)
         except Unchanged:
             _write_note(job, file, {**note, "fetched": str(job.today)})
             return "kept", 0
@@ -185,8 +185,8 @@ def _one(file: Wanted, job: FetchJob) -> tuple[State, int]:
             raise
 
 
-def may_have_changed(file: Wanted, job: FetchJob) -> bool:
-    """Tell whether a file was fetched before its provider had done with it; one put there by hand was not."""
+def may_have_changed(file: RemoteFile, job: FetchJob) -> bool:
+    """Return whether a file was fetched before it was final at its provider; False for a file put there by hand."""
     note = _read_note(job, file)
     if file.last is None or not note:
         return False
@@ -194,14 +194,14 @@ def may_have_changed(file: Wanted, job: FetchJob) -> bool:
     return fetched <= file.last + dt.timedelta(days=job.provider.settles)
 
 
-def _bring(file: Wanted, job: FetchJob, known: FileIdentity | None) -> int:
-    """Download, verify and check a file, and move it into place: bytes."""
+def _download(file: RemoteFile, job: FetchJob, known: FileIdentity | None) -> int:
+    """Download, verify and check a file, and move it into place; return its bytes."""
     place = job.folder / WORKING / f"{file.name}.partial"
     place.mkdir(exist_ok=True)
     (place / file.name).unlink(missing_ok=True)
     watcher = job.watcher
     downloader = Resuming(
-        job.polite,
+        job.client,
         place / "part",
         most_bytes=job.provider.most_mb * MEGABYTE,
         known=known,
@@ -242,12 +242,12 @@ def _bring(file: Wanted, job: FetchJob, known: FileIdentity | None) -> int:
     return size
 
 
-def _note_path(job: FetchJob, file: Wanted) -> Path:
+def _note_path(job: FetchJob, file: RemoteFile) -> Path:
     return job.folder / WORKING / f"{file.name}.json"
 
 
-def _read_note(job: FetchJob, file: Wanted) -> dict[str, object]:
-    """Read what is written down of a file; nothing where it was absent, or where that cannot be read."""
+def _read_note(job: FetchJob, file: RemoteFile) -> dict[str, object]:
+    """Read the note of a file; empty where the file was absent, or the note cannot be read."""
     try:
         note = json.loads(_note_path(job, file).read_text())
     except (OSError, ValueError):
@@ -255,20 +255,20 @@ def _read_note(job: FetchJob, file: Wanted) -> dict[str, object]:
     return note if isinstance(note, dict) and "fetched" in note else {}
 
 
-def _write_note(job: FetchJob, file: Wanted, note: dict[str, object]) -> None:
+def _write_note(job: FetchJob, file: RemoteFile, note: dict[str, object]) -> None:
     with replacing(_note_path(job, file)) as part:
         part.write_text(json.dumps(note, indent=1))
 
 
 @contextlib.contextmanager
-def _alone(file: Wanted, job: FetchJob) -> Iterator[None]:
-    """Keep other processes from the same file; whoever comes second waits, and can still be stopped."""
+def _locked(file: RemoteFile, job: FetchJob) -> Iterator[None]:
+    """Lock a file against other processes; the second one waits, and can still be stopped."""
     lock = filelock.FileLock(job.folder / WORKING / f"{file.name}.lock")
     while True:
         try:
             lock.acquire(timeout=0.5, poll_interval=0.1)
         except filelock.Timeout:
-            if job.polite.stop.is_set():
+            if job.client.stop.is_set():
                 raise Stopped from None
             continue
         except OSError as error:

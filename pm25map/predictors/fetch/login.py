@@ -1,4 +1,4 @@
-"""Credentials of Earthdata: where they are read, to which hosts they go, and that no text shows them.
+"""Credentials of Earthdata: where they are read, which hosts receive them, and how they are kept out of every text.
 
 They come from EARTHDATA_TOKEN, from EARTHDATA_USERNAME and EARTHDATA_PASSWORD, or from the .netrc file, in this order.
 The token goes to hosts of NASA over https alone, the password to NASA's login host alone; a redirect to any other
@@ -42,7 +42,7 @@ class Login:
     where: str = ""
 
     def header(self, url: str) -> str | None:
-        """Give the Authorization header for an address, None for a host that may not have any."""
+        """Return the Authorization header for an address, None for a host that may not receive one."""
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
         if parts.scheme == "https" and host == LOGIN_HOST and self.username:
@@ -56,7 +56,7 @@ class Login:
         return None
 
     def mask(self, text: str) -> str:
-        """Take credentials out of a text: this login's own, those in addresses, and what signs an address."""
+        """Mask credentials in a text: this login's own, those in addresses, and signatures of addresses."""
         for secret in (self.token, self.password):
             if secret:
                 text = text.replace(secret, "***")
@@ -65,20 +65,20 @@ class Login:
 
 
 def bare(url: str) -> str:
-    """Give an address without user, password, query and fragment, any of which may hold a secret."""
+    """Return an address without user, password, query and fragment, any of which may hold a secret."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def origin(url: str) -> str:
-    """Give scheme, host and port of an address."""
+    """Return scheme, host and port of an address."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
     return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine itself, by its name alone: nothing is looked up."""
+    """Return whether a host is this machine, by its name alone: nothing is resolved."""
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
@@ -86,7 +86,7 @@ def earthdata_login(base_url: str | None = None) -> Login:
     """Read the credentials; a user name and password are changed for a token at NASA's login.
 
     Args:
-        base_url: of a mirror, where one is asked instead of NASA; only one on this machine ever gets the token.
+        base_url: of a mirror, where one is used instead of NASA; only one on this machine ever receives the token.
 
     Raises:
         LoginFailed: there are no credentials, they are refused, or the login cannot be reached.
@@ -103,7 +103,7 @@ def earthdata_login(base_url: str | None = None) -> Login:
 
 
 def _exchange(strategy: str, where: str) -> tuple[str, str, str]:
-    """Get a token through earthaccess: token, user name, password."""
+    """Exchange a user name and password for a token through earthaccess; return token, user name, password."""
     try:
         import earthaccess  # noqa: PLC0415 - takes a second, and only NASA's sources need it
         import requests  # noqa: PLC0415
@@ -118,14 +118,14 @@ def _exchange(strategy: str, where: str) -> tuple[str, str, str]:
     auth = earthaccess.Auth()
     log = logging.getLogger("earthaccess")
     before = log.level
-    # It logs what the login answers as an error of its own; ours says it in one line.
+    # It logs the answer of the login as an error of its own; ours is one line.
     log.setLevel(logging.CRITICAL + 1)
     try:
         auth.login(strategy=strategy)
     except LoginStrategyUnavailable as error:
         raise LoginFailed(f"there are no Earthdata credentials. {WAYS}") from error
     except LoginAttemptFailure:
-        # Without its cause: what the login answered belongs in no traceback.
+        # Without its cause: the answer of the login must not appear in a traceback.
         raise LoginFailed(
             f"Earthdata refuses the user name and password of {where}. Try them at https://{LOGIN_HOST}; a token in "
             "EARTHDATA_TOKEN goes before them"

@@ -20,9 +20,9 @@ from pm25map.predictors.fetch.fetch import (
     may_have_changed,
     sizes,
 )
-from pm25map.predictors.fetch.polite import Polite, check_address
+from pm25map.predictors.fetch.http import HttpClient, check_address
 from pm25map.predictors.fetch.providers import (
-    Wanted,
+    RemoteFile,
     files_of_hours,
     periods_of,
     plain_files,
@@ -36,7 +36,7 @@ _RETRIES = Retry(
     backoff_jitter=1.0,
     status_forcelist=(408, 429, 500, 502, 503, 504),
 )
-"""A person waits for these files: a machine without a way out is told so after seconds."""
+"""A person waits for these files: on a machine without network the error comes after seconds."""
 
 _EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 
@@ -53,9 +53,9 @@ class MonitorFiles:
         folder: that holds them.
         files: that are there, by name.
         absent: names of those that the provider does not have.
-        unconfirmed: files that are there and may have changed since: the provider could not be asked.
-        cannot: says in one line which files could not be had, where they are, and the option that takes them; empty
-            where nothing was lost.
+        unconfirmed: files that are there and may have changed since: the provider could not be reached.
+        cannot: one line that names the files that could not be fetched, where they are, and the option that takes them;
+            empty where every file was fetched.
     """
 
     network: Network
@@ -75,24 +75,24 @@ def fetch_monitors(
     announce: Callable[[str], None] | None = None,
     watcher: Watcher | None = None,
 ) -> MonitorFiles:
-    """Bring the files of a network that hold some days; what is in the cache and settled is not asked for again.
+    """Fetch the files of a network that hold some days; final files in the cache are not requested again.
 
-    Where the provider cannot be asked, what is in the cache is returned with `cannot`.
+    Where the provider cannot be reached, the files in the cache are returned with `cannot`.
 
     Args:
         network: aqs or airnow.
-        days: to have.
-        today: by which a file is young enough to have changed since it was fetched.
+        days: that the files must cover.
+        today: decides whether a file is so recent that it may have changed since it was fetched.
         base_url: of a mirror with the provider's layout; the provider itself where None.
-        announce: called once, before the first file is fetched, with what comes, from where, and how many MB.
-        watcher: follows the files.
+        announce: called once, before the first file is fetched, with a text: which files, from where, and how many MB.
+        watcher: called with the progress of the files.
 
     Raises:
         BadOutput: the cache cannot be written.
     """
     provider = provider_of(network)
     wanted = _files_of(provider, days, today, base_url)
-    return _bring(network, wanted, today, base_url, announce, watcher)
+    return _fetch_files(network, wanted, today, base_url, announce, watcher)
 
 
 def fetch_hours(
@@ -102,7 +102,7 @@ def fetch_hours(
     base_url: str | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> MonitorFiles:
-    """Bring AirNow's files of some hours, and the newest list of sites that it has; arguments as `fetch_monitors`.
+    """Fetch AirNow's files of some hours, and its newest list of sites.
 
     Args:
         hours: UTC, by their beginning, oldest first.
@@ -113,32 +113,32 @@ def fetch_hours(
     """
     provider = provider_of("airnow")
     names = variables_wanted(provider, ())
-    # The list of a day comes some time after it began: that of the day before serves until then.
+    # The list of a day is published some time after the day began: until then that of the day before is used.
     ends = sorted({hours[-1].date() - dt.timedelta(days=1), hours[-1].date()})
     wanted = files_of_hours(provider, hours, ends, names, (base_url or provider.base).rstrip("/"))
-    return _bring("airnow", wanted, today, base_url, announce, None)
+    return _fetch_files("airnow", wanted, today, base_url, announce, None)
 
 
-def _bring(
+def _fetch_files(
     network: Network,
-    wanted: list[Wanted],
+    wanted: list[RemoteFile],
     today: dt.date,
     base_url: str | None,
     announce: Callable[[str], None] | None,
     watcher: Watcher | None,
 ) -> MonitorFiles:
-    """Bring some files of a network into the cache; the rest as `fetch_monitors`."""
+    """Fetch some files of a network into the cache; arguments as `fetch_monitors`."""
     provider = provider_of(network)
     if base_url is not None:
         check_address(base_url)
     folder = monitor_folder(network)
     with writing_the_cache():
         make_folder(folder)
-    job = FetchJob(provider, folder, Polite(retries=_RETRIES), today, watcher)
+    job = FetchJob(provider, folder, HttpClient(retries=_RETRIES), today, watcher)
     new = [file for file in wanted if not is_there(file, job)]
     young = [file for file in wanted if file not in new and may_have_changed(file, job)]
     try:
-        # Asked first: without a way out hundreds of files would each be tried for seconds.
+        # Sizes first: without network hundreds of files would each be tried for seconds.
         megabytes = _megabytes((new or young)[:_LISTED], job)
     except BadFetch as error:
         result = Fetched(failed={file.name: str(error) for file in new + young})
@@ -149,20 +149,22 @@ def _bring(
             announce(f"fetching {_named(new)} {where}")
         with writing_the_cache():
             result = fetch(wanted, job)
-    there = {file.name: folder / file.name for file in wanted if is_there(file, job)}
-    lost = {name: why for name, why in result.failed.items() if name not in there}
+    present = {file.name: folder / file.name for file in wanted if is_there(file, job)}
+    lost = {name: why for name, why in result.failed.items() if name not in present}
     missed = [file for file in wanted if file.name in lost]
     return MonitorFiles(
         network,
         folder,
-        tuple(there.values()),
-        tuple(sorted(set(result.absent) - set(there))),
-        tuple(sorted(name for name in result.failed if name in there)),
+        tuple(present.values()),
+        tuple(sorted(set(result.absent) - set(present))),
+        tuple(sorted(name for name in result.failed if name in present)),
         _cannot(provider, missed, next(iter(lost.values()))) if missed else "",
     )
 
 
-def _files_of(provider: Provider, days: list[dt.date], today: dt.date, base_url: str | None) -> list[Wanted]:
+def _files_of(
+    provider: Provider, days: list[dt.date], today: dt.date, base_url: str | None
+) -> list[RemoteFile]:
     """List the files that hold some days, none of a day that has not begun."""
     past = [day for day in days if provider.begins <= day <= today]
     if not past:
@@ -172,18 +174,18 @@ def _files_of(provider: Provider, days: list[dt.date], today: dt.date, base_url:
     return plain_files(provider, periods, names, _EVERYWHERE, base_url or provider.base)
 
 
-def _megabytes(files: list[Wanted], job: FetchJob) -> float:
-    """Ask how large some files are, MB on average; 0 where nobody says. Files of one network are much alike.
+def _megabytes(files: list[RemoteFile], job: FetchJob) -> float:
+    """Return the mean size of some files, MB; 0 where it is unknown. Files of one network are of similar size.
 
     Raises:
-        BadFetch: the provider cannot be asked.
+        BadFetch: the provider cannot be reached.
     """
     known = [size or 0 for _, size in sizes(files, job)]
     return sum(known) / max(len(known), 1) / 1e6
 
 
-def _cannot(provider: Provider, files: list[Wanted], why: str) -> str:
-    """Say which files cannot be had, where they are, and the option that takes them."""
+def _cannot(provider: Provider, files: list[RemoteFile], why: str) -> str:
+    """Describe in one line which files cannot be fetched, where they are, and the option that takes them."""
     address = files[0].url.rsplit("/", 1)[0]
     return (
         f"cannot fetch {_named(files)} of {provider.title}: {' '.join(why.split())}. Get them from {address}/ by other "
@@ -191,7 +193,7 @@ def _cannot(provider: Provider, files: list[Wanted], why: str) -> str:
     )
 
 
-def _named(files: Iterable[Wanted]) -> str:
+def _named(files: Iterable[RemoteFile]) -> str:
     """Name the first files, and count the others."""
     names = [file.name for file in files]
     more = f" and {len(names) - _LISTED} more files" if len(names) > _LISTED else ""

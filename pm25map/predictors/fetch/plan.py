@@ -1,4 +1,4 @@
-"""Which files a source needs for some days and a place: of the table, or of NASA's catalogue."""
+"""Which files a source needs for some days and a place: from the table of sources, or from NASA's catalogue."""
 
 import datetime as dt
 
@@ -10,8 +10,8 @@ from pm25map.base.errors import BadInstall, BadRegion
 from pm25map.grid import Grid
 from pm25map.grid.regions import region as named_region
 from pm25map.predictors.catalogue import Provider
-from pm25map.predictors.fetch.earthdata import FoundFiles, search
-from pm25map.predictors.fetch.polite import Polite, check_address
+from pm25map.predictors.fetch.earthdata import SearchResult, search
+from pm25map.predictors.fetch.http import HttpClient, check_address
 from pm25map.predictors.fetch.providers import Box, periods_of, plain_files, variables_wanted
 
 Array = npt.NDArray[np.float64]
@@ -25,25 +25,25 @@ def plan_fetch(
     start: dt.date,
     end: dt.date,
     grid: Grid,
-    polite: Polite,
+    client: HttpClient,
     *,
     region: str | None = None,
     variables: tuple[str, ...] = (),
     base_url: str | None = None,
-) -> FoundFiles:
-    """List the files to have, and what the provider's catalogue lacks.
+) -> SearchResult:
+    """List the files to fetch, and those that the provider's catalogue lacks.
 
     Args:
         provider: of the table.
-        start, end: first and last day that an ingest will ask for; of no matter where files are static.
+        start, end: first and last day that an ingest will need; ignored where files are static.
         grid: that the files will be ingested to.
-        polite: asks the catalogue.
+        client: for requests to the catalogue.
         region: only what this region of the grid needs; the whole grid where None.
-        variables: of the provider; those that are usual where none is named.
+        variables: of the provider; the usual ones where none is named.
         base_url: of a mirror with the provider's layout; the provider itself where None.
 
     Raises:
-        BadFetch: the provider begins after these days, an address is not https, or the catalogue cannot be asked.
+        BadFetch: the provider begins after these days, an address is not https, or the catalogue cannot be reached.
         UnknownName: there is no such region or variable.
         BadRegion: the grid has no land in the region.
         BadInstall: a package is missing.
@@ -57,17 +57,17 @@ def plan_fetch(
     box = _around(lon, lat)
     periods = [] if provider.period == "static" else periods_of(provider, start, end)
     if not provider.search:
-        found = FoundFiles(tuple(plain_files(provider, periods, names, box, base_url or provider.base)))
+        result = SearchResult(tuple(plain_files(provider, periods, names, box, base_url or provider.base)))
     elif not periods:
         # Composites: none begins in so short a time.
-        found = FoundFiles(())
+        result = SearchResult(())
     else:
         tiles = _tiles(lon, lat) if "(?P<tile>" in provider.name else ()
-        found = search(provider, periods, names, tiles, box, polite, base_url)
+        result = search(provider, periods, names, tiles, box, client, base_url)
     early = {}
     if provider.period != "static" and start < provider.begins:
         early = {f"days before {provider.begins}": "the provider begins then"}
-    return FoundFiles(found.files, {**found.absent, **early})
+    return SearchResult(result.files, {**result.absent, **early})
 
 
 def _inside(lon: Array, lat: Array, name: str) -> tuple[Array, Array]:

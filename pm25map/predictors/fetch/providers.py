@@ -18,15 +18,15 @@ GMTED_TILE_DEGREES = 30, 20
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A file to have.
+class RemoteFile:
+    """A file of a provider.
 
     Attributes:
-        name: what it is called here: of the table, never what a server says.
+        name: name of the file here: from the table, never from a server.
         url: its address.
-        last: last day that it holds; None of what does not change.
-        size: bytes as the catalogue states them; None where nobody does.
-        checksum: ALGORITHM:HEXADECIMAL as the catalogue states it; None where nobody does.
+        last: last day that it holds; None for a file that does not change.
+        size: bytes as the catalogue states them; None where it has none.
+        checksum: ALGORITHM:HEXADECIMAL as the catalogue states it; None where it has none.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Corner:
 
 
 def variables_wanted(provider: Provider, named: tuple[str, ...]) -> tuple[str, ...]:
-    """Check the variables that a user named; without any, those that are usual: ("",) where there are none.
+    """Check the variables that a user named; return the usual ones where none is named, ("",) where there are none.
 
     Raises:
         UnknownName: the provider has no such variable.
@@ -81,7 +81,7 @@ def periods_of(provider: Provider, start: dt.date, end: dt.date) -> list[dt.date
 
 
 def last_of(provider: Provider, first: dt.date) -> dt.date:
-    """Give the last day of the file whose first day is given."""
+    """Return the last day of the file that begins on a day."""
     if provider.period == "year":
         return first.replace(month=12, day=31)
     if provider.period == "month":
@@ -91,15 +91,15 @@ def last_of(provider: Provider, first: dt.date) -> dt.date:
 
 def plain_files(
     provider: Provider, periods: list[dt.date], variables: tuple[str, ...], box: Box, base: str
-) -> list[Wanted]:
+) -> list[RemoteFile]:
     """List the files of a provider whose addresses the table gives.
 
     Args:
         provider: with `base` and `path`.
-        periods: first days of the files, as `periods_of`; not looked at where files are static.
+        periods: first days of the files, as `periods_of`; ignored where files are static.
         variables: of the provider.
-        box: that the place lies in; only files in tiles heed it.
-        base: scheme and host to ask, and what comes before the path: of the provider, or of a mirror.
+        box: around the place; used only for files in tiles.
+        base: scheme, host and first part of the path, of the provider or a mirror.
     """
     root = base.rstrip("/")
     if provider.period == "hour":
@@ -113,13 +113,13 @@ def plain_files(
             for first in periods
             for variable in variables
         ]
-    return [Wanted(url.rsplit("/", 1)[1], url, last) for url, last in urls]
+    return [RemoteFile(url.rsplit("/", 1)[1], url, last) for url, last in urls]
 
 
 def _hourly_files(
     provider: Provider, days: list[dt.date], variables: tuple[str, ...], root: str
-) -> list[Wanted]:
-    """List the files of the hours that local standard days need, then those beside them."""
+) -> list[RemoteFile]:
+    """List the files of the hours that local standard days need, then those that belong to them."""
     return files_of_hours(provider, hours_of(days), sorted({days[0], days[-1]}), variables, root)
 
 
@@ -129,26 +129,29 @@ def files_of_hours(
     ends: list[dt.date],
     variables: tuple[str, ...],
     root: str,
-) -> list[Wanted]:
-    """List the files of some hours (UTC), then those beside them.
+) -> list[RemoteFile]:
+    """List the files of some hours (UTC), then those that belong to them, such as lists of sites.
 
     Args:
         provider: of hourly files.
         hours: by their beginning, oldest first.
-        ends: days of what stands beside the first and the last day alone.
+        ends: days of the files that are needed for the first and the last day only.
         variables: of the provider.
-        root: scheme and host to ask, and what comes before the path, without a slash at its end.
+        root: scheme, host and first part of the path, without a slash at its end.
     """
     dates = sorted({hour.date() for hour in hours})
     urls = [(root + provider.path.format(day=hour), hour.date()) for hour in hours]
     wanted = [
-        Wanted(url.rsplit("/", 1)[1], url, day) for url, day in urls if set(variables) - set(provider.beside)
+        RemoteFile(url.rsplit("/", 1)[1], url, day)
+        for url, day in urls
+        if set(variables) - set(provider.beside)
     ]
     for variable in variables:
         if beside := provider.beside.get(variable):
             chosen = dates if beside.days == "each" else ends
             wanted += [
-                Wanted(beside.name.format(day=day), root + beside.path.format(day=day), day) for day in chosen
+                RemoteFile(beside.name.format(day=day), root + beside.path.format(day=day), day)
+                for day in chosen
             ]
     return wanted
 
@@ -175,7 +178,7 @@ def gmted_tiles(box: Box) -> list[Corner]:
 
 
 def first_day(match: re.Match[str]) -> dt.date:
-    """Give the first day of the file whose name matched: its groups year, and yearday or month and day.
+    """Return the first day of the file whose name matched, from the groups year, and yearday or month and day.
 
     Raises:
         BadFetch: there is no such day.

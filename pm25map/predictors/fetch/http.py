@@ -1,7 +1,7 @@
-"""Asking a provider politely: who asks, which addresses may be asked, redirects one by one, and how long to wait.
+"""The HTTP client of a fetch: its user agent, which addresses it may request, redirects one by one, retries and waits.
 
-Redirects are followed here and not by requests, so that every step is looked at: its scheme, and whether its host
-may have the credentials.
+Redirects are followed here and not by requests, so that every step is checked: its scheme, and whether its host
+may receive the credentials.
 """
 
 import importlib.metadata
@@ -25,7 +25,7 @@ USER_AGENT = (
 CONNECT_SECONDS, READ_SECONDS = 20, 60
 MOST_REDIRECTS = 10
 MOST_WAIT_SECONDS = 900
-"""A server that wants to be left alone for longer is asked again by a later run."""
+"""A server that asks for a longer wait is tried again by a later run."""
 
 RETRIES = Retry(
     total=6,
@@ -34,14 +34,14 @@ RETRIES = Retry(
     backoff_max=60,
     status_forcelist=(408, 429, 500, 502, 503, 504),
 )
-"""Waits 1, 2, 4 ... 60 s, and up to a second by chance; Retry-After goes before it."""
+"""Waits of 1, 2, 4 ... 60 s, and up to a random second more; a Retry-After header takes precedence."""
 
 
 class Fault(Exception):
-    """What another attempt may mend: a connection that broke, a server's own error, a file that ended early.
+    """A failure that another attempt may avoid: a broken connection, an error of the server, a file that ended early.
 
     Attributes:
-        response: what the server answered; None where it did not.
+        response: of the server; None where there was none.
     """
 
     def __init__(self, why: str, response: requests.Response | None = None) -> None:
@@ -54,13 +54,13 @@ class Stopped(Exception):
 
 
 class HostAuth(AuthBase):
-    """Gives a request the credentials of its own host; that it is there keeps requests from reading .netrc."""
+    """Adds to a request the credentials of its own host; an explicit auth keeps requests from reading .netrc."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header of the host that is asked, where it may have one."""
+        """Add the Authorization header where the host may receive it."""
         header = self._login.header(str(request.url))
         if header is not None:
             request.headers["Authorization"] = header
@@ -68,11 +68,11 @@ class HostAuth(AuthBase):
 
 
 @dataclass
-class Polite:
-    """Asks one provider; may be shared by threads.
+class HttpClient:
+    """An HTTP client for one provider; may be shared by threads.
 
     Attributes:
-        login: credentials; those of nobody where none are needed.
+        login: credentials; empty where none are needed.
         retries: how often, and how long to wait between.
         stop: set to end all waiting and reading.
     """
@@ -82,24 +82,24 @@ class Polite:
     stop: threading.Event = field(default_factory=threading.Event)
     _sessions: threading.local = field(default_factory=threading.local, repr=False)
 
-    def ask(
+    def request(
         self, url: str, headers: dict[str, str] | None = None, *, method: str = "GET"
     ) -> requests.Response:
-        """Ask once, and follow redirects; the body is not read yet, and the caller closes the response.
+        """Send one request and follow redirects; the body is not read yet, and the caller closes the response.
 
         Raises:
-            Fault: nobody answers.
-            BadFetch: the address, or one that it leads to, may not be asked.
+            Fault: the host does not answer.
+            BadFetch: the address, or one that it redirects to, may not be requested.
         """
-        # Without the identity, a length would be that of what was compressed for the way.
-        given = {"Accept-Encoding": "identity", **(headers or {})}
+        # Without this, Content-Length could be that of a compressed response.
+        sent = {"Accept-Encoding": "identity", **(headers or {})}
         check_address(url)
         for _ in range(MOST_REDIRECTS):
             try:
                 response = self._session().request(
                     method,
                     url,
-                    headers=given,
+                    headers=sent,
                     auth=HostAuth(self.login),
                     stream=True,
                     allow_redirects=False,
@@ -119,7 +119,7 @@ class Polite:
         raise BadFetch(f"{bare(url)} leads in a circle ({MOST_REDIRECTS} redirects): try again later")
 
     def wait(self, policy: Retry, fault: Fault, url: str) -> Retry:
-        """Wait before another attempt: gives what is left of the retries.
+        """Wait before another attempt, and return the retries that remain.
 
         Raises:
             BadFetch: there are no retries left, or the server asks for too long a pause.
@@ -144,20 +144,20 @@ class Polite:
         return policy
 
     def _session(self) -> requests.Session:
-        """Give this thread's session: requests does not promise that threads may share one."""
-        held: Any = getattr(self._sessions, "session", None)
-        if held is None:
-            held = requests.Session()
-            held.headers["User-Agent"] = USER_AGENT
-            self._sessions.session = held
-        return held  # type: ignore[no-any-return]
+        """Return this thread's session: requests does not promise that threads may share one."""
+        session: Any = getattr(self._sessions, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.headers["User-Agent"] = USER_AGENT
+            self._sessions.session = session
+        return session  # type: ignore[no-any-return]
 
 
 def check_address(url: str) -> None:
     """Refuse an address that is not https, or http on this machine, or that holds a password.
 
     Raises:
-        BadFetch: it may not be asked.
+        BadFetch: it may not be requested.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
@@ -167,7 +167,7 @@ def check_address(url: str) -> None:
 
 
 def _check_step(source: str, target: str) -> None:
-    """Look at a redirect: https stays https, and no server of the network leads to one of this machine."""
+    """Check a redirect: https stays https, and no server of the network redirects to this machine."""
     check_address(target)
     here = is_loopback(urlsplit(source).hostname or "")
     if not here and is_loopback(urlsplit(target).hostname or ""):
