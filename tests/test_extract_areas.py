@@ -166,7 +166,13 @@ def test_polygons_of_a_file_are_read_in_their_own_crs(say, tmp_path, one):
         crs="EPSG:5070",
     )
     wanted = [LAND[15:20, 30:35].mean(), LAND[15:20, 25:30].mean()]
-    for name, crs in (("a.gpkg", 5070), ("b.geojson", 4326), ("c.parquet", 4269), ("d.gpkg", 32614)):
+    for name, crs in (
+        ("a.gpkg", 5070),
+        ("b.geojson", 4326),
+        ("c.parquet", 4269),
+        ("d.shp", 32614),
+        ("e.fgb", 5070),
+    ):
         moved = (
             frame.set_geometry(shapely.segmentize(frame.geometry.to_numpy(), 500)).set_crs(5070).to_crs(crs)
         )
@@ -204,9 +210,21 @@ def test_polygons_that_cannot_be_used_are_one_clear_line(
     assert (code, wrong.count("\n"), words in wrong) == (1, 1, True), wrong
 
 
-@pytest.mark.parametrize("name", ["nothing.gpkg", "text.geojson"])
+def test_a_file_that_names_others_to_read_is_not_followed(say, tmp_path, one):
+    gpd.GeoDataFrame({"id": ["a"]}, geometry=[BOX], crs=4326).to_file(tmp_path / "secret.gpkg")
+    vrt = '<OGRVRTDataSource><OGRVRTLayer name="secret"><SrcDataSource>secret.gpkg</SrcDataSource>'
+    (tmp_path / "vrt.geojson").write_text(f"{vrt}</OGRVRTLayer></OGRVRTDataSource>")
+    alg = "gdal vector pipeline ! read secret.gpkg"
+    (tmp_path / "a.gdalg.json").write_text(f'{{"type": "gdal_streamed_alg", "command_line": "{alg}"}}')
+    for name in ("vrt.geojson", "a.gdalg.json"):
+        code, _, wrong = say("extract", one, "--areas", name, "--out", "t.csv")
+        assert (code, "give GeoPackage" in wrong, wrong.count("\n")) == (1, True, 1)
+
+
+@pytest.mark.parametrize("name", ["nothing.gpkg", "text.geojson", "folder"])
 def test_a_file_that_holds_no_polygons_is_one_clear_line(say, tmp_path, one, name):
     (tmp_path / "text.geojson").write_text("no")
+    (tmp_path / "folder").mkdir()
     code, _, wrong = say("extract", one, "--areas", name, "--out", "t.csv")
     assert (code, wrong.count("\n")) == (1, 1)
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     help="CSV or parquet: id, lat, lon in degrees; start_date, end_date for periods.",
 )
 @click.option(
-    "--areas", help="county, state, or a file of polygons: GeoPackage, GeoJSON, shapefile, GeoParquet."
+    "--areas",
+    help="county, state, or a file of polygons: GeoPackage, GeoJSON, shapefile, FlatGeobuf, GeoParquet.",
 )
 @click.option(
     "--id", "id_column", help="Column of the polygons that names an area. Default: GEOID, FIPS, id, name."

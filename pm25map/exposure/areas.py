@@ -30,6 +30,11 @@ _EDGE_STEP_M = 5_000.0
 
 _ID_NAMES = ("geoid", "geoid20", "geoid10", "zcta5ce20", "fips", "id", "name")
 
+_BEGINNINGS = (b"{", b"\xef\xbb\xbf{", b"SQLite format 3", b"fgb", b"\x00\x00\x27\x0a", b"PAR1")
+"""How files of polygons begin. GDAL knows more forms; some, such as VRT and GDALG, name other files or addresses."""
+
+_FORMS = "give GeoPackage, GeoJSON, a shapefile (.shp), FlatGeobuf or GeoParquet"
+
 _EQUAL_AREA = CRS.from_epsg(6933)
 
 SHIPPED = ("county", "state")
@@ -123,11 +128,17 @@ def _read(path: Path) -> "geopandas.GeoDataFrame":
 
     if not path.exists():
         raise BadAreas(f"there are no areas {path}: give county, state, or a file of polygons")
+    if not path.is_dir():
+        with path.open("rb") as handle:
+            head = handle.read(4096).lstrip()
+        if not head.startswith(_BEGINNINGS) or b"gdal_streamed_alg" in head:
+            raise BadAreas(f"cannot read the polygons in {path}: {_FORMS}")
     try:
         frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
     except (DataSourceError, OSError, ValueError) as error:
-        raise BadAreas(f"cannot read the polygons in {path} ({str(error).splitlines()[0]}): give GeoPackage, GeoJSON, "
-                       "a shapefile or GeoParquet") from error  # fmt: skip
+        raise BadAreas(
+            f"cannot read the polygons in {path} ({str(error).splitlines()[0]}): {_FORMS}"
+        ) from error
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.empty:
         raise BadAreas(f"{path} holds no polygon")
     return frame
