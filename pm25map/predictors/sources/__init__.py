@@ -1,4 +1,4 @@
-"""Where predictors come from: one file a source."""
+"""The sources of predictors: one file each."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -12,30 +12,30 @@ from pm25map.grid import Grid
 
 
 class DailySource(Protocol):
-    """Gives daily variables of a grid; holds what it computes them from."""
+    """A source of daily variables on a grid."""
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         ...
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the daily variables it gives, as the variable table does."""
+        """Return the names of its daily variables, as in the variable table."""
         ...
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say on which days it cannot give its variables, and why: what is absent, in words for a user.
+        """Return the days for which it has no values, each with the reason in words for a user.
 
-        An ingest leaves such days out and says so; they stay missing in the store.
+        An ingest leaves such days out and reports them; they stay missing in the store.
         """
         ...
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
-        """Give float32 (day, y, x) by name, in the table's units, NaN where missing.
+        """Return float32 (day, y, x) by name, in the table's units, NaN where missing.
 
         Args:
-            grid: to give them on.
+            grid: of the fields.
             days: without gaps, oldest first; none of them is lacking.
         """
         ...
@@ -48,7 +48,7 @@ class DayInputs:
     Attributes:
         fingerprint: a part of the SHA-256 of all that decides the values, never 0: where it differs from that of a
             day in a store, the day is computed again.
-        facts: numbers for people by name, such as the monitors of a network.
+        facts: numbers by name, for display, such as the monitors of a network.
     """
 
     fingerprint: int
@@ -57,34 +57,34 @@ class DayInputs:
 
 @runtime_checkable
 class TracedSource(Protocol):
-    """A daily source that says what each of its days is computed from, so that revised input reaches a store."""
+    """A daily source with a fingerprint of the inputs of each day, so that revised input reaches a store."""
 
     def inputs_of(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, DayInputs]:
-        """Say what some days are computed from; none of them is lacking."""
+        """Return the fingerprints of some days; none of them is lacking."""
         ...
 
 
 class LayerSource(Protocol):
-    """Gives static variables of a grid."""
+    """A source of static variables on a grid."""
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         ...
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Name the static variables it gives, as the variable table does."""
+        """Return the names of its static variables, as in the variable table."""
         ...
 
     def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Give name and (y, x), or (month, y, x), one after another: finite on land, NaN off it."""
+        """Yield name and (y, x), or (month, y, x), one after another: finite on land, NaN off it."""
         ...
 
 
 @runtime_checkable
 class HasVersions(Protocol):
-    """Chooses between versions of a provider's files."""
+    """A source that chooses between versions of a provider's files."""
 
     @property
     def passed_over(self) -> tuple[str, ...]:

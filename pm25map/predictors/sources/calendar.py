@@ -1,4 +1,4 @@
-"""Predictors that the day alone gives: parts of the month and of the year."""
+"""Predictors that depend on the day alone: parts of the month and of the year."""
 
 import datetime as dt
 import math
@@ -14,7 +14,7 @@ NAMES = ("day_cos", "day_sin", "month_cos", "month_sin", "year", "day_of_year_co
 
 
 def calendar_value(name: str, day: dt.date) -> float:
-    """Give a calendar predictor of one day.
+    """Return a calendar predictor of one day.
 
     >>> calendar_value("year", dt.date(2020, 9, 12))
     2020.0
@@ -33,7 +33,7 @@ def calendar_value(name: str, day: dt.date) -> float:
 
 
 def month_weights(day: dt.date) -> tuple[int, int, float]:
-    """Say between which two months' middles a day lies, and how far it is to the later.
+    """Return the two months between whose middles a day lies, and the weight of the later.
 
     The middle of a month is midnight of its sixteenth day, of February its fifteenth.
     December is followed by January.

@@ -1,7 +1,7 @@
 """Daymet V4: daily weather over North America at 1 km, Lambert conformal, one file a variable and year.
 
 Years have 365 days: 31 December of a leap year is not in the files. It is not absent by mistake, so it counts as
-a whole day on which every cell is missing, and a model is told so by its indicators. A day is one of local time.
+a whole day on which every cell is missing, which the model's indicators mark. A day is one of local time.
 """
 
 import calendar
@@ -38,21 +38,21 @@ class Daymet(NetcdfSource):
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Name the static variables."""
+        """Return the names of the static variables."""
         return ("daymet_lat", "daymet_lon")
 
     def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        """Give latitude and longitude of the cells that Daymet has, brought to the grid.
+        """Yield latitude and longitude of Daymet's cells, regridded to the grid.
 
         Raises:
-            BadPredictors: the files do not hold them.
+            BadPredictors: the files do not contain them.
         """
         path = max(self._chosen(self.entries[0]).chosen.items())[1]
         for name in self.layer_names:
             short = name.removeprefix("daymet_")
             with open_netcdf(path) as dataset:
-                found = dataset.variables.get(short)
-                if found is None or found.ndim != 2:
+                dataset_variable = dataset.variables.get(short)
+                if dataset_variable is None or dataset_variable.ndim != 2:
                     raise BadPredictors(f"{path} holds no {short} (y, x): get the provider's own file")
                 main = dataset.variables[self.entries[0].datasets[0][0]]
                 axes = axes_of(dataset, main, path, grid)
@@ -60,7 +60,7 @@ class Daymet(NetcdfSource):
                     slice(axes.rows.min(), axes.rows.max() + 1),
                     slice(axes.cols.min(), axes.cols.max() + 1),
                 )
-                part = np.ma.filled(np.ma.asarray(found[rows, cols]).astype(np.float32), np.nan)
+                part = np.ma.filled(np.ma.asarray(dataset_variable[rows, cols]).astype(np.float32), np.nan)
                 part = part[np.ix_(axes.rows - axes.rows.min(), axes.cols - axes.cols.min())]
             field = Field(part, axes.y[axes.rows], axes.x[axes.cols], axes.crs)
             values = regrid_field(field, grid, variable(name).resampling)

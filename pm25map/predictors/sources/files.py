@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from pm25map.base.errors import BadPredictors
 
 K = TypeVar("K", bound=Hashable)
-"""What a file stands for, such as its day and tile."""
+"""The content that a file is for, such as its day and tile."""
 
 
 def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
@@ -21,7 +21,7 @@ def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
         pattern: regular expression; case does not matter.
 
     Returns:
-        the match of every file, by path. Which of two versions counts is for `choose_versions` to say.
+        the match of every file, by path. `choose_versions` decides which of two versions counts.
 
     Raises:
         BadPredictors: there is no such folder.
@@ -31,18 +31,18 @@ def find_files(folder: Path, pattern: str) -> dict[Path, re.Match[str]]:
             f"there is no folder {folder}: name the folder of the provider's files with --files"
         )
     name = re.compile(pattern, re.IGNORECASE)
-    found = sorted(path for path in folder.rglob("*") if name.fullmatch(path.name))
-    # A download that goes on stands in a hidden folder, so that what matches is whole or damaged.
-    found = [path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
-    return {path: match for path in found if path.is_file() and (match := name.fullmatch(path.name))}
+    paths = sorted(path for path in folder.rglob("*") if name.fullmatch(path.name))
+    # A download under way is in a hidden folder, so that a file that matches is complete or damaged.
+    paths = [path for path in paths if not any(p.startswith(".") for p in path.relative_to(folder).parts)]
+    return {path: match for path in paths if path.is_file() and (match := name.fullmatch(path.name))}
 
 
 @dataclass(frozen=True)
 class Versions(Generic[K]):
-    """The files of a source of which each stands for another day, tile or variable.
+    """The files of a source, each for another day, tile or variable.
 
     Attributes:
-        chosen: the file of each, by what it stands for.
+        chosen: the file of each, by its content.
         passed_over: a line for every file that an other version replaces, naming both.
     """
 
@@ -51,28 +51,28 @@ class Versions(Generic[K]):
 
 
 def choose_versions(
-    found: dict[Path, re.Match[str]],
+    files: dict[Path, re.Match[str]],
     key: Callable[[Path, re.Match[str]], K],
     version: Callable[[re.Match[str]], tuple[int | str, ...]],
 ) -> Versions[K]:
-    """Choose one file where several stand for the same: the latest version by its own name, wherever it lies.
+    """Choose one file where several have the same content: the latest version by its own name, wherever it lies.
 
     Args:
-        found: of `find_files`.
-        key: what a file stands for, such as its day and tile.
+        files: from `find_files`.
+        key: returns the content of a file, such as its day and tile.
         version: of a file by its name; the greatest counts.
 
     Raises:
-        BadPredictors: two files are of one version and differ: nothing says which of them counts.
+        BadPredictors: two files are of one version and differ: it is not known which of them counts.
     """
     by_key: dict[K, list[Path]] = {}
-    for path, match in found.items():
+    for path, match in files.items():
         by_key.setdefault(key(path, match), []).append(path)
     chosen: dict[K, Path] = {}
     passed_over: list[str] = []
     for what, paths in by_key.items():
-        latest = max(version(found[path]) for path in paths)
-        first, *same = (path for path in paths if version(found[path]) == latest)
+        latest = max(version(files[path]) for path in paths)
+        first, *same = (path for path in paths if version(files[path]) == latest)
         for other in same:
             if not filecmp.cmp(first, other, shallow=False):
                 raise BadPredictors(
@@ -84,5 +84,5 @@ def choose_versions(
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of an error of a library, for a message of ours."""
+    """Return the first line of an error of a library, for a message of ours."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -72,12 +72,12 @@ class Gmted:
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         return "gmted"
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Name the layer."""
+        """Return the name of the layer."""
         return ("dem",)
 
     def layers(self, grid: Grid) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
@@ -113,22 +113,22 @@ def mean_only(folder: Path, paths: Iterable[Path]) -> list[Path]:
     """Keep the rasters of the mean.
 
     Args:
-        folder: that they were found in, for messages.
+        folder: that contains them, for messages.
         paths: of rasters, as FILES finds them.
 
     Raises:
-        BadPredictors: there is none of the mean, or one does not say in its name which statistic it holds.
+        BadPredictors: there is none of the mean, or the name of one does not state its statistic.
     """
     statistics: dict[Path, str] = {}
     for path in paths:
         named = path.parent if path.name.lower() == "hdr.adf" else path
-        found = _IN_NAME.match(named.name)
-        if found is None:
+        match = _IN_NAME.match(named.name)
+        if match is None:
             raise BadPredictors(
                 f"{named} does not say in its name which statistic of GMTED2010 it holds: name it as USGS does, "
                 f"..._gmted_mea300.tif or mn30_grd for the mean, or take it out of the folder"
             )
-        statistics[path] = STATISTICS[found[1].lower()]
+        statistics[path] = STATISTICS[match[1].lower()]
     means = [path for path, statistic in statistics.items() if statistic == MEAN]
     if means:
         return means

@@ -2,7 +2,7 @@
 
 Densities are light, medium and heavy, or 5, 16 and 27 ug m-3. At a place under several plumes the densest counts;
 the value of a cell is the mean over its area. A file without polygons says that there was no smoke: 0. A file
-that is absent says nothing: the day is missing.
+that is absent means nothing: the day is missing.
 """
 
 import datetime as dt
@@ -51,16 +51,16 @@ class Hms:
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         return "hms"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the density."""
+        """Return the name of the density."""
         return ("wildfire_smoke",)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say which days have no file; `grid` does not matter."""
+        """Return the days without a file, each with the reason; `grid` does not matter."""
         return {
             day: f"no file hms_smoke{day:%Y%m%d} (an absent file does not mean that there was no smoke)"
             for day in days
@@ -71,7 +71,7 @@ class Hms:
         """Burn the plumes of some days: (day, y, x), 0 where there is none.
 
         Raises:
-            BadPredictors: a file is damaged, says no density, or one that is unknown.
+            BadPredictors: a file is damaged, or has no density or an unknown one.
         """
         return {
             "wildfire_smoke": np.stack([burn_plumes(read_plumes(self._files[day]), grid) for day in days])
@@ -88,25 +88,25 @@ class Hms:
 
     @functools.cached_property
     def _versions(self) -> Versions[dt.date]:
-        found = find_files(self.folder, FILES)
-        if not found:
+        files = find_files(self.folder, FILES)
+        if not files:
             raise BadPredictors(
                 f"{self.folder} holds no file of HMS smoke (hms_smokeYYYYMMDD.zip, .shp, .kml or .geojson): name "
                 f"their folder with --files"
             )
-        return choose_versions(found, _day_of, lambda match: (FORMATS.index(match["kind"].lower()),))
+        return choose_versions(files, _day_of, lambda match: (FORMATS.index(match["kind"].lower()),))
 
 
 def read_plumes(path: Path) -> geopandas.GeoDataFrame:
     """Read the plumes of a file: polygons in degrees (WGS84), all valid, and `density` in ug m-3.
 
     Raises:
-        BadPredictors: the file is damaged, or a plume has no density that is known.
+        BadPredictors: the file is damaged, or a plume has no known density.
     """
     _check_length(path)
     try:
         with warnings.catch_warnings():
-            # Rings that touch or turn the wrong way are mended below; GDAL warns of each.
+            # Rings that touch or turn the wrong way are repaired below; GDAL warns of each.
             warnings.simplefilter("ignore")
             layers = [str(name) for name, _ in pyogrio.list_layers(path)]
             tables = [geopandas.read_file(path, layer=layer).assign(layer=layer) for layer in layers]
@@ -120,21 +120,21 @@ def read_plumes(path: Path) -> geopandas.GeoDataFrame:
     plumes = pd.concat(frames, ignore_index=True)
     plumes["density"] = [_density(row, path) for row in plumes.drop(columns="geometry").to_dict("records")]
     shapes = [_west(_polygons(shape)) for shape in plumes.geometry]
-    made = geopandas.GeoDataFrame({"density": plumes["density"]}, geometry=shapes, crs=LONLAT)
-    made = made[~made.geometry.is_empty]
-    west, south, east, north = made.total_bounds if len(made) else (-100, 30, -90, 40)
+    valid = geopandas.GeoDataFrame({"density": plumes["density"]}, geometry=shapes, crs=LONLAT)
+    valid = valid[~valid.geometry.is_empty]
+    west, south, east, north = valid.total_bounds if len(valid) else (-100, 30, -90, 40)
     # Swapped, North America's east lies between Africa and the Antarctic, where no analyst draws.
-    beyond = made.bounds.query("minx > 0 and maxy < 0")
+    beyond = valid.bounds.query("minx > 0 and maxy < 0")
     if min(south, -north) < -90 or west < -360 or east > 360 or south > north or len(beyond):
         raise BadPredictors(
             f"{path} has latitudes from {south:g} to {north:g}: latitude and longitude are swapped, or it is not in "
             f"degrees. Get the file again"
         )
-    return made
+    return valid
 
 
 def burn_plumes(plumes: geopandas.GeoDataFrame, grid: Grid) -> npt.NDArray[np.float32]:
-    """Give the mean density of every cell, where at every point the densest plume counts: (y, x), ug m-3."""
+    """Return the mean density of every cell, where at every point the densest plume counts: (y, x), ug m-3."""
     values = np.zeros(grid.shape, dtype=np.float32)
     lower = 0.0
     # Area under a density or a denser one, times the step from the density below: the steps add up to the mean.
@@ -194,7 +194,7 @@ def _density(row: dict[str, object], path: Path) -> float:
 
 
 def _polygons(shape: BaseGeometry | None) -> BaseGeometry:
-    """Mend a plume: rings that cross themselves, and parts that have no area."""
+    """Repair a plume: rings that cross themselves, and parts that have no area."""
     if shape is None or shape.is_empty:
         return shapely.Polygon()
     valid = shapely.make_valid(shapely.force_2d(shape))

@@ -1,6 +1,6 @@
 """Neighbours as in the reference study: the 9 nearest monitors by inverse distance to the power 1.
 
-What differs is what made the study's own fields leak and skew (see docs/model.md): every distance is the true one on
+It differs where the study's own fields leaked and were skewed (see docs/model.md): every distance is the true one on
 the sphere, and one rule serves all places. On the map every monitor counts (`Knnidw`). At the stations themselves, for
 training and scores, no monitor at the same place counts, nor any held out (`knnidw_left_out`).
 """
@@ -20,10 +20,10 @@ from pm25map.predictors.neighbours import Stations
 NEIGHBOURS = 9
 EARTH_KM = 6371.0
 NEAREST_KM = 0.5
-"""A cell that holds a monitor is at this distance from it: its weight stays finite."""
+"""The least distance of a monitor, such as one in the cell itself: its weight stays finite."""
 
 CELLS_AT_ONCE = 500_000
-"""So that a fine grid needs little memory."""
+"""Bounds the memory that a fine grid needs."""
 
 KNNIDW_FIELDS = ("knnidw_distance", "knnidw_pm25", "knnidw_pm25_val")
 
@@ -43,16 +43,16 @@ class Knnidw:
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         return "knnidw"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the fields."""
+        """Return the names of its fields."""
         return KNNIDW_FIELDS
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say on which days no monitor measured; `grid` does not matter."""
+        """Return the days on which no monitor measured, each with the reason; `grid` does not matter."""
         silent = [bool(np.isnan(values).all()) for values in self.monitors.matrix(days)]
         return {day: "no monitor measured" for day, none in zip(days, silent, strict=True) if none}
 
@@ -67,18 +67,20 @@ class Knnidw:
         stations = on_sphere(sites["latitude"].to_numpy(float), sites["longitude"].to_numpy(float))
         values = self.monitors.matrix(days).astype(np.float64)
         means = _long_term(self.monitors)
-        made = {name: np.full((len(days), *grid.shape), np.nan, dtype=np.float32) for name in self.variables}
+        fields = {
+            name: np.full((len(days), *grid.shape), np.nan, dtype=np.float32) for name in self.variables
+        }
         for i, day_values in enumerate(values):
             known = np.isfinite(day_values)
             at_cells = {name: np.empty(len(cells), dtype=np.float32) for name in self.variables}
             for first in range(0, len(cells), CELLS_AT_ONCE):
                 part = slice(first, first + CELLS_AT_ONCE)
                 near = _nearest(stations[known], cells[part])
-                for name, found in _fields(*near, means[known], day_values[known]).items():
-                    at_cells[name][part] = found
+                for name, at_points in _fields(*near, means[known], day_values[known]).items():
+                    at_cells[name][part] = at_points
             for name, values_at in at_cells.items():
-                made[name][i, grid.land] = values_at
-        return made
+                fields[name][i, grid.land] = values_at
+        return fields
 
 
 def knnidw_left_out(
@@ -89,26 +91,26 @@ def knnidw_left_out(
     Args:
         monitors: whose sites the fields are for, in their order.
         days: to compute.
-        held_out: bool (station,): stations whose values feed nobody.
+        held_out: bool (station,): stations whose values are not used.
     """
     lat, lon = (monitors.sites[name].to_numpy(float) for name in ("latitude", "longitude"))
     stations = on_sphere(lat, lon)
     place = Stations(lat, lon, np.zeros(len(lat))).places()
     means = _long_term(monitors)
-    made = {name: np.full((len(days), len(lat)), np.nan, dtype=np.float32) for name in KNNIDW_FIELDS}
+    fields = {name: np.full((len(days), len(lat)), np.nan, dtype=np.float32) for name in KNNIDW_FIELDS}
     for i, day_values in enumerate(monitors.matrix(days).astype(np.float64)):
         known = np.isfinite(day_values) & ~held_out
         if known.any():
             near = _nearest(stations[known], stations, (place[known], place))
             for name, values_at in _fields(*near, means[known], day_values[known]).items():
-                made[name][i] = values_at
-    return made
+                fields[name][i] = values_at
+    return fields
 
 
 def _fields(
     weights: FloatArray, index: IntArray, means: FloatArray, values: FloatArray
 ) -> dict[str, FloatArray]:
-    """Compute one day's fields (point,) by name from what `_nearest` found; NaN where it found no station."""
+    """Compute one day's fields (point,) by name from the result of `_nearest`; NaN where there is no station."""
     used = weights > 0
     away = np.divide(1, weights, out=np.zeros_like(weights), where=used)
     with np.errstate(invalid="ignore"):
@@ -131,7 +133,7 @@ def _nearest(
     alike = 0 if place is None else int(np.bincount(place[0]).max())
     count = min(NEIGHBOURS + alike, len(stations))
     chord, index = cKDTree(stations).query(points, k=list(range(1, count + 1)))
-    # The straight way through the sphere, made the way along it.
+    # From the chord through the sphere to the distance along its surface.
     distance = 2 * EARTH_KM * np.arcsin(np.minimum(chord / 2, 1))
     weights = 1 / np.maximum(distance, NEAREST_KM)
     if place is not None:
@@ -141,9 +143,8 @@ def _nearest(
 
 
 def _long_term(monitors: Monitors) -> FloatArray:
-    """Give the mean of every station over all the days it measured (station,)."""
-    held = monitors.days
-    table = monitors.matrix(held)
+    """Return the mean of every station over all the days it measured (station,)."""
+    table = monitors.matrix(monitors.days)
     with np.errstate(invalid="ignore"):
         mean: FloatArray = np.nansum(table, axis=0) / np.isfinite(table).sum(axis=0)
     return mean

@@ -22,17 +22,17 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class NetcdfEntry:
-    """How one variable of the table stands in a provider's files.
+    """One variable of the table as it is in a provider's files.
 
     Attributes:
         variable: name in the table.
         file: regular expression of the file's name, with the groups year, and month and day where a file holds
             less than a year.
         datasets: what is read, each under any of some names.
-        combine: makes the variable of the datasets, each in the table's unit.
+        combine: computes the variable from the datasets, each in the table's unit.
         daily_total: the unit in the file is of the whole day.
         entries_a_day: on the time axis.
-        version: of a file by its name, where several stand for the same time; the greatest counts.
+        version: of a file by its name, where several are of the same time; the greatest counts.
     """
 
     variable: str
@@ -51,8 +51,8 @@ class NetcdfSource:
     Attributes:
         name: of the source, as --source.
         folder: of the files.
-        table: what the provider has; the source gives those variables of which the folder holds a file.
-        no_such_day: says of a day that the provider's calendar leaves it out: it is NaN everywhere, not absent.
+        table: all variables of the provider; the source has those of which the folder contains a file.
+        no_such_day: returns whether the provider's calendar leaves a day out: it is NaN everywhere, not absent.
     """
 
     name: str
@@ -62,7 +62,7 @@ class NetcdfSource:
 
     @functools.cached_property
     def entries(self) -> tuple[NetcdfEntry, ...]:
-        """Give the entries of the table that have a file.
+        """Return the entries of the table that have a file.
 
         Raises:
             BadPredictors: none has.
@@ -77,11 +77,11 @@ class NetcdfSource:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the variables of which the folder holds files."""
+        """Return the variables of which the folder contains files."""
         return tuple(entry.variable for entry in self.entries)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say which days lack a file, or stand in none; `grid` does not matter."""
+        """Return the days without a file, or in no file, each with the reason; `grid` does not matter."""
         absent: dict[dt.date, str] = {}
         for entry in self.entries:
             for day in days:
@@ -116,7 +116,7 @@ class NetcdfSource:
         ]
         values = parts[0].values if entry.combine is None else entry.combine([part.values for part in parts])
         check_values(values, row, f"{path} on {day}")
-        return held(
+        return clipped_to_range(
             regrid_field(Field(values, parts[0].y, parts[0].x, parts[0].crs), grid, row.resampling), row
         )
 
@@ -136,8 +136,8 @@ class NetcdfSource:
 
     def _chosen(self, entry: NetcdfEntry) -> Versions[tuple[int, ...]]:
         parts = ("year", "month", "day")[: self._depth(entry)]
-        found = find_files(self.folder, entry.file)
-        return choose_versions(found, lambda _, m: tuple(int(m[part]) for part in parts), entry.version)
+        files = find_files(self.folder, entry.file)
+        return choose_versions(files, lambda _, m: tuple(int(m[part]) for part in parts), entry.version)
 
     @functools.cached_property
     def _known_days(self) -> dict[Path, list[dt.date]]:
@@ -154,6 +154,6 @@ class NetcdfSource:
         return 1 + ("(?P<month>" in entry.file) + ("(?P<day>" in entry.file)
 
 
-def held(values: Array, row: Variable) -> Array:
-    """Take off what interpolation in float32 adds at the ends of a valid range."""
+def clipped_to_range(values: Array, row: Variable) -> Array:
+    """Clip values to the valid range: interpolation in float32 may exceed it by rounding."""
     return np.clip(values, row.valid_min, row.valid_max).astype(np.float32)

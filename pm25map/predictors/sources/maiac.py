@@ -6,7 +6,7 @@ bits 0 to 2 are 1 (clear). Other values of bits 8 to 11 are those next to clouds
 great heights (7), the coast (10) and what may be cloudy (11), so that bits 5 to 7 (adjacency) need no look of their
 own; bits 13 and 14 (whether smoke or dust was the model) refuse nothing. What several orbits saw is averaged. Over
 CONUS Terra and Aqua pass between 15 and 22 UTC, so that the UTC day is the local day. No orbit of best quality is a
-missing value, which a model is told of.
+missing value, marked by an indicator in the model's input.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from pm25map.grid import Grid
 from pm25map.grid.build import MODIS_SINUSOIDAL
 from pm25map.predictors.regrid import regrid
 from pm25map.predictors.sources.files import Versions
-from pm25map.predictors.sources.latlon import held
+from pm25map.predictors.sources.latlon import clipped_to_range
 from pm25map.predictors.sources.modis import (
     Granule,
     Tile,
@@ -57,18 +57,18 @@ class Maiac:
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         return "maiac"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the optical depths."""
+        """Return the names of the optical depths."""
         return tuple(DATASETS)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say which days lack granules of tiles that hold land of the grid."""
-        found, tiles = self._granules(grid), tiles_of(grid)
-        absent = {day: [tile for tile in tiles if (day, tile) not in found] for day in days}
+        """Return the days without granules of tiles that contain land of the grid, each with the reason."""
+        available, tiles = self._granules(grid), tiles_of(grid)
+        absent = {day: [tile for tile in tiles if (day, tile) not in available] for day in days}
         return {
             day: f"no granule of {', '.join(map(tile_name, gone))}"
             for day, gone in absent.items()
@@ -79,19 +79,21 @@ class Maiac:
         """Read, filter, average and regrid the optical depths: (day, y, x) by name.
 
         Raises:
-            BadPredictors: a granule is damaged or not what its name says.
+            BadPredictors: a granule is damaged or does not match its name.
         """
-        found = self._granules(grid)
-        made: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in DATASETS}
+        available = self._granules(grid)
+        fields: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in DATASETS}
         for day in days:
-            parts = {tile: read_best(found[day, tile]) for tile in tiles_of(grid) if (day, tile) in found}
+            parts = {
+                tile: read_best(available[day, tile]) for tile in tiles_of(grid) if (day, tile) in available
+            }
             for name in DATASETS:
                 row = variable(name)
                 joined, transform = mosaic({tile: part[name] for tile, part in parts.items()})
-                made[name].append(
-                    held(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
+                fields[name].append(
+                    clipped_to_range(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
                 )
-        return {name: np.stack(values) for name, values in made.items()}
+        return {name: np.stack(values) for name, values in fields.items()}
 
     @property
     def passed_over(self) -> tuple[str, ...]:
@@ -104,24 +106,24 @@ class Maiac:
 
     def _granules(self, grid: Grid) -> dict[tuple[dt.date, Tile], Granule]:
         chosen = self._versions.chosen
-        found = {(day, tile): Granule(day, tile, PRODUCT, path) for (day, tile), path in chosen.items()}
-        if not found:
+        available = {(day, tile): Granule(day, tile, PRODUCT, path) for (day, tile), path in chosen.items()}
+        if not available:
             raise BadPredictors(
                 f"{self.folder} holds no granule of {PRODUCT}: name their folder with --files"
             )
-        if not {tile for _, tile in found} & set(tiles_of(grid)):
+        if not {tile for _, tile in available} & set(tiles_of(grid)):
             raise BadPredictors(
-                f"{self.folder} holds tiles {', '.join(sorted({tile_name(tile) for _, tile in found}))}, and grid "
+                f"{self.folder} holds tiles {', '.join(sorted({tile_name(tile) for _, tile in available}))}, and grid "
                 f"{grid.name} needs {', '.join(map(tile_name, tiles_of(grid)))}: get those"
             )
-        return found
+        return available
 
 
 def read_best(granule: Granule) -> dict[str, npt.NDArray[np.float32]]:
     """Read the mean of the orbits of best quality of a granule: (y, x) by name, NaN where there is none.
 
     Raises:
-        BadPredictors: the granule is damaged or not what its name says.
+        BadPredictors: the granule is damaged or does not match its name.
     """
     bands = read_granule(granule, (*DATASETS.values(), QUALITY))
     quality = bands[QUALITY].stored

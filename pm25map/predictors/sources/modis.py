@@ -71,7 +71,7 @@ class GranuleBand:
     where: str
 
     def scale(self) -> np.float32:
-        """Give the scale factor that the provider states.
+        """Return the scale factor that the provider states.
 
         Raises:
             BadPredictors: the granule states none.
@@ -79,7 +79,7 @@ class GranuleBand:
         return np.float32(self._stated("scale_factor"))
 
     def valid(self) -> npt.NDArray[np.bool_]:
-        """Mark what is neither the fill value nor outside of the range that the provider states.
+        """Mark the values that are not the fill value and lie in the range that the provider states.
 
         Raises:
             BadPredictors: the granule states none.
@@ -101,7 +101,7 @@ def granules(folder: Path, product: str) -> dict[tuple[dt.date, Tile], Granule]:
 
 
 def granule_versions(folder: Path, product: str) -> Versions[tuple[dt.date, Tile]]:
-    """Choose the granules of a product by day and tile: the time of production in the name says which is later.
+    """Choose the granules of a product by day and tile: the time of production in the name decides which is later.
 
     Raises:
         BadPredictors: there is no folder, a granule is of another collection or of a day that its year lacks, or two
@@ -120,8 +120,8 @@ def granule_versions(folder: Path, product: str) -> Versions[tuple[dt.date, Tile
             raise BadPredictors(f"{path} names no day ({error}): get the granule again") from error
         return day, (int(match["h"]), int(match["v"]))
 
-    found = find_files(folder, product + _GRANULE)
-    return choose_versions(found, day_and_tile, lambda match: (int(match["produced"]),))
+    files = find_files(folder, product + _GRANULE)
+    return choose_versions(files, day_and_tile, lambda match: (int(match["produced"]),))
 
 
 @functools.lru_cache(maxsize=4)
@@ -143,28 +143,28 @@ def tile_name(tile: Tile) -> str:
 
 
 def read_granule(granule: Granule, names: tuple[str, ...]) -> dict[str, GranuleBand]:
-    """Read some datasets of a granule, after checking that it is what its name says.
+    """Read some datasets of a granule, after checking that it matches its name.
 
     Raises:
         BadPredictors: it is cut off or damaged, of another product, collection or tile, or lacks a dataset.
     """
     path = granule.path
     try:
-        held = SD(str(path), SDC.READ)
+        hdf = SD(str(path), SDC.READ)
     except HDF4Error as error:
         raise BadPredictors(_damaged(path, error)) from error
     try:
-        _check_identity(granule, held.attributes())
-        absent = [name for name in names if name not in held.datasets()]
+        _check_identity(granule, hdf.attributes())
+        absent = [name for name in names if name not in hdf.datasets()]
         if absent:
             raise BadPredictors(
                 f"{path} holds no {absent[0]}: it is no whole {granule.product} granule. Get it again"
             )
-        return {name: _band(held.select(name), f"{name} of {path}") for name in names}
+        return {name: _band(hdf.select(name), f"{name} of {path}") for name in names}
     except (HDF4Error, ValueError) as error:
         raise BadPredictors(_damaged(path, error)) from error
     finally:
-        held.end()
+        hdf.end()
 
 
 def mosaic(parts: Mapping[Tile, npt.NDArray[np.float32]]) -> tuple[npt.NDArray[np.float32], Affine]:
@@ -209,8 +209,8 @@ def _check_identity(granule: Granule, attributes: Mapping[str, Any]) -> None:
 
 
 def _value(core: str, name: str) -> str | None:
-    found = re.search(rf"OBJECT\s*=\s*{name}\b.*?VALUE\s*=\s*\"?([\w.]+)", core, re.DOTALL)
-    return found and found[1]
+    match = re.search(rf"OBJECT\s*=\s*{name}\b.*?VALUE\s*=\s*\"?([\w.]+)", core, re.DOTALL)
+    return match and match[1]
 
 
 def _damaged(path: Path, error: BaseException) -> str:
@@ -218,7 +218,7 @@ def _damaged(path: Path, error: BaseException) -> str:
 
 
 def check_granule(path: Path, product: str, names: tuple[str, ...]) -> None:
-    """Read some datasets of a fetched granule: only that tells that the end of the file is there.
+    """Read some datasets of a fetched granule: only that shows that the end of the file is there.
 
     Raises:
         BadPredictors: it is cut off, or another product.

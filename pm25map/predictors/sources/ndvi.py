@@ -17,7 +17,7 @@ from pm25map.base.errors import BadPredictors
 from pm25map.grid import Grid
 from pm25map.grid.build import MODIS_SINUSOIDAL
 from pm25map.predictors.regrid import regrid
-from pm25map.predictors.sources.latlon import held
+from pm25map.predictors.sources.latlon import clipped_to_range
 from pm25map.predictors.sources.modis import (
     Granule,
     Tile,
@@ -57,16 +57,16 @@ class Ndvi:
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         return "ndvi"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the index."""
+        """Return the name of the index."""
         return ("ndvi",)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say for which days a tile that holds land of the grid has no granule of the 16 days up to them."""
+        """Return the days, with the reason, for which a tile with land has no granule of the 16 days up to the day."""
         absent = {}
         for day in days:
             gone = [tile for tile in tiles_of(grid) if not self._carried(tile, day)]
@@ -80,7 +80,7 @@ class Ndvi:
         """Read and regrid the index: (day, y, x).
 
         Raises:
-            BadPredictors: a granule is damaged or not what its name says.
+            BadPredictors: a granule is damaged or does not match its name.
         """
         chosen = [tuple(g for tile in tiles_of(grid) for g in self._carried(tile, day)) for day in days]
         return {"ndvi": np.stack([_on_grid(sources, grid) for sources in chosen])}
@@ -108,23 +108,23 @@ class Ndvi:
 
     @functools.cached_property
     def _by_tile(self) -> dict[Tile, list[Granule]]:
-        """Give the granules of every tile, oldest first, of the one product that the folder holds."""
-        found = {product: granules(self.folder, product) for product in PRODUCTS}
-        held_products = [product for product, known in found.items() if known]
-        if len(held_products) != 1:
-            why = "both" if held_products else "neither"
+        """Return the granules of every tile, oldest first, of the one product in the folder."""
+        by_product = {product: granules(self.folder, product) for product in PRODUCTS}
+        present = [product for product, known in by_product.items() if known]
+        if len(present) != 1:
+            why = "both" if present else "neither"
             raise BadPredictors(
                 f"{self.folder} holds granules of {why} of {' and '.join(PRODUCTS)}: name a folder of one with --files"
             )
         tiles: dict[Tile, list[Granule]] = {}
-        for granule in sorted(found[held_products[0]].values()):
+        for granule in sorted(by_product[present[0]].values()):
             tiles.setdefault(granule.tile, []).append(granule)
         return tiles
 
 
 @functools.lru_cache(maxsize=1)
 def _on_grid(sources: tuple[Granule, ...], grid: Grid) -> npt.NDArray[np.float32]:
-    """Bring granules to a grid, kept for the next day that is made of the same ones: (y, x), read-only."""
+    """Bring granules to a grid, cached for the next day with the same ones: (y, x), read-only."""
     parts: dict[Tile, npt.NDArray[np.float32]] = {}
     for granule in sources:
         if granule.tile not in parts:
@@ -135,7 +135,7 @@ def _on_grid(sources: tuple[Granule, ...], grid: Grid) -> npt.NDArray[np.float32
             )
     joined, transform = mosaic(parts)
     row = variable("ndvi")
-    values = held(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
+    values = clipped_to_range(regrid(joined, transform, MODIS_SINUSOIDAL, grid, row.resampling), row)
     values.setflags(write=False)
     return values
 
@@ -144,7 +144,7 @@ def read_index(granule: Granule) -> npt.NDArray[np.float32]:
     """Read the index of a granule: (y, x), -1 to 1, NaN where its quality is not good enough.
 
     Raises:
-        BadPredictors: the granule is damaged or not what its name says.
+        BadPredictors: the granule is damaged or does not match its name.
     """
     if granule.product == "MOD13A2":
         bands = read_granule(granule, (VI, RELIABILITY))

@@ -36,21 +36,21 @@ class Neighbours:
 
     @property
     def name(self) -> str:
-        """Name the source as --source does."""
+        """Return the name of the source, as for --source."""
         return "neighbours"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the fields it gives."""
+        """Return the names of its fields."""
         return tuple(FIELDS)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say on which days no monitor measured; `grid` does not matter."""
+        """Return the days on which no monitor measured, each with the reason; `grid` does not matter."""
         silent = [bool(np.isnan(values).all()) for values in self.monitors.matrix(days)]
         return {day: "no monitor measured" for day, none in zip(days, silent, strict=True) if none}
 
     def inputs_of(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, DayInputs]:
-        """Say what the fields of some days are computed from: the monitors of the day and of MEMORY_DAYS before it.
+        """Return the fingerprints of some days: of the monitors of the day and of MEMORY_DAYS before it.
 
         The facts count the monitors that measured on the day, by network and parameter.
         """
@@ -67,7 +67,7 @@ class Neighbours:
             np.ascontiguousarray(self.elevation, "<f4").tobytes(),
             str(FIELDS_VERSION).encode(),
         )
-        found = {}
+        inputs = {}
         for day in days:
             span = slice(row[day] - MEMORY_DAYS, row[day] + 1)
             used = np.isfinite(values[span]).any(axis=0)
@@ -78,8 +78,8 @@ class Neighbours:
                 values[span][:, used].astype("<f4").tobytes(),
                 codes[span][:, used].astype("<i4").tobytes(),
             )
-            found[day] = DayInputs(int(digest[:16], 16) >> 1 or 1, self.monitors.facts_of(day))
-        return found
+            inputs[day] = DayInputs(int(digest[:16], 16) >> 1 or 1, self.monitors.facts_of(day))
+        return inputs
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
         """Compute the fields of some days at the cell centres: (day, y, x) by name, NaN off land.
@@ -87,13 +87,13 @@ class Neighbours:
         Raises:
             BadMonitors: no monitor measured on one of the days.
         """
-        # The days before only feed the first ones: a monitor that rests today speaks through yesterday.
+        # The days before only feed the first ones: a monitor without a value today counts by that of yesterday.
         fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
         values = self.monitors.matrix(fed)
         silent = [day for day in days if np.isnan(values[fed.index(day)]).all()]
         if silent:
-            held = self.monitors.days
-            reach = f"they have the days {held[0]} to {held[-1]}" if held else "they hold no day"
+            measured = self.monitors.days
+            reach = f"they have the days {measured[0]} to {measured[-1]}" if measured else "they hold no day"
             raise BadMonitors(
                 f"no monitor measured on {silent[0]} ({len(silent)} such days): {reach}. "
                 f"Get EPA's daily files of that year and name their folder with --monitors"
@@ -115,7 +115,7 @@ class Neighbours:
 
 
 def stations_on(grid: Grid, elevation: npt.NDArray[np.float32], monitors: Monitors) -> Stations:
-    """Say where the monitors are, with the elevation of the land cell that holds each or is nearest to it.
+    """Return the positions of the monitors, with the elevation of the land cell that contains each or is nearest to it.
 
     Args:
         grid: of the elevation.

@@ -82,7 +82,7 @@ def _check_length(path: Path) -> None:
 
 
 def days_in(dataset: netCDF4.Dataset, path: Path) -> list[dt.date]:
-    """List the day of every entry of the time axis, whatever calendar it counts in.
+    """List the day of every entry of the time axis, in whatever calendar.
 
     Raises:
         BadPredictors: the file has no time axis that can be read.
@@ -123,8 +123,8 @@ def read_day(
     """
     with open_netcdf(path) as dataset:
         days = days_in(dataset, path)
-        found = _named(dataset, names, day)
-        if found is None:
+        field = _named(dataset, names, day)
+        if field is None:
             raise BadPredictors(
                 f"{path} holds no {' or '.join(names)} but {', '.join(list(dataset.variables)[:8])}: it is "
                 f"another product than {row.source} needs for {row.name}"
@@ -133,13 +133,13 @@ def read_day(
         if not slots:
             reach = f"{min(days)} to {max(days)}" if days else "no day"
             raise BadPredictors(f"{path} holds {reach}, and not {day}: get the file of that day")
-        axes = axes_of(dataset, found, path, grid)
+        axes = axes_of(dataset, field, path, grid)
         values: Array = (
-            np.stack([_slice(found, slot, axes) for slot in slots]).mean(axis=0).astype(np.float32)
+            np.stack([_slice(field, slot, axes) for slot in slots]).mean(axis=0).astype(np.float32)
         )
         # Some files state a number, such as 1, in place of a word.
-        units = str(found.units) if "units" in found.ncattrs() else None
-        where = f"{found.name} of {path}"
+        units = str(field.units) if "units" in field.ncattrs() else None
+        where = f"{field.name} of {path}"
     converted = convert(values, units, row, where, daily_total=daily_total)
     check_values(converted, row, f"{where} on {day}")
     return Field(converted, axes.y[axes.rows], axes.x[axes.cols], axes.crs)
@@ -165,24 +165,24 @@ def check_values(values: Array, row: Variable, where: str) -> None:
     np.clip(values, row.valid_min, row.valid_max, out=values)
 
 
-def axes_of(dataset: netCDF4.Dataset, found: Any, path: Path, grid: Grid) -> Axes:
-    """Read and check the axes of a dataset, and find what a grid needs of it.
+def axes_of(dataset: netCDF4.Dataset, field: Any, path: Path, grid: Grid) -> Axes:
+    """Read and check the axes of a dataset, and find the part that a grid needs.
 
     Raises:
         BadPredictors: there are no axes, they are swapped, or do not reach the grid.
     """
     y_name, x_name = (
-        next((n for n in found.dimensions if n.lower() in names), None) for names in (NORTH_NAMES, EAST_NAMES)
+        next((n for n in field.dimensions if n.lower() in names), None) for names in (NORTH_NAMES, EAST_NAMES)
     )
     if y_name is None or x_name is None or not {y_name, x_name} <= set(dataset.variables):
         raise BadPredictors(
-            f"{found.name} of {path} has the axes {', '.join(found.dimensions)}, and needs latitude and "
+            f"{field.name} of {path} has the axes {', '.join(field.dimensions)}, and needs latitude and "
             f"longitude or y and x: get the provider's own file"
         )
     y, x = (np.ma.getdata(dataset.variables[n][:]).astype(np.float64) for n in (y_name, x_name))
     crs = GEOGRAPHIC
     if y_name.lower() == "y":
-        crs = _mapping(dataset, found, path)
+        crs = _mapping(dataset, field, path)
         scale = 1000.0 if getattr(dataset.variables[x_name], "units", "m") == "km" else 1.0
         y, x = y * scale, x * scale
     elif np.abs(y).max() > 90.001:
@@ -212,20 +212,20 @@ def _window(
     return None if part is None else (north_first[part[0]], west_first[part[1]])
 
 
-def _slice(found: Any, slot: int, axes: Axes) -> npt.NDArray[np.float64]:
+def _slice(field: Any, slot: int, axes: Axes) -> npt.NDArray[np.float64]:
     """Read one entry of time over the part that is needed: (y, x), NaN where missing."""
-    # One rectangle that holds the part: netCDF reads rectangles, and longitudes 0 to 360 may split it.
+    # One rectangle that contains the part: netCDF reads rectangles, and longitudes 0 to 360 may split it.
     spans = {"y": axes.rows, "x": axes.cols}
     picks: list[Any] = []
     order: list[str] = []
-    for name in found.dimensions:
+    for name in field.dimensions:
         kind = "y" if name.lower() in NORTH_NAMES else "x" if name.lower() in EAST_NAMES else ""
         if kind:
             picks.append(slice(int(spans[kind].min()), int(spans[kind].max()) + 1))
             order.append(kind)
         else:
             picks.append(slot if name.lower() in TIME_NAMES else 0)
-    values = np.ma.filled(np.ma.asarray(found[tuple(picks)]).astype(np.float64), np.nan)
+    values = np.ma.filled(np.ma.asarray(field[tuple(picks)]).astype(np.float64), np.nan)
     values = values if order == ["y", "x"] else values.T
     part: npt.NDArray[np.float64] = values[np.ix_(axes.rows - axes.rows.min(), axes.cols - axes.cols.min())]
     return part
@@ -240,15 +240,15 @@ def _named(dataset: netCDF4.Dataset, names: tuple[str, ...], day: dt.date) -> An
     return None
 
 
-def _mapping(dataset: netCDF4.Dataset, found: Any, path: Path) -> str:
-    name = str(getattr(found, "grid_mapping", ""))
+def _mapping(dataset: netCDF4.Dataset, field: Any, path: Path) -> str:
+    name = str(getattr(field, "grid_mapping", ""))
     try:
         about = dataset.variables[name]
         known = {key: np.array(about.getncattr(key)).tolist() for key in about.ncattrs()}
         return _projection(tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in known.items()))
     except (KeyError, CRSError, TypeError) as error:
         raise BadPredictors(
-            f"{path} does not say the projection of {found.name}: get the provider's own file"
+            f"{path} does not say the projection of {field.name}: get the provider's own file"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Layers that stay from day to day: elevation, land cover, vegetation, turbidity and climatologies."""
+"""Layers that do not change from day to day: elevation, land cover, vegetation, turbidity and climatologies."""
 
 import itertools
 from collections.abc import Callable, Collection, Iterator
@@ -51,7 +51,7 @@ def static_layers(
 ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     """Bring the layers of the static source to a grid, one after another.
 
-    Rasters are read, and their layers regridded, only when their turn comes: of a grid of 1 km, hold no more than
+    Rasters are read, and their layers regridded, only when their turn comes: of a grid of 1 km, keep no more than
     one layer at a time.
 
     Args:
@@ -135,7 +135,7 @@ def _layers_of_raster(
                 band[:] = fill_nearest(band, grid, f"{row.name} of {file}")
                 if resampling == "average":
                     # Averages of weights may leave a share at 1.0000001.
-                    band[:] = _held(band, row)
+                    band[:] = _without_rounding(band, row)
             yield row.name, bands if row.kind == "climatology" else bands[0]
 
 
@@ -160,7 +160,7 @@ def _physical(rasters: StaticRasters, file: str, row: Variable) -> StaticRaster:
 
 
 def _land_cover(rasters: StaticRasters) -> StaticRaster:
-    """Read the classes of land cover; of an unknown one every share would be 0."""
+    """Read the classes of land cover, and refuse unknown ones, whose every share would be 0."""
     raster = rasters.read(LAND_COVER)
     known = sum(IGBP_CLASSES.values(), ())
     wrong = raster.bands[np.isfinite(raster.bands) & ~np.isin(raster.bands, known)]
@@ -173,7 +173,7 @@ def _land_cover(rasters: StaticRasters) -> StaticRaster:
 
 
 def _without_seabed(heights: StaticRaster, cover: StaticRaster) -> StaticRaster:
-    """Set cells below sea level that are mostly water to 0: terrain tiles go on under the sea, to -450 m."""
+    """Set cells below sea level that are mostly water to 0: terrain tiles continue under the sea, to -450 m."""
     water = np.full(heights.bands.shape[1:], np.nan, dtype=np.float32)
     reproject(
         _share(IGBP_CLASSES["landcover_water"])(cover.bands)[0],
@@ -190,8 +190,8 @@ def _without_seabed(heights: StaticRaster, cover: StaticRaster) -> StaticRaster:
     return replace(heights, bands=bands)
 
 
-def _held(values: npt.NDArray[np.float32], row: Variable) -> npt.NDArray[np.float32]:
-    """Take off what rounding adds at the ends of a valid range; more is left for the store to refuse."""
+def _without_rounding(values: npt.NDArray[np.float32], row: Variable) -> npt.NDArray[np.float32]:
+    """Clip rounding errors at the ends of a valid range; a larger excess is left for the store to refuse."""
     clipped = np.clip(values, row.valid_min, row.valid_max)
     rounding = np.abs(values - clipped) <= 1e-5 * (row.valid_max - row.valid_min)
     return np.where(rounding, clipped, values).astype(np.float32)
@@ -229,4 +229,4 @@ FILES: dict[str, tuple[str, Callable[[Bands], Bands]]] = {
     "t2m_climatology": ("t2m_monthly_climatology_0p25.tif", _as_it_is),
     "precipitation_climatology": ("precipitation_monthly_climatology_0p25.tif", _as_it_is),
 }
-"""Of every layer: its raster, and what is done to it before it comes to the grid."""
+"""For every layer its raster, and the function that is applied to it before it is regridded."""

@@ -1,6 +1,6 @@
 """The static rasters that come with the package: one file over the contiguous United States and 200 km around them.
 
-A ZIP file of GeoTIFFs, named as the static source names them, and `pack.json`, which says of each what it is, from
+A ZIP file of GeoTIFFs, named as the static source names them, and `pack.json`, which states of each what it is, from
 whom, under which licence and how exactly it is kept. `grids/make_static_pack.py` makes it.
 """
 
@@ -26,7 +26,7 @@ from pm25map.predictors.sources.static_rasters import StaticRaster, read_content
 PACK_NAME = "static-conus-1"
 PACK_FILE = f"{PACK_NAME}.zip"
 PACK_SHA256 = "ab9ab415d5849ee8b360726cd996c68e11d5404e177d481fd6be604fccf689f7"
-"""Of the file: the values that this version of the package computes with."""
+"""SHA-256 of the file that this version of the package computes with."""
 
 ABOUT = "pack.json"
 
@@ -39,7 +39,7 @@ CONUS = (-125.5, 24.0, -66.5, 50.0)
 
 
 class RasterFacts(TypedDict):
-    """What pack.json says of one raster."""
+    """The entry of one raster in pack.json."""
 
     file: str
     layers: list[str]
@@ -139,10 +139,10 @@ def open_pack(path: Path | None = None) -> StaticPack:
             f"cannot read the static layers of the package, {path} ({error.strerror}): install pm25map again, or name "
             f"a folder of your own rasters with --static"
         ) from error
-    found = sha256_of_bytes(content)
-    if found != PACK_SHA256:
+    checksum = sha256_of_bytes(content)
+    if checksum != PACK_SHA256:
         raise BadInstall(
-            f"{path} is damaged or of another version (SHA-256 {found[:12]}, expected {PACK_SHA256[:12]}): install "
+            f"{path} is damaged or of another version (SHA-256 {checksum[:12]}, expected {PACK_SHA256[:12]}): install "
             f"pm25map again, or name a folder of your own rasters with --static"
         )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -32,7 +32,7 @@ class StaticRaster:
         transform: of its cells.
         crs: as WKT.
         scaled: the file declares a scale or an offset.
-        units: of every band, as the file writes it; None where it does not say.
+        units: of every band, as the file writes it; None where it has none.
     """
 
     where: str
@@ -44,7 +44,7 @@ class StaticRaster:
 
 
 class StaticRasters(Protocol):
-    """Holds the rasters of the static source by file name."""
+    """The rasters of the static source by file name."""
 
     def read(self, file: str) -> StaticRaster:
         """Read one raster."""
@@ -56,7 +56,7 @@ class RasterFolder:
     """A user's own rasters.
 
     Attributes:
-        folder: that holds them.
+        folder: of the rasters.
     """
 
     folder: Path
@@ -65,7 +65,7 @@ class RasterFolder:
         """Read one raster.
 
         Raises:
-            BadPredictors: it is absent or damaged, no GeoTIFF, or does not say its CRS.
+            BadPredictors: it is absent or damaged, no GeoTIFF, or has no CRS.
         """
         path = self.folder / file
         # A .tif may be a VRT, and an .aux.xml beside it may name other files or addresses: neither is followed.
@@ -88,14 +88,14 @@ def read_content(
         box: to cut it to, along its cells: west, south, east, north in its CRS; None for all of it.
 
     Raises:
-        BadPredictors: it is damaged, or does not say its CRS.
+        BadPredictors: it is damaged, or has no CRS.
     """
     with _one_line(where), MemoryFile(content, ext=".tif") as memory, memory.open(driver="GTiff") as raster:
         return _decode(raster, where, box)
 
 
 def in_units_of(raster: StaticRaster, row: Variable) -> StaticRaster:
-    """Convert a raster to the unit of a variable; a band that says no unit is taken to be in it.
+    """Convert a raster to the unit of a variable; a band without a unit is taken to be in it.
 
     Raises:
         BadPredictors: a band is in a unit that cannot become the variable's.

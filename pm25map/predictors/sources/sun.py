@@ -1,4 +1,4 @@
-"""Predictors that the sun gives by day and place: day length and clear-sky radiation, through pvlib."""
+"""Predictors of the sun's position by day and place: day length and clear-sky radiation, through pvlib."""
 
 import datetime as dt
 import functools
@@ -24,7 +24,7 @@ _HALF_DAY_NODES = 16
 
 
 def day_length(day: dt.date, lat: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Give the hours that the centre of the sun is above the horizon, without refraction.
+    """Return the hours for which the centre of the sun is above the horizon, without refraction.
 
     Args:
         day: of which the sun's declination is taken.
@@ -39,7 +39,7 @@ def clear_sky_radiation(
     altitude_m: npt.NDArray[np.float32],
     turbidity: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """Give the mean over 24 hours of the global horizontal radiation under a clear sky, W m-2.
+    """Return the mean over 24 hours of the global horizontal radiation under a clear sky, W m-2.
 
     The model is Ineichen and Perez as in pvlib. It is worked out at the nodes of a table once a day, and
     linear between them.
@@ -47,8 +47,8 @@ def clear_sky_radiation(
     Args:
         day: local solar day.
         lat: degrees, any shape.
-        altitude_m: metres, the same shape; NaN gives NaN.
-        turbidity: Linke turbidity for an air mass of 2, the same shape; NaN gives NaN.
+        altitude_m: metres, the same shape; NaN stays NaN.
+        turbidity: Linke turbidity for an air mass of 2, the same shape; NaN stays NaN.
     """
     lat, altitude, linke = (np.asarray(v, dtype=np.float64).ravel() for v in (lat, altitude_m, turbidity))
     known = np.isfinite(lat) & np.isfinite(altitude) & np.isfinite(linke)
@@ -73,7 +73,7 @@ def clear_sky_radiation(
 
 @functools.lru_cache(maxsize=512)
 def _table(day: dt.date, latitudes: tuple[float, ...]) -> npt.NDArray[np.float64]:
-    """Work out the daily mean at every node: W m-2 (latitude, altitude, turbidity)."""
+    """Compute the daily mean at every node: W m-2 (latitude, altitude, turbidity)."""
     lat = np.array(latitudes)[:, None, None, None]
     altitude = NODE_ALTITUDES_M[None, :, None, None]
     turbidity = NODE_TURBIDITIES[None, None, :, None]
@@ -97,7 +97,7 @@ def _table(day: dt.date, latitudes: tuple[float, ...]) -> npt.NDArray[np.float64
 
 @functools.lru_cache(maxsize=4096)
 def _declination(day: dt.date) -> float:
-    """Give the sun's declination in radians. Seen from the pole it is the height of the sun.
+    """Return the sun's declination in radians: at the pole it is the height of the sun.
 
     The closed formulas by day of year are up to 0.4 degrees off in leap years, 0.7 % of a day's radiation.
     """
@@ -106,7 +106,7 @@ def _declination(day: dt.date) -> float:
 
 
 def _sunset_hour_angle(day: dt.date, lat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Give the hour angle of sunset in radians: 0 where the sun stays down, pi where it stays up."""
+    """Return the hour angle of sunset in radians: 0 where the sun stays down, pi where it stays up."""
     cosine = -np.tan(np.radians(lat)) * np.tan(_declination(day))
     angle: npt.NDArray[np.float64] = np.arccos(np.clip(cosine, -1, 1))
     return angle
@@ -115,7 +115,7 @@ def _sunset_hour_angle(day: dt.date, lat: npt.NDArray[np.float64]) -> npt.NDArra
 def _between(
     nodes: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Find the node below every value and how far the value is to the next, 0 to 1; held at the ends."""
+    """Find the node below every value and how far the value is to the next, 0 to 1; clamped at the ends."""
     below = np.clip(np.searchsorted(nodes, values, side="right") - 1, 0, len(nodes) - 2)
     share = (values - nodes[below]) / (nodes[below + 1] - nodes[below])
     return below, np.clip(share, 0, 1)

@@ -1,4 +1,4 @@
-"""Is a fetched file whole? Each is opened before it counts; what fails is not kept.
+"""Checks that a fetched file is complete: each is opened before it is used, and removed where that fails.
 
 An entry of a source names one of these, or a check of its own, as `check` of `fetch`. The file has its own name and
 is alone in its folder.
@@ -16,7 +16,7 @@ from pm25map.predictors.sources.netcdf import days_in, open_netcdf
 
 
 def check_zip(path: Path) -> None:
-    """Refuse what is no whole zip file.
+    """Refuse a file that is not a complete zip file.
 
     Raises:
         BadFetch: it is damaged or something else.
@@ -33,7 +33,7 @@ def check_zip(path: Path) -> None:
 
 
 def check_netcdf(path: Path) -> None:
-    """Refuse what is no NetCDF with days.
+    """Refuse a file that is not NetCDF with days.
 
     Raises:
         BadPredictors: it is damaged or something else.
