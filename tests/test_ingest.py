@@ -119,8 +119,8 @@ def test_the_state_of_a_store_says_what_is_missing(tmp_path):
 def test_a_user_ingests_looks_and_packs(tmp_path, rasters, small_folder):  # noqa: F811
     store, out = tmp_path / "p.zarr", tmp_path / "s.zarr.zip"
     monitors = parquet(tmp_path / "aqs", DAYS)
-    common = ["--grid", small_folder, "--monitors", monitors, "--static", rasters, "--store", store]
-    code, text = run("ingest", "--start", DAYS[6], "--end", DAYS[9], *common, "--json")
+    common = ["--grid", small_folder, "--monitors", monitors, "--store", store]
+    code, text = run("ingest", "--start", DAYS[6], "--end", DAYS[9], *common, "--static", rasters, "--json")
     assert (code, json.loads(text)) == (
         0,
         {"store": str(store), "layers": 13, "days": 4, "lacking": {}, "passed_over": []},

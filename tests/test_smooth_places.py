@@ -51,8 +51,9 @@ def test_smoothing_refuses_another_grid_and_no_length(wave):
     other = Grid("other", grid.crs, grid.transform, grid.shape, 16, np.ones(grid.shape, dtype=bool))
     with pytest.raises(BadGrid, match="another grid"):
         SmoothPlaces(store, other, 20)
-    with pytest.raises(BadGrid, match="above 0"):
-        SmoothPlaces(store, grid, 0)
+    for km in (0, -5, 1e300, float("nan")):
+        with pytest.raises(BadGrid, match=r"give 0\.001 to 10,000 km"):
+            SmoothPlaces(store, grid, km)
 
 
 @pytest.mark.parametrize(("wavelength", "band"), [(30, 0), (60, 1), (130, 2)])

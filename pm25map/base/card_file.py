@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pm25map.base.files import replacing, sha256_of_bytes
+from pm25map.base.json_text import read_json
 
 CHECKSUM = "card_sha256"
 """Key of the checksum: SHA-256 over all other fields of a card."""
@@ -23,10 +24,7 @@ def parse_card(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is no JSON, or is not as it was written.
     """
-    try:
-        said = json.loads(content)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    said = read_json(content)
     if not isinstance(said, dict):
         raise ValueError("it does not name what it says")
     stated = said.pop(CHECKSUM, None)

@@ -2,12 +2,16 @@
 
 import calendar
 import datetime as dt
+import os
 import re
 
 from pm25map.base.errors import BadDate
 
 FIRST_DAY = dt.date(1999, 1, 1)
 """EPA's network of PM2.5 began in this year: no map can be made of a day before it."""
+
+MOST_DAYS = 36_525
+"""Of one period."""
 
 _PACIFIC = dt.timezone(dt.timedelta(hours=-8))
 """Pacific standard time, in which the days of CONUS end last."""
@@ -49,6 +53,26 @@ def today_of_maps() -> dt.date:
     return dt.datetime.now(_PACIFIC).date()
 
 
+def building_time() -> dt.datetime | None:
+    """Return the instant that SOURCE_DATE_EPOCH names; None where it is not set.
+
+    Raises:
+        BadDate: it is no time.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return None
+    try:
+        if not (epoch.isascii() and epoch.isdigit()):
+            raise ValueError
+        return dt.datetime.fromtimestamp(int(epoch), dt.UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadDate(
+            f"SOURCE_DATE_EPOCH is {epoch[:40]!r}, and must be whole seconds since 1970 up to the year 9999, such as "
+            "1600000000. Set it so, or unset it"
+        ) from error
+
+
 def check_day(day: dt.date, today: dt.date) -> None:
     """Refuse a day of which no map can be made.
 
@@ -84,8 +108,12 @@ def days_between(start: dt.date, end: dt.date) -> list[dt.date]:
     """List the days from start to end, both included.
 
     Raises:
-        BadDate: end lies before start.
+        BadDate: end lies before start, or there are more days than measurements can be of.
     """
+    if (end - start).days >= MOST_DAYS:
+        raise BadDate(
+            f"{start} to {end} are {(end - start).days + 1:,} days: the most are {MOST_DAYS:,}, a century"
+        )
     if end < start:
         raise BadDate(f"the period ends on {end}, before it starts on {start}: swap --start and --end")
     return [start + dt.timedelta(days=i) for i in range((end - start).days + 1)]

@@ -95,6 +95,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise as_bad_output(path, error) from error
     if not folder.is_dir():
+        _check_way(path, folder)
         raise BadOutput(
             f"cannot write {path}: the folder {folder} does not exist. Make it first: mkdir -p {folder}"
         )
@@ -113,6 +114,13 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise BadOutput(f"{path} exists already. Add --overwrite to replace it, or choose another name")
     if not os.access(folder, os.W_OK):
         raise BadOutput(f"cannot write {path}: no permission to write in {folder}. Choose another folder")
+
+
+def _check_way(path: Path, folder: Path) -> None:
+    """Refuse a folder where a file is in its place or above it."""
+    for one in (folder, *folder.parents):
+        if one.exists() and not one.is_dir():
+            raise BadOutput(f"cannot write {path}: {one} is a file, and no folder. Choose another name")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Where the grids, models and sample that come with the package are, in a clone and in a wheel."""
 
+import difflib
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +34,10 @@ def find_folder(kind: Kind, name: str, marker: str) -> Path:
     for folder in (Path(name), shipped_folder(kind) / name):
         if (folder / marker).is_file():
             return folder
-    names = ", ".join(shipped_names(kind, marker)) or "none"
+    names = shipped_names(kind, marker)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
     raise UnknownName(
-        f"unknown {kind[:-1]} {name!r}: shipped are {names}; or give the path of a folder that holds {marker}"
+        f"unknown {kind[:-1]} {name!r}{hint}: shipped are {', '.join(names) or 'none'}; or give the path of a folder "
+        f"that holds {marker}"
     )

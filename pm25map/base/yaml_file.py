@@ -11,18 +11,38 @@ from pm25map.base.errors import BadConfig
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping; PyYAML takes the second in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Read a mapping whose keys are all different."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            # What "<<" brings in may be replaced: that is its purpose.
+            if key.value in seen and isinstance(key.value, str):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands there twice", key.start_mark
+                )
+            if isinstance(key.value, str) and key.value != "<<":
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_yaml(path: Path) -> Any:
     """Read what a YAML file holds, whatever it is.
 
     Raises:
-        BadConfig: it is absent, or is not YAML.
+        BadConfig: it is absent, is not YAML, names a key twice, or is nested too deeply.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise BadConfig(f"{path} is no configuration: its brackets are nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:  # a ValueError: no UTF-8, or a day such as 2021-02-30
-        raise BadConfig(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
+        raise BadConfig(f"{path} is not YAML: {reason}") from error
 
 
 def read_yaml(path: Path, kind: type[Kind]) -> Kind:

@@ -50,7 +50,8 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
     refuse_to_replace(asked, days)
     job, inputs, _ = make_job(asked, days)
     opened = open_job(job, inputs)
-    with only_one(opened.folder):
+    # A scheduler that does not answer is known before anything is written.
+    with open_workers(scheduler, asked["workers"]) as workers, only_one(opened.folder):
         remember_engine(opened)
         prepared = prepare(opened, days, longest=asked["run_days"])
         plan = prepared.plan
@@ -66,7 +67,6 @@ def command(*, scheduler: str | None, as_json: bool, **asked: Any) -> None:
             print_plan(plan, expected)
         with (
             Measured() as measured,
-            open_workers(scheduler, asked["workers"]) as workers,
             _Screen(plan.estimates, log) as screen,
         ):
             try:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, progress_bar, ready_cache
+from pm25map.cli.options import DAY, FILE, model_option, monitors_and_store, progress_bar
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     from pm25map.model.intervals import IntervalCard
@@ -30,8 +31,8 @@ PATH = FILE
 @click.option(
     "--only", type=click.Choice(["applicability", "intervals"]), help="Make one of the two. Default: both."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of draws and halves.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
+@click.option("--seed", type=Count(), default=1, show_default=True, help="Of draws and halves.")
+@click.option("--threads", type=Count(min=1), help="Of the CPU. Default: the cores.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -63,8 +64,6 @@ def command(
     from pm25map.model import intervals
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
-    from pm25map.monitors import read_monitors
-    from pm25map.predictors.reader import open_predictors
     from pm25map.scores.calibrate import FOLDS, calibrate_applicability, calibrate_intervals
     from pm25map.scores.calibration_data import gather_material
 
@@ -76,7 +75,6 @@ def command(
     }
     written = [folder / file for name in ([only] if only else wanted) for file in wanted[name]]
     check_outputs(written, [monitors, predictors], overwrite=overwrite)
-    ready_cache(cache, [monitors, predictors])
     intervals.check_fields(model)
     words = ["pm25map", "calibrate", "--model", model.card.name, "--monitors", monitors.name]
     words += ["--predictors", predictors.name]
@@ -84,7 +82,7 @@ def command(
     words += ["--end", str(end)] if end else []
     words += ["--seed", str(seed)] if seed != 1 else []
     session = open_session(model, "cpu", threads=threads or usable_cores())
-    measured, opened = read_monitors(monitors), open_predictors(predictors)
+    measured, opened = monitors_and_store(monitors, predictors, cache)
     card = None
     with progress_bar("neighbours, then targets") as progress:
         material = gather_material(session, measured, opened, start, end, cache, seed, progress)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, progress_bar, ready_cache
+from pm25map.cli.options import DAY, FILE, monitors_and_store, progress_bar
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
@@ -68,24 +68,22 @@ def command(
     from pm25map.base.cores import usable_cores
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
-    from pm25map.monitors import read_monitors
-    from pm25map.predictors.reader import open_predictors
     from pm25map.scores.compare import AGAINST, INTERPOLATION, compare
 
     levels = [_level(text) for text in above]
-    ready_cache(cache, [monitors, predictors])
     threads = usable_cores()
     ours, theirs = (
         [open_session(load_model(name), "cpu", threads=threads) for name in side] for side in (first, second)
     )
     training = ours[0].card.training
     start, end = start or training.start, end or training.end
+    measured, opened = monitors_and_store(monitors, predictors, cache)
     with progress_bar("neighbours, then targets") as progress:
         found = compare(
             ours,
             theirs,
-            monitors=read_monitors(monitors),
-            predictors=open_predictors(predictors),
+            monitors=measured,
+            predictors=opened,
             days=(start, end),
             above=levels,
             cache=cache,

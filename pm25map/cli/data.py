@@ -110,20 +110,21 @@ def ingest(
     from pm25map.base.files import check_output_folder
     from pm25map.grid import load_grid
     from pm25map.predictors.catalogue import sources
-    from pm25map.predictors.ingest import Ingested
+    from pm25map.predictors.ingest import Ingested, check_store
 
     in_tiles = [name for name, entry in sources().items() if entry.in_daily_tiles]
     if partial_tiles and source not in in_tiles:
         raise click.UsageError(
             f"--partial-tiles does not go with --source {source}: only {', '.join(in_tiles)} has days in tiles"
         )
+    _check_origin(source, monitors, static, files)
     check_output_folder(store, filter(None, (monitors, static, files)))
     days = days_between(start, end)
     grid = load_grid(grid_name)
+    check_store(store)
     passed_over: tuple[str, ...] = ()
     if source not in OWN:
-        if files is None:
-            raise click.UsageError(f"--source {source} needs --files")
+        assert files is not None  # noqa: S101 - as checked
         layers, result, passed_over = _ingest_files(
             source, files, store, grid, days, partial_tiles=partial_tiles
         )
@@ -150,6 +151,22 @@ def ingest(
         click.get_current_context().exit(3)
 
 
+def _check_origin(source: str, monitors: Path | None, static: Path | None, files: Path | None) -> None:
+    """Refuse what a source needs and does not get, and what it would pass over in silence."""
+    takes = {
+        "--monitors": (monitors, source in ("neighbours", "knnidw", "all"), True),
+        "--static": (static, source in ("static", "all"), False),
+        "--files": (files, source not in OWN, True),
+    }
+    for option, (given, reads, needs) in takes.items():
+        if given is not None and not reads:
+            raise click.UsageError(
+                f"{option} does not go with --source {source}, which does not read it: leave it out"
+            )
+        if given is None and reads and needs:
+            raise click.UsageError(f"--source {source if source != 'all' else 'neighbours'} needs {option}")
+
+
 def _ingest_own(
     source: str, monitors: Path | None, static: Path | None, store: Path, grid: "Grid", days: list[dt.date]
 ) -> "tuple[int, Ingested | None]":
@@ -163,8 +180,6 @@ def _ingest_own(
     from pm25map.predictors.store import open_predictors
     from pm25map.predictors.variables import variables_of
 
-    if source in ("neighbours", "knnidw", "all") and monitors is None:
-        raise click.UsageError(f"--source {source if source != 'all' else 'neighbours'} needs --monitors")
     # Read what is asked for before the store is made: a bad file leaves nothing behind.
     measured = read_monitors(monitors) if monitors is not None and source != "static" else None
     with store_to_fill(store, grid, days[0], days[-1]):
@@ -232,13 +247,21 @@ def verify(store: Any, start: dt.date | None, end: dt.date | None, forget: bool,
     Try: pm25map data verify --store predictors.zarr
     """  # noqa: D301 - click reads \b
     from pm25map.base.days import days_between
+    from pm25map.base.errors import BadDate
     from pm25map.predictors.store import open_predictors
     from pm25map.predictors.verify import forget_damage, verify_store
 
     if forget and not isinstance(store, Path):
         raise click.UsageError("--forget writes into a folder on this machine: an object store is only read")
     held = open_predictors(store)
-    first, last = max(start or held.span[0], held.span[0]), min(end or held.span[1], held.span[1])
+    begin, finish = held.span
+    if start and end:
+        days_between(start, end)
+    if (start and start > finish) or (end and end < begin):
+        raise BadDate(
+            f"{store} holds no day from {start or begin} to {end or finish}: it has {begin} to {finish}"
+        )
+    first, last = max(start or begin, begin), min(end or finish, finish)
     with progress_bar("variables", len(held.variables)) as progress:
         found = verify_store(held, days_between(first, last), progress)
     if forget and found:
@@ -302,11 +325,12 @@ def pack(
 
 def _step(text: str) -> tuple[str, float]:
     name, _, step = text.partition("=")
+    hint = "'--precision'"
     wrong = f"{text!r} is not NAME=STEP with a step above 0, such as neighbours_idw9=0.1"
     try:
         value = float(step)
     except ValueError as error:
-        raise click.BadParameter(wrong) from error
-    if not 0 < value < math.inf:
-        raise click.BadParameter(wrong)
+        raise click.BadParameter(wrong, param_hint=hint) from error
+    if not name or not 0 < value < math.inf:
+        raise click.BadParameter(wrong, param_hint=hint)
     return name, value

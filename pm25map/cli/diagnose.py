@@ -14,9 +14,11 @@ from pm25map.cli.options import (
     files_read,
     map_options,
     open_day,
+    part_asked,
     progress_bar,
     workers_option,
 )
+from pm25map.cli.words import Count
 
 
 @click.command()
@@ -27,7 +29,7 @@ from pm25map.cli.options import (
 @map_options
 @workers_option
 @click.option(
-    "--top", type=click.IntRange(min=0), default=8, show_default=True, help="Suspects to print, worst first."
+    "--top", type=Count(min=0), default=8, show_default=True, help="Suspects to print, worst first."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -65,14 +67,13 @@ def command(
     from pm25map.base.cores import usable_cores
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.raster.estimator import Options
-    from pm25map.raster.part import part_of
 
     check_files(out, files_read(predictors, monitors), overwrite=overwrite)
+    part = part_asked(model_name, grid_name, bbox, region_name)
     source = day_source(
         predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
     )
     inputs = open_day(model_name, grid_name, source, day)
-    part = part_of(inputs.grid, bbox, region_name)
     with progress_bar(f"PM2.5 of {day}") as progress:
         options = Options(device, workers=workers or usable_cores(), progress=progress)
         found = diagnose(inputs, day, part, options)

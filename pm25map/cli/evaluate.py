@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, progress_bar, ready_cache
+from pm25map.cli.options import DAY, FILE, model_option, monitors_and_store, progress_bar
 from pm25map.cli.score_lines import score_lines
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     from pm25map.scores.short import ShortScore
@@ -45,7 +46,7 @@ PATH = FILE
 )
 @click.option(
     "--days-present",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     multiple=True,
     help="Score with only so many last days of each window present; more than once for several.",
 )
@@ -86,19 +87,18 @@ def command(
     from pm25map.model.card import write_card as save_card
     from pm25map.model.runtime import open_session
     from pm25map.monitors import read_monitors
-    from pm25map.predictors.reader import open_predictors
     from pm25map.scores.evaluate import judge
     from pm25map.scores.short import judge_short
 
-    ready_cache(cache, [monitors, predictors])
     model = load_model(model_name)
     session = open_session(model, "cpu", threads=usable_cores())
+    measured, opened = monitors_and_store(monitors, predictors, cache)
     if days_present:
         with progress_bar("neighbours, then targets") as progress:
             short = judge_short(
                 session,
-                read_monitors(monitors),
-                open_predictors(predictors),
+                measured,
+                opened,
                 start,
                 end,
                 days_present,
@@ -110,9 +110,7 @@ def command(
         return
     others = read_monitors(targets) if targets else None
     with progress_bar("neighbours, then targets") as progress:
-        found = judge(
-            session, read_monitors(monitors), open_predictors(predictors), start, end, others, cache, progress
-        )
+        found = judge(session, measured, opened, start, end, others, cache, progress)
     words = ["pm25map", "evaluate", "--model", model.card.name]
     words += ["--targets", targets.name] if targets else ["--holdout", holdout]
     words += ["--monitors", monitors.name, "--predictors", predictors.name]

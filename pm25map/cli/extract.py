@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.words import Number
 
 if TYPE_CHECKING:
     from pm25map.exposure.points import Method
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--method", type=click.Choice(["nearest", "bilinear"]), default="nearest", show_default=True,
               help="Of a point: its own cell, or between the four cells around it.")  # fmt: skip
 @click.option("--mean", is_flag=True, help="One row a period of a point, or an area, in place of one a day.")
-@click.option("--min-coverage", type=click.FloatRange(0, 1), default=0.75, show_default=True,
+@click.option("--min-coverage", type=Number(0, 1), default=0.75, show_default=True,
               help="Share of a period's days that must have a value for its mean to be given.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 def command(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm25map.cli.options import DAY, FILE, SourceType
+from pm25map.cli.words import UrlType
 
 if TYPE_CHECKING:
     from pm25map.predictors.catalogue import Provider
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="List addresses and sizes, MB; fetch nothing.")
 @click.option(
     "--base-url",
+    type=UrlType(),
     envvar="PM25MAP_FETCH_URL",
     show_envvar=True,
     help="Ask a mirror with the provider's layout; https, or http on this machine. Default: the provider.",
@@ -75,12 +77,15 @@ def fetch(
          pm25map data fetch --source maiac --start 2020-08-23 --end 2020-09-12 --grid conus-1km --region oregon
            --out maiac --dry-run
     """  # noqa: D301 - click reads \b
+    from pm25map.base.files import check_output_folder
     from pm25map.grid import load_grid
     from pm25map.predictors.catalogue import provider_of
 
     provider = provider_of(source)
     if out is None and not dry_run:
         raise click.UsageError("name a folder with --out, or look first with --dry-run")
+    if out is not None:
+        check_output_folder(out)
     first, last = _days(provider, source, start, end)
     grid = load_grid(grid_name)
     client = _client()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.words import Count, Number
 
 if TYPE_CHECKING:
     from pm25map.grid.inside import LandRule
@@ -85,13 +86,13 @@ def info(name: str, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @click.option("--crs", help="Projected CRS in metres: EPSG:5070, WKT or PROJ. Default: as defined.")
-@click.option("--step", "step_m", type=float, help="Side of a cell, metres. Default: as defined.")
+@click.option("--step", "step_m", type=Number(), help="Side of a cell, metres. Default: as defined.")
 @click.option(
     "--boundary",
     type=FILE,
     help="File of polygons. Default: CONUS.",
 )
-@click.option("--block-size", type=click.IntRange(min=1), default=64, show_default=True, help="Cells.")
+@click.option("--block-size", type=Count(min=1), default=64, show_default=True, help="Cells.")
 @click.option(
     "--land",
     type=click.Choice(["centre", "touched"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pm25map.cli.options import FILE
+from pm25map.cli.words import Count
 
 _FILE = FILE
 
@@ -19,7 +20,7 @@ _FILE = FILE
     help="Raster of people in each of its cells, on any grid; else the Census of 2020.",
 )
 @click.option(
-    "--cards", type=click.IntRange(min=0), default=20, show_default=True, help="Cards at most, highest first."
+    "--cards", type=Count(min=0), default=20, show_default=True, help="Cards at most, highest first."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -44,10 +45,13 @@ def command(
     """  # noqa: D301 - click reads \b
     import json
 
+    from pm25map.base.files import check_output_folder
     from pm25map.predictors.reader import open_predictors
     from pm25map.view.layers import read_maps
     from pm25map.view.spots import events_of, write_events
 
+    if out:
+        check_output_folder(out)
     found, left_out = read_maps(maps)
     for reason in left_out.values():
         click.echo(f"Left out: {' '.join(reason.split())}", err=True)

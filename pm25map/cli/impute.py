@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import DAY, FILE, progress_bar
+from pm25map.cli.words import Count, Number
 
 if TYPE_CHECKING:
     from pm25map.predictors.imputation.recipe import Recipe
@@ -39,10 +40,10 @@ def impute() -> None:
     show_default=True,
     help="Histogram gradient boosting, or a random forest.",
 )
-@click.option("--trees", type=click.IntRange(min=1), default=200, show_default=True, help="Number of trees.")
+@click.option("--trees", type=Count(min=1), default=200, show_default=True, help="Number of trees.")
 @click.option(
     "--samples",
-    type=click.IntRange(min=500),
+    type=Count(min=500),
     default=500_000,
     show_default=True,
     help="Cell-days at most, chosen at random; a fifth of the days and of the blocks are held out.",
@@ -56,13 +57,11 @@ def impute() -> None:
 @click.option(
     "--radius",
     "radii",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     multiple=True,
     help="Of the buffers, km; repeat, growing. Default: 30, 90, 270.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."
-)
+@click.option("--seed", type=Count(min=0), default=0, show_default=True, help="Of all that is random.")
 @click.option("--overwrite", is_flag=True, help="Replace a folder that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def train(
@@ -132,13 +131,13 @@ def _lines(recipe: "Recipe", out: Path) -> list[str]:
 @click.option("--end", type=DAY, required=True, help="Last day, included.")
 @click.option(
     "--carry-days",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=3,
     show_default=True,
     help="Days without any observation that the latest day with some is carried over; then climatology.",
 )
 @click.option("--refill", is_flag=True, help="Fill these days again, such as with another model.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of the CPU.")
+@click.option("--threads", type=Count(min=1), default=1, show_default=True, help="Of the CPU.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def apply(
     *,

@@ -25,6 +25,7 @@ from pm25map.cli.options import (
     with_options,
     workers_option,
 )
+from pm25map.cli.words import Count, Number
 
 if TYPE_CHECKING:
     from pm25map.raster.backfill.forecast import Forecast
@@ -67,19 +68,17 @@ _JOB_OPTIONS: tuple[Decorator, ...] = (
     ),
     engine_option,
     workers_option,
-    click.option(
-        "--block-size", type=click.IntRange(min=1), help="Side of a block, cells. Default: the grid's."
-    ),
+    click.option("--block-size", type=Count(min=1), help="Side of a block, cells. Default: the grid's."),
     click.option(
         "--run-days",
-        type=click.IntRange(min=1),
+        type=Count(min=1),
         default=366,
         show_default=True,
         help="Days computed together; fewer need less room in the stage and read predictors more often.",
     ),
     click.option(
         "--calibrate",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         default=5.0,
         show_default=True,
         help="Seconds of real work to foretell time and memory from; 0 foretells neither.",

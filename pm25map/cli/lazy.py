@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from pm25map.cli.words import check_words, nearest
+
 
 class LazyGroup(click.Group):
     """A group that imports a command's file only when that command runs."""
@@ -20,6 +22,19 @@ class LazyGroup(click.Group):
         """
         super().__init__(*args, **kwargs)
         self.lines, self.files = lines, files
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse words that no command can take, before one is imported."""
+        check_words(args)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one is near."""
+        if args[0] not in self.lines and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}.{nearest(args[0], list(self.lines))}")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands, in the order of the help."""

@@ -1,9 +1,15 @@
 """The porch door: finds a command, and turns a user's error into one line and exit code 1."""
 
+import contextlib
+import errno
+import io
+import os
 import sys
+from typing import NoReturn
 
 import click
 
+from pm25map.base.days import building_time
 from pm25map.base.errors import Pm25mapError
 from pm25map.cli.lazy import LazyGroup
 
@@ -48,8 +54,42 @@ def cli() -> None:
 
 def main() -> None:
     """Run a command: exit 0 done, 1 an error that the user can mend, 2 wrong usage, 3 a check failed."""
+    for stream in (sys.stdout, sys.stderr):
+        # A locale may lack a letter of what is said, such as one of a city's name: that stops no command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        # Before any command: NumPy fails at its import where this is no time.
+        building_time()
         cli.main(standalone_mode=True)
     except Pm25mapError as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-        sys.exit(1)
+        _end(str(error))
+    except MemoryError:
+        _end(
+            "there is not enough memory for this. Ask for a part (--region, --bbox) or for fewer --workers, close "
+            "other programs, or raise the limit (ulimit -v)"
+        )
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _drop_output()
+            _end(
+                "the output cannot be written: no space is left where it goes. Free some, or send it elsewhere"
+            )
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _end(
+            f"{where}{error.strerror or error}. Look at the path, at its rights and at the disk, and try again"
+        )
+
+
+def _end(reason: str) -> NoReturn:
+    """Say why in one line, and end."""
+    click.echo(f"Error: {' '.join(reason.split())}", err=True)
+    sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Let what waits for a full output go nowhere: Python would try again at its end, and say so in many lines."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm25map.base.shipped import DEFAULT_MODEL
+from pm25map.cli.words import Count, Number, UrlType, check_names
 
 if TYPE_CHECKING:
     from pm25map.base.storage import Location
+    from pm25map.monitors import Monitors
+    from pm25map.predictors.reader import Predictors
     from pm25map.raster.day_source import DaySource, ReadyDays
     from pm25map.raster.inputs import Inputs
+    from pm25map.raster.part import Part
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -72,7 +76,12 @@ class FileType(click.Path):
                 f"{_hint(param, ctx)} takes a path on this machine, not {value}. Only the maps of a backfill, and "
                 "stores of predictors that are read, may be in an object store"
             )
-        return Path(os.fsdecode(super().convert(value, param, ctx)))
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            check_names(str(path))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return path
 
 
 def _hint(param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -157,9 +166,7 @@ def bands_asked(bands: tuple[str, ...], *, intervals: bool) -> tuple[str, ...]:
     return (*bands, *(("intervals",) if intervals else ()))
 
 
-workers_option = click.option(
-    "--workers", type=click.IntRange(min=1), help="Blocks at a time. Default: the cores."
-)
+workers_option = click.option("--workers", type=Count(min=1), help="Blocks at a time. Default: the cores.")
 
 foreign_option = click.option(
     "--foreign-monitors",
@@ -169,6 +176,7 @@ foreign_option = click.option(
 
 base_url_option = click.option(
     "--base-url",
+    type=UrlType(),
     envvar="PM25MAP_FETCH_URL",
     show_envvar=True,
     help="Fetch monitors from a mirror with the providers' layout. Default: the providers.",
@@ -200,7 +208,7 @@ _MAP_OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option(
         "--bbox",
-        type=float,
+        type=Number(),
         nargs=4,
         metavar="W S E N",
         help="Only this box, degrees: west south east north.",
@@ -261,13 +269,40 @@ def files_read(predictors: "Location | None", monitors: tuple[str, ...]) -> list
     return [predictors, *named] if isinstance(predictors, Path) else named
 
 
-def ready_cache(cache: Path | None, inputs: list[Path]) -> None:
-    """Make the folder that --cache names, where it is absent, before the work that it is for; it is no input."""
+def monitors_and_store(
+    monitors: Path, predictors: Path, cache: Path | None = None
+) -> "tuple[Monitors, Predictors]":
+    """Read monitors and open the store that gives their places; what is known at once is refused first.
+
+    Args:
+        monitors, predictors: as the options of the same names.
+        cache: folder for the stations' neighbours, made where it is absent.
+    """
     from pm25map.base.files import check_output_folder, make_folder
+    from pm25map.monitors import read_monitors
+    from pm25map.predictors.reader import open_predictors
 
     if cache is not None:
-        check_output_folder(cache, inputs)
+        check_output_folder(cache, [monitors, predictors])
+    opened = open_predictors(predictors)
+    measured = read_monitors(monitors)
+    if cache is not None:
         make_folder(cache)
+    return measured, opened
+
+
+def part_asked(
+    model_name: str,
+    grid_name: str | None,
+    bbox: tuple[float, float, float, float] | None,
+    region_name: str | None,
+) -> "Part":
+    """Find the part of the grid that the options of these names ask for, before any day is made ready."""
+    from pm25map.model.card import load_model
+    from pm25map.raster.inputs import open_grid_of
+    from pm25map.raster.part import part_of
+
+    return part_of(open_grid_of(load_model(model_name), grid_name), bbox, region_name)
 
 
 def ready_days(

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pm25map.cli.jobs import days_asked, job_options, make_job, maps_replaced, print_plan
+from pm25map.cli.jobs import check_maps_folder, days_asked, job_options, make_job, maps_replaced, print_plan
 
 
 @click.command()
@@ -27,6 +27,7 @@ def command(*, as_json: bool, **asked: Any) -> None:
     from pm25map.raster.backfill.prepare import prepare
 
     days = days_asked(asked)
+    check_maps_folder(asked)
     replaced = None if asked["overwrite"] else maps_replaced(asked, days)
     job, inputs, pending = make_job(asked, days, only_plan=True)
     opened = open_job(job, inputs)

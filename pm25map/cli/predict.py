@@ -18,9 +18,11 @@ from pm25map.cli.options import (
     intervals_option,
     map_options,
     open_day,
+    part_asked,
     progress_bar,
     workers_option,
 )
+from pm25map.cli.words import Number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--place-smoothing",
     "smoothing_km",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=0.0,
     show_default=True,
     metavar="KM",
@@ -110,14 +112,14 @@ def command(
     from pm25map.raster.estimator import Options
     from pm25map.raster.item_checks import item_path
     from pm25map.raster.maps import maps_of, maps_with
-    from pm25map.raster.part import part_of
     from pm25map.raster.predict import compute
 
     netcdf = out.suffix == ".nc"
     bands = bands_asked(bands, intervals=intervals)
-    _check_options(engine, smoothing_km, bands=bands, diagnostics=diagnostics)
-    if netcdf and (preview or diagnostics):
-        raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
+    beside = bool(preview) or diagnostics
+    _check_options(
+        engine, smoothing_km, bands=bands, diagnostics=diagnostics, beside_netcdf=netcdf and beside
+    )
     written = (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ()))
     check_outputs(written, files_read(predictors, monitors), overwrite=overwrite)
     if netcdf:
@@ -125,11 +127,11 @@ def command(
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, files_read(predictors, monitors), overwrite=overwrite)
+    part = part_asked(model_name, grid_name, bbox, region_name)
     source = day_source(
         predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
     )
     inputs = open_day(model_name, grid_name, source, day, bands=bands, smoothing_km=smoothing_km)
-    part = part_of(inputs.grid, bbox, region_name)
     workers = workers or usable_cores()
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=workers)
@@ -192,8 +194,16 @@ def _monitors_line(provenance: "Provenance") -> str:
     return f"Monitors: {provenance.monitors}{away if provenance.monitor_distance_km else ''}"
 
 
-def _check_options(engine: str, smoothing_km: float, *, bands: tuple[str, ...], diagnostics: bool) -> None:
-    """Refuse options that do not go together."""
+def _check_options(
+    engine: str, smoothing_km: float, *, bands: tuple[str, ...], diagnostics: bool, beside_netcdf: bool
+) -> None:
+    """Refuse options that do not go together, and a length that is none."""
+    from pm25map.places.smooth import check_length
+
+    if smoothing_km:
+        check_length(smoothing_km)
+    if beside_netcdf:
+        raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
     if diagnostics and (engine != "onnxruntime" or smoothing_km > 0):
         raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
     if {"intervals", "exceedance"} & set(bands) and smoothing_km > 0:

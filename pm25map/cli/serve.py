@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pm25map.cli.options import FILE
+from pm25map.cli.words import Count, Number
 
 
 @click.command()
@@ -16,11 +17,11 @@ from pm25map.cli.options import FILE
     help="Address to listen on; this machine only by default.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 for any free one."
+    "--port", type=Count(0, 65535), default=8000, show_default=True, help="Port; 0 for any free one."
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=200.0,
     show_default=True,
     help="Requests a second that one client may make, after a first 400.",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, progress_bar, ready_cache
+from pm25map.cli.options import FILE, monitors_and_store, progress_bar
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     from pm25map.model.config import TrainConfig
@@ -22,15 +23,11 @@ PATH = FILE
     "--predictors", type=PATH, required=True, help="Store with the static layers (pm25map data ingest)."
 )
 @click.option("--out", type=PATH, required=True, help="Folder of the run; checkpoints make it go on.")
-@click.option(
-    "--fold", type=click.IntRange(min=0), help="Of a model with members: this one alone. Default: all."
-)
+@click.option("--fold", type=Count(min=0), help="Of a model with members: this one alone. Default: all.")
 @click.option("--cache", type=PATH, help="Folder for the stations' neighbours, to share. Default: --out.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Of weights, order and draws. Default: of the configuration."
-)
+@click.option("--seed", type=Count(min=0), help="Of weights, order and draws. Default: of the configuration.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
+@click.option("--threads", type=Count(min=1), help="Of the CPU. Default: the cores.")
 def command(
     *,
     config_path: Path,
@@ -59,12 +56,9 @@ def command(
     from pm25map.base.files import check_output_folder
     from pm25map.model.config import read_config
     from pm25map.model.fit import FitListeners, fit
-    from pm25map.monitors import read_monitors
     from pm25map.predictors.lock import only_writer
-    from pm25map.predictors.reader import open_predictors
 
     check_output_folder(out, [config_path, monitors, predictors])
-    ready_cache(cache, [config_path, monitors, predictors])
     config = read_config(config_path)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})
@@ -72,7 +66,7 @@ def command(
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
     torch.set_num_threads(threads or usable_cores())
-    measured, opened = read_monitors(monitors), open_predictors(predictors)
+    measured, opened = monitors_and_store(monitors, predictors, cache)
     out.mkdir(parents=True, exist_ok=True)
     words = ["pm25map", "train", "--config", config_path.name, "--monitors", monitors.name]
     words += ["--predictors", predictors.name, "--out", out.name]

@@ -10,12 +10,15 @@ import click
 
 from pm25map.cli.options import DAY, FILE, model_option, progress_bar
 from pm25map.cli.score_lines import score_lines
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pm25map.model.runtime import Session
     from pm25map.monitors import Monitors
-    from pm25map.scores.validate import StratumScore
+    from pm25map.predictors.reader import Predictors
+    from pm25map.scores.validate import StratumScore, Trust
 
 PATH = FILE
 
@@ -38,7 +41,7 @@ PATH = FILE
     type=PATH,
     help="Store with the static layers of the model's grid. Default: the sample that comes with it.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
+@click.option("--threads", type=Count(min=1), help="Of the CPU. Default: the cores.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -68,7 +71,7 @@ def command(
     \b
     Try: pm25map validate --date 2020-09-12 --monitors aqs --out validation
     """  # noqa: D301 - click reads \b
-    from pm25map.base.errors import BadDate
+    from pm25map.base.errors import BadDate, BadMap
     from pm25map.base.files import check_output, check_outputs, replacing
     from pm25map.monitors import read_monitors
     from pm25map.scores.matchups import write_matchups
@@ -86,15 +89,20 @@ def command(
         check_outputs(files, filter(None, (monitors, neighbours, maps, predictors)), overwrite=overwrite)
     else:
         check_output(out, overwrite=overwrite)
+    if maps is not None and not maps.is_dir():
+        raise BadMap(f"there is no folder of maps {maps}: name one that pm25map backfill or predict filled")
+    # What opens at once is opened before monitors are read.
+    opened = _opened(model_name, predictors, threads) if maps is None else None
     measured = read_monitors(monitors)
     feeding = read_monitors(neighbours) if neighbours else None
-    if maps is not None:
+    if opened is not None:
+        frame, notes = _left_out(*opened, measured, feeding, first, last)
+    else:
         from pm25map.scores.validate_maps import match_maps
 
+        assert maps is not None  # noqa: S101 - one of the two was opened
         frame = match_maps(maps, measured, feeding, first, last)
         notes = [f"maps of {maps.name}"]
-    else:
-        frame, notes = _left_out(model_name, measured, feeding, predictors, first, last, threads)
     rows = score_strata(frame)
     notes += _notes(frame, measured, feeding, first, last)
     fair = frame[frame["station_is"] != USED]
@@ -140,16 +148,10 @@ def _notes(
     return notes
 
 
-def _left_out(
-    model_name: str,
-    measured: "Monitors",
-    feeding: "Monitors | None",
-    predictors: Path | None,
-    first: dt.date,
-    last: dt.date,
-    threads: int | None,
-) -> "tuple[pd.DataFrame, list[str]]":
-    """Estimate every station without itself; give the match-ups and what to say of them."""
+def _opened(
+    model_name: str, predictors: Path | None, threads: int | None
+) -> "tuple[Session, Trust, Predictors]":
+    """Open the model, what says where it can be trusted, and the store with its static layers."""
     from pm25map.base.cores import usable_cores
     from pm25map.base.errors import BadPredictors
     from pm25map.model.card import load_model
@@ -157,21 +159,33 @@ def _left_out(
     from pm25map.predictors.reader import open_predictors
     from pm25map.raster.day_source import sample_of
     from pm25map.raster.inputs import open_grid_of
-    from pm25map.scores.validate import match_left_out, trust_of
+    from pm25map.scores.validate import trust_of
 
     model = load_model(model_name)
-    trust = trust_of(model, required=False)
     store = predictors or sample_of(open_grid_of(model, None))
     if store is None:
         raise BadPredictors(
             f"no sample comes with grid {model.card.grid}: name a store with its static layers with --predictors"
         )
     session = open_session(model, "cpu", threads=threads or usable_cores())
+    return session, trust_of(model, required=False), open_predictors(store)
+
+
+def _left_out(
+    session: "Session",
+    trust: "Trust",
+    store: "Predictors",
+    measured: "Monitors",
+    feeding: "Monitors | None",
+    first: dt.date,
+    last: dt.date,
+) -> "tuple[pd.DataFrame, list[str]]":
+    """Estimate every station without itself; give the match-ups and what to say of them."""
+    from pm25map.scores.validate import match_left_out
+
     with progress_bar("neighbours, then targets") as progress:
-        frame = match_left_out(
-            session, trust, measured, feeding, open_predictors(store), first, last, progress
-        )
-    notes = [f"model {model.card.name}"]
+        frame = match_left_out(session, trust, measured, feeding, store, first, last, progress)
+    notes = [f"model {session.card.name}"]
     notes += [f"no {name} in its folder (pm25map calibrate makes it)" for name in trust.missing]
     return frame, notes
 

@@ -8,6 +8,7 @@ import click
 
 from pm25map.cli.jobs import make_job, part_options
 from pm25map.cli.options import LOCATION, progress_bar
+from pm25map.cli.words import Count
 
 
 @click.command()
@@ -15,7 +16,7 @@ from pm25map.cli.options import LOCATION, progress_bar
 @part_options
 @click.option(
     "--cells",
-    type=click.IntRange(min=0),
+    type=Count(min=0),
     default=64,
     show_default=True,
     help="Cells of each map to compute again and compare, bit by bit; 0 for none.",

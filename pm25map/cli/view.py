@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     from pm25map.view.layers import LookedAt
@@ -35,7 +36,7 @@ _FILE = FILE
     show_default=True,
     help="Colours of figures and animation: EPA's, or colour-blind safe.",
 )
-@click.option("--dpi", type=click.IntRange(50, 1200), default=300, show_default=True, help="Of figures.")
+@click.option("--dpi", type=Count(50, 1200), default=300, show_default=True, help="Of figures.")
 @click.option("--spots/--no-spots", default=True, show_default=True, help="List hot spots in the page.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -66,9 +67,10 @@ def command(
     """  # noqa: D301 - click reads \b
     import json
 
+    from pm25map.base.errors import BadMap
     from pm25map.base.files import check_outputs
     from pm25map.view.animation import draw_animation
-    from pm25map.view.layers import read_maps
+    from pm25map.view.layers import PM25, read_maps
     from pm25map.view.page_data import EDITIONS
     from pm25map.view.preview import draw_figure
     from pm25map.view.report import check_library
@@ -83,6 +85,9 @@ def command(
     found, left_out = read_maps(maps)
     for reason in left_out.values():
         click.echo(f"Left out: {' '.join(reason.split())}", err=True)
+    if key != PM25 and not any(one.layer(key) for one in found):
+        names = dict.fromkeys(layer.key for one in found for layer in one.layers)
+        raise BadMap(f"--layer {key}: no map has such a layer. There are {', '.join(names)}")
     if len({one.place for one in found}) > 1:
         click.echo("The maps lie on different grids: each is drawn on its own cells.", err=True)
     figures = [

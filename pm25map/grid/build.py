@@ -104,12 +104,19 @@ def build_grid(
     return Grid(name, short_crs(crs), transform, shape, block_size, inside)
 
 
+_LONGEST_NAME = 100
+"""Of a grid: it is part of the names of files."""
+
+
 def recipe(name: str, crs: str | None, step_m: float | None) -> GridRecipe:
     """Complete a CRS and a step by those of a defined grid.
 
     Raises:
+        BadGrid: the name is too long.
         UnknownName: one of them is not given, and no grid of that name is defined.
     """
+    if len(name) > _LONGEST_NAME:
+        raise BadGrid(f"the name {name[:40]}... is longer than {_LONGEST_NAME} letters: choose a shorter one")
     defined = DEFINITIONS.get(name)
     if crs is not None and step_m is not None:
         return GridRecipe(crs, step_m, name)
@@ -145,6 +152,12 @@ def read_boundary(path: Path) -> BaseGeometry:
     if frame.crs is None:
         raise BadGrid(
             f"the boundary {path} does not say its CRS: write one into it, for example with ogr2ogr -a_srs"
+        )
+    lost = int(frame.geometry.isna().sum())
+    if lost:
+        raise BadGrid(
+            f"the boundary {path} has {lost} of {len(frame)} features without a geometry: it was cut short, or they "
+            "were left empty. Copy it again with all its files, or take them out"
         )
     shapes = frame.to_crs("OGC:CRS84").geometry
     outline: BaseGeometry = shapely.union_all(

@@ -11,6 +11,7 @@ import rasterio
 
 from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
 from pm25map.base.files import check_output, check_outputs, replacing
+from pm25map.base.json_text import read_json
 from pm25map.base.shipped import find_folder, shipped_names
 from pm25map.grid.build import DEFINITIONS
 from pm25map.grid.geotiff import open_raster
@@ -86,7 +87,7 @@ def did_you_mean(name: str, known: list[str]) -> str:
 def _read(folder: Path) -> Grid:
     path = folder / MARKER
     try:
-        entry: dict[str, Any] = json.loads(path.read_text())
+        entry: dict[str, Any] = read_json(path.read_text())
         a, b, c, d, e, f = (float(number) for number in entry["transform"])
         rows, cols = (int(number) for number in entry["shape"])
         name, crs, block_size = str(entry["name"]), str(entry["crs"]), int(entry["block_size"])

@@ -15,11 +15,25 @@ NEUTRAL_KM = 300.0
 """Standard deviation of the mean that stands for a region: of GeoCLIP's waves (17 to 200 km in its finest
 capsule, 298 km the shortest of its middle one) it leaves less than 1 % and 1e-8 of the height."""
 
+SHORTEST_KM, LONGEST_KM = 0.001, 10_000.0
+
 _REACH = 3.5
 """Standard deviations after which a weight counts as zero."""
 
 _CELLS_A_SIGMA = 4
 """A mean this many cells wide may be taken on coarser cells: the error stays below 1 % of it."""
+
+
+def check_length(km: float) -> None:
+    """Refuse a length that places cannot be smoothed over, before they are read.
+
+    Raises:
+        BadGrid: it is shorter than any cell or longer than the country.
+    """
+    if not SHORTEST_KM <= km <= LONGEST_KM:
+        raise BadGrid(
+            f"cannot smooth places over {km:g} km: give {SHORTEST_KM:g} to {LONGEST_KM:,.0f} km, such as 50"
+        )
 
 
 class SmoothPlaces:
@@ -39,14 +53,13 @@ class SmoothPlaces:
             km: standard deviation of the weights, above 0.
 
         Raises:
-            BadGrid: the store is of another grid, or km is not positive.
+            BadGrid: the store is of another grid, or km is no length to smooth over.
         """
         if store.grid_checksum != grid.checksum:
             raise BadGrid(
                 f"the place store {store.path} is of another grid than {grid.name}. Embed that grid"
             )
-        if not km > 0:
-            raise BadGrid(f"cannot smooth places over {km:g} km: give a length above 0")
+        check_length(km)
         self.km, self.dimension = km, store.dimension
         step_km = tuple(side / 1000 for side in grid.step)
         self._fold = max(1, int(km / _CELLS_A_SIGMA / max(step_km)))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadOutput, BadPredictors, Pm25mapError
+from pm25map.base.files import check_output
 from pm25map.grid import Grid
 from pm25map.predictors.layout import CHUNK_DAYS, shard_days
 from pm25map.predictors.lock import only_writer
@@ -91,6 +92,21 @@ def store_to_fill(path: Path, grid: Grid, start: dt.date, end: dt.date) -> Itera
             _remove_empty(path)
 
 
+def check_store(path: Path) -> None:
+    """Refuse a place that no store can be filled at, before anything is read for it.
+
+    Raises:
+        BadOutput: it is a packed store, or cannot be written.
+        BadPredictors: something else is there.
+    """
+    if path.suffix == ".zip":
+        raise BadOutput(f"cannot write into {path}: a zipped store is read only. Ingest into a folder *.zarr")
+    if path.exists():
+        open_predictors(path)
+    else:
+        check_output(path, overwrite=False)
+
+
 def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> bool:
     """Make a store where there is none, and let it reach from start to end; tell whether it was made.
 
@@ -98,8 +114,7 @@ def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> bool:
         BadPredictors: the store that is there lies on another grid.
         BadOutput: the store cannot be written; a packed one is refused before a lock is laid beside it.
     """
-    if path.suffix == ".zip":
-        raise BadOutput(f"cannot write into {path}: a zipped store is read only. Ingest into a folder *.zarr")
+    check_store(path)
     with only_writer(path):
         if not path.exists():
             create_store(path, grid, (), start, end, history=f"ingested on grid {grid.name}")

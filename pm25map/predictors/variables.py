@@ -98,17 +98,26 @@ class Variable:
         }
 
 
+_FEWEST_STEPS = 20
+
+
 def packing(variable: Variable, precision: float) -> tuple[float, float]:
     """Give scale_factor and add_offset of int16 that hold a variable's whole valid range at a precision.
 
     Raises:
-        BadPredictors: the range has more than 65,533 steps.
+        BadPredictors: the range has more than 65,533 steps, or so few that hardly a value would be left.
     """
     steps = (variable.valid_max - variable.valid_min) / precision
     if not (precision > 0 and steps <= 2 * 32767 - 1):
         raise BadPredictors(
             f"variable {variable.name} cannot be packed in steps of {precision:g} {variable.units}: it "
             f"needs {steps:,.0f} of the 65,533 steps of int16. Choose a coarser precision"
+        )
+    if steps < _FEWEST_STEPS:
+        raise BadPredictors(
+            f"variable {variable.name} cannot be packed in steps of {precision:g} {variable.units}: of its range "
+            f"{variable.valid_min:g} to {variable.valid_max:g} fewer than {_FEWEST_STEPS} values would be left. "
+            "Choose a finer precision"
         )
     # A multiple of the step, so that zero and round numbers come back as they were.
     middle = round((variable.valid_min + variable.valid_max) / 2 / precision)

@@ -260,6 +260,8 @@ def open_inputs(
     if source.predictors is not None and not source.words and source.predictors != sample_of(grid):
         source = replace(source, words=("--predictors", source.predictors.name))
     opened = _open_days(source, grid, model.card.scaler.features)
+    # Of no day as well: a store of another grid is known before the cells of this one are embedded.
+    opened.check(grid, model.card.scaler.features, [])
     for day in days:
         opened.check(grid, model.card.scaler.features, window_of(day, model.card.window_days))
     for spec in bands:

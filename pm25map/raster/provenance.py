@@ -2,12 +2,11 @@
 
 import dataclasses
 import datetime as dt
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pm25map import __version__
-from pm25map.base.days import parse_day
+from pm25map.base.days import building_time, parse_day
 from pm25map.base.errors import BadDate, BadMap
 
 MAP_LICENCE = "CC-BY-4.0"
@@ -168,8 +167,9 @@ def time_bounds(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
 
 
 def created_time() -> dt.datetime:
-    """Tell when a map is made: SOURCE_DATE_EPOCH where it is set, else the clock. For commands only."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if epoch.isdigit():
-        return dt.datetime.fromtimestamp(int(epoch), dt.UTC)
-    return dt.datetime.now(dt.UTC).replace(microsecond=0)
+    """Tell when a map is made: SOURCE_DATE_EPOCH where it is set, else the clock. For commands only.
+
+    Raises:
+        BadDate: SOURCE_DATE_EPOCH is no time. A command asks before its work, so that no map is left without item.
+    """
+    return building_time() or dt.datetime.now(dt.UTC).replace(microsecond=0)

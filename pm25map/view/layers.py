@@ -155,6 +155,8 @@ def read_map(path: Path) -> LookedAt:
         ours = "PM25MAP_DAY" in tags and _is_pm25(raster.source.tags(1))
         coarser = int(np.ceil(np.sqrt(raster.source.width * raster.source.height / MAXIMUM_CELLS)))
         layers = _read_layers(raster, coarser)
+        if not any(np.isfinite(layer.values).any() for layer in layers):
+            raise BadMap(f"{path} holds no value in any cell: there is nothing to show. Make the map again")
         # After the values: of a file that was cut short the place is lost as well.
         place = raster.place
         a, b, c, d, e, f = place.transform

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, model_option, progress_bar
+from pm25map.cli.options import FILE, model_option, monitors_and_store, progress_bar
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     from pm25map.laboratory.audit.material import AuditWorld
@@ -25,19 +26,19 @@ PATH = FILE
 @model_option("Whose features to audit.")
 @click.option(
     "--year",
-    type=click.IntRange(min=1998),
+    type=Count(min=1998),
     default=2021,
     show_default=True,
     help="The days lie around its 1 January.",
 )
 @click.option(
     "--stations",
-    type=click.IntRange(min=40),
+    type=Count(min=40),
     default=120,
     show_default=True,
     help="Drawn among those that measured.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all draws.")
+@click.option("--seed", type=Count(min=0), default=0, show_default=True, help="Of all draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *,
@@ -71,14 +72,9 @@ def command(
         raise BadStudy("give --monitors and --predictors together, or neither for an invented world")
     world: AuditWorld
     if monitors is not None and predictors is not None:
-        from pm25map.monitors import read_monitors
-        from pm25map.predictors.reader import open_predictors
-
         card = load_model(model_name).card
         features, geolocation = card.scaler.features, card.place.encoder
-        world = real_world(
-            read_monitors(monitors), open_predictors(predictors), features, year, stations, seed
-        )
+        world = real_world(*monitors_and_store(monitors, predictors), features, year, stations, seed)
         what = f"features of {card.name}, real stations"
     else:
         features, geolocation = INVENTED_FEATURES, "latlon"

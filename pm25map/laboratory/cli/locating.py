@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.words import Count, Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,22 +28,22 @@ PATH = FILE
 )
 @click.option(
     "--places",
-    type=click.IntRange(min=1),
+    type=Count(min=1),
     default=100_000,
     show_default=True,
     help="Land places of the gallery, evenly spread; 100,000 are 38 km apart.",
 )
-@click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="Places to tell.")
+@click.option("--top", type=Count(1, 1000), default=5, show_default=True, help="Places to tell.")
 @click.option("--out", type=PATH, help="PNG of the probability over the world.")
 @click.option("--overwrite", is_flag=True, help="Replace the PNG.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
     "--score",
     "count",
-    type=click.IntRange(min=2),
+    type=Count(min=2),
     help="LocateScore so many held-out patches instead of one PATCH.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the held-out patches.")
+@click.option("--seed", type=Count(), default=0, show_default=True, help="Of the held-out patches.")
 @click.option(
     "--backbone", type=PATH, help="CLIP ViT-L/14 for --model geoclip: model.safetensors or its folder."
 )
@@ -191,8 +192,8 @@ def _tell(found: "LocatedPlaces", top: int, own: tuple[float, float] | None, as_
     "--model", "name", default="places-open", show_default=True, help="Encoder with a vision tower."
 )
 @click.option("--rasters", type=PATH, required=True, help="Folder of the world rasters of its card.")
-@click.option("--lat", type=float, required=True, help="Degrees north.")
-@click.option("--lon", type=float, required=True, help="Degrees east, west negative.")
+@click.option("--lat", type=Number(), required=True, help="Degrees north.")
+@click.option("--lon", type=Number(), required=True, help="Degrees east, west negative.")
 @click.option("--out", type=PATH, required=True, help="GeoTIFF to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the GeoTIFF.")
 def patch(*, name: str, rasters: Path, lat: float, lon: float, out: Path, overwrite: bool) -> None:

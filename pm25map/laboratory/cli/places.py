@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pm25map.cli.options import FILE, progress_bar
+from pm25map.cli.words import Count, Number
 from pm25map.laboratory.cli.locating import locate, patch
 from pm25map.laboratory.cli.place_card import card
 
@@ -31,10 +32,10 @@ def command() -> None:
 @click.option("--data", type=PATH, required=True, help="Folder of the rasters, or of the patches.")
 @click.option("--out", type=PATH, required=True, help="Folder of the run; its checkpoint makes it go on.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Of the CPU. Default: the cores.")
+@click.option("--threads", type=Count(min=1), help="Of the CPU. Default: the cores.")
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Stop at the first checkpoint after so long. Default: never.",
 )
 def pretrain(
@@ -163,10 +164,10 @@ def _say_card(out: Path, card: "EncoderCard") -> None:
     "--head", "heads", type=click.Choice(["linear", "mlp"]), multiple=True, help="Repeatable. Default: both."
 )
 @click.option(
-    "--places", "count", type=click.IntRange(min=50), default=8000, show_default=True, help="Drawn over land."
+    "--places", "count", type=Count(min=50), default=8000, show_default=True, help="Drawn over land."
 )
-@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of places, folds and heads.")
+@click.option("--folds", type=Count(min=2), default=5, show_default=True)
+@click.option("--seed", type=Count(), default=0, show_default=True, help="Of places, folds and heads.")
 @click.option(
     "--maps",
     type=PATH,

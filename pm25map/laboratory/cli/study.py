@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, progress_bar, ready_cache
+from pm25map.cli.options import FILE, monitors_and_store, progress_bar
+from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
     from pm25map.laboratory.study.matrix import Step
@@ -36,7 +37,7 @@ PATH = FILE
     show_default=True,
     help="Where networks train; auto takes a GPU where there is one.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Runs at once. Default: the cores; 1 on a GPU.")
+@click.option("--workers", type=Count(min=1), help="Runs at once. Default: the cores; 1 on a GPU.")
 def command(
     *,
     config_path: Path,
@@ -61,18 +62,15 @@ def command(
     from pm25map.base.files import check_output_folder
     from pm25map.laboratory.study.config import read_study
     from pm25map.laboratory.study.matrix import MatrixListeners, run_matrix
-    from pm25map.monitors import read_monitors
-    from pm25map.predictors.reader import open_predictors
 
     check_output_folder(out, [config_path, monitors, predictors])
-    ready_cache(cache, [config_path, monitors, predictors])
     config = read_study(config_path)
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
     where = "cuda" if has_gpu and device != "cpu" else "cpu"
     at_once = workers or (1 if where == "cuda" else usable_cores())
-    measured, opened = read_monitors(monitors), open_predictors(predictors)
+    measured, opened = monitors_and_store(monitors, predictors, cache)
     with progress_bar("neighbours of every fold") as progress:
         made = run_matrix(
             config,

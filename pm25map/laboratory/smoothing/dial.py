@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pm25map.base.files import make_folder
 from pm25map.base.metrics import scores
 from pm25map.diagnostics.diagnose import comparison_bands, examine
 from pm25map.grid import Grid
@@ -60,7 +61,9 @@ def measure_dial(
     """
     inputs = open_inputs(model_name)
     card = inputs.model.card
-    table, static = read_monitors(monitors), open_predictors(predictors)
+    static = open_predictors(predictors)
+    table = read_monitors(monitors)
+    make_folder(cache)
     held = gather_held_out(card, table, static, (card.training.start, card.training.end), cache=cache)
     thin = _thinned(held.samples, held.judged)
     everyone = np.ones(len(thin.site_ids), dtype=np.bool_)

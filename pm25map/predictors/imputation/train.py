@@ -99,16 +99,16 @@ def train_imputation(
         BadInstall: a package is missing.
         ParityFailed: the models on disk would not be those that were learned.
     """
+    if out.exists() and not (overwrite and (out / RECIPE_FILE).is_file()):
+        way = "choose another name: it is no imputation" if overwrite else "Add --overwrite to replace it"
+        raise BadOutput(f"{out} exists already. {way[0].upper()}{way[1:]}")
+    check_output_folder(out, [store.path] if isinstance(store.path, Path) else [], replaced=True)
     check_target(target)
     check_features(store.path, store.variables, (target,))
     predictors = choose_predictors(store, target, options.predictors)
     check_features(store.path, store.variables, predictors)
     radii = radii_in_cells(store.grid, options.radii_km)
     days = _usable_days(store, target, predictors, start, end)
-    if out.exists() and not (overwrite and (out / RECIPE_FILE).is_file()):
-        way = "choose another name: it is no imputation" if overwrite else "Add --overwrite to replace it"
-        raise BadOutput(f"{out} exists already. {way[0].upper()}{way[1:]}")
-    check_output_folder(out, [store.path] if isinstance(store.path, Path) else [], replaced=True)
     rng = np.random.default_rng(options.seed)
     split = choose_split(store.grid, days, rng)
     with replacing(out) as folder:

@@ -5,7 +5,6 @@ whom, under which licence and how exactly it is kept. `grids/make_static_pack.py
 """
 
 import io
-import json
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from scipy import ndimage
 
 from pm25map.base.errors import BadInstall, BadPredictors
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.json_text import read_json
 from pm25map.base.shipped import shipped_folder
 from pm25map.grid import Grid
 from pm25map.predictors.regrid import GEOGRAPHIC
@@ -146,5 +146,5 @@ def open_pack(path: Path | None = None) -> StaticPack:
             f"pm25map again, or name a folder of your own rasters with --static"
         )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        facts = cast(list[RasterFacts], json.loads(archive.read(ABOUT))["rasters"])
+        facts = cast(list[RasterFacts], read_json(archive.read(ABOUT))["rasters"])
         return StaticPack(path, {one["file"]: archive.read(one["file"]) for one in facts}, tuple(facts))

@@ -1,7 +1,6 @@
 """One day of a backfill: its files, whether they are done, and how they are made of what is staged."""
 
 import datetime as dt
-import json
 import tempfile
 import time
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ import numpy as np
 
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import sha256_of_bytes
+from pm25map.base.json_text import read_json
 from pm25map.base.storage import Folder, Remote
 from pm25map.raster.accessor import netcdf_content
 from pm25map.raster.backfill.job import SUFFIXES, Format, Job, OpenJob, open_job
@@ -139,7 +139,7 @@ def format_of(item: Any) -> Format:
 def read_item(content: bytes) -> dict[str, Any] | None:
     """Read the item of a map; None where it is damaged, or lacks what a collection says of all of them."""
     try:
-        item: dict[str, Any] = json.loads(content)
+        item: dict[str, Any] = read_json(content)
         properties = item["properties"]
         for name in ("start_datetime", "end_datetime"):
             dt.datetime.fromisoformat(properties[name])
@@ -220,7 +220,7 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
 
 def _as_netcdf(item: bytes, day: dt.date, content: bytes) -> bytes:
     """Write the item of a NetCDF file from that of the GeoTIFF with the same estimates."""
-    stated = json.loads(item)
+    stated = read_json(item)
     asset = stated["assets"]["map"]
     asset |= {
         "href": f"./{Path(map_name(day, 'netcdf')).name}",
