@@ -363,7 +363,7 @@ def test_pictures_are_drawn_for_few_and_for_many(tmp_path, count):
 
 
 def test_a_model_without_calibration_is_told_or_refused(tmp_path):
-    model = SimpleNamespace(network=tmp_path / "model.onnx", card=SimpleNamespace(name="tiny"))
+    model = SimpleNamespace(network=tmp_path / "model.onnx", card=SimpleNamespace(name="tiny", files={}))
     assert trust_of(model, required=False).missing == ("intervals.json", "applicability.json")
     with pytest.raises(BadModel, match=r"model tiny has no intervals\.json"):
         trust_of(model, required=True)

@@ -5,6 +5,10 @@ class Pm25mapError(Exception):
     """Base of all errors that a user can mend; the porch prints it in one line and exits with 1."""
 
 
+class BadWord(Pm25mapError):
+    """A word of a command line is empty, far too long, or not readable in the locale."""
+
+
 class BadDate(Pm25mapError):
     """A date cannot be read, or a period ends before it starts."""
 

@@ -55,7 +55,6 @@ class LocationType(click.ParamType):  # type: ignore[type-arg]  # as above
         """Tell paths and URLs apart."""
         from pm25map.base.storage import location
 
-        _refuse_empty(value, param, ctx)
         return location(value) if isinstance(value, str) else value
 
 
@@ -70,7 +69,6 @@ class FileType(click.Path):
         from pm25map.base.errors import BadOutput
         from pm25map.base.storage import Remote, location
 
-        _refuse_empty(value, param, ctx)
         if isinstance(value, str) and isinstance(location(value), Remote):
             raise BadOutput(
                 f"{_hint(param, ctx)} takes a path on this machine, not {value}. Only the maps of a backfill, and "
@@ -87,14 +85,6 @@ class FileType(click.Path):
 def _hint(param: click.Parameter | None, ctx: click.Context | None) -> str:
     """Name an option or argument as its help does."""
     return "this" if param is None or ctx is None else param.get_error_hint(ctx)
-
-
-def _refuse_empty(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> None:
-    """Refuse a path without a letter: a variable of a shell that was not set would name the folder one stands in."""
-    from pm25map.base.errors import BadOutput
-
-    if value == "":
-        raise BadOutput(f"{_hint(param, ctx)} is empty: name a file or folder, or leave it out")
 
 
 class EngineType(click.ParamType):  # type: ignore[type-arg]  # as above

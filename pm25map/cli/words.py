@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from pm25map.base.errors import BadWord
+
 LONGEST = 4096
 """Characters of one word: the longest path that Linux takes."""
 
@@ -26,7 +28,7 @@ def check_words(words: Sequence[str]) -> None:
     """Refuse words that are empty, far too long, or not readable in the locale.
 
     Raises:
-        UsageError: there is such a word; says after which option.
+        BadWord: there is such a word; says after which option.
     """
     for number, word in enumerate(words):
         option, _, value = word.partition("=") if word.startswith("--") and "=" in word else ("", "", word)
@@ -34,13 +36,13 @@ def check_words(words: Sequence[str]) -> None:
             (said for said in reversed(words[:number]) if said.startswith("--")), "the command"
         )
         if not value:
-            raise click.UsageError(f"{where} is given an empty value: give one, or leave it out")
+            raise BadWord(f"{where} is given an empty value: give one, or leave it out")
         if len(value) > LONGEST:
-            raise click.UsageError(
+            raise BadWord(
                 f"{where} is given {len(value):,} characters ({value[:_FEW_CHARACTERS]}...): the most are {LONGEST:,}"
             )
         if any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise click.UsageError(
+            raise BadWord(
                 f"{where}: this locale cannot read {value[:_FEW_CHARACTERS]!a}. Set one of "
                 "UTF-8 (export LC_ALL=C.UTF-8), or PYTHONUTF8=1"
             )
