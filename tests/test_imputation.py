@@ -673,7 +673,7 @@ def test_no_score_rests_on_a_cell_that_was_learned_from(world, tmp_path):
         np.random.default_rng(1),
         lambda *_: None,
     )
-    held = samples.held_day | samples.held_block
+    held = samples.held_out_day | samples.held_out_block
     noise = np.where(held, rng.permutation(samples.target), samples.target)
     made = dataclasses.replace(samples, target=noise)
     for part in PARTS:

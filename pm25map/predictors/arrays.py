@@ -26,7 +26,7 @@ class Arrays:
     """Reads parts of a store's variables in physical values. Any number of threads may share it.
 
     Args:
-        path: of the store, for what errors say.
+        path: of the store, for errors.
         grid: that the store lies on.
         arrays: of the store, by name.
         prints: fingerprints of the days of a daily variable (day,), by name; 0 where a day is not whole.
@@ -50,11 +50,11 @@ class Arrays:
         self._verified: set[tuple[str, int]] = set()
 
     def attributes(self, name: str) -> dict[str, Any]:
-        """Give what the store says of a variable."""
+        """Return the attributes of a variable in the store."""
         return self._attributes[name]
 
     def itemsize(self, name: str) -> int:
-        """Tell the bytes of a stored value."""
+        """Return the bytes of a stored value."""
         return int(self._arrays[name].dtype.itemsize)
 
     def whole(self, name: str) -> npt.NDArray[np.float32]:
@@ -77,7 +77,7 @@ class Arrays:
             count: counts what is decoded; the cache is then passed by.
 
         Raises:
-            BadPredictors: a chunk is damaged, says of which days; or a value is out of range.
+            BadPredictors: a chunk is damaged (says of which days), or a value is out of range.
         """
         index = np.array([(day - self._first).days for day in days])
         chunks = np.unique(index // layout.CHUNK_DAYS)
@@ -101,7 +101,7 @@ class Arrays:
         out = np.empty((len(days), block.height, block.width), dtype=np.float32)
         for i, number in enumerate(index):
             chunk = known[int(number) // layout.CHUNK_DAYS]
-            assert chunk is not None  # noqa: S101 - every chunk was found or read above
+            assert chunk is not None  # noqa: S101 - every chunk was cached or read above
             out[i] = chunk[number % layout.CHUNK_DAYS]
         return out
 
@@ -125,7 +125,7 @@ class Arrays:
         return known[..., *block.slices] if small else known
 
     def latitude(self, block: Block) -> npt.NDArray[np.float64]:
-        """Give the latitude of the land cells of a block, NaN off land: (y, x)."""
+        """Return the latitude of the land cells of a block, NaN off land: (y, x)."""
         known = self._cache.get(("latitude", 0, block))
         if known is None:
             known = np.full((block.height, block.width), np.nan)
@@ -143,8 +143,8 @@ class Arrays:
             at = np.argwhere(lost)[0]
             raise self._lost(name, self._file_at(name, 0, int(at[0]) + part.row, int(at[1]) + part.col))
         if land.size == self._grid.land.size:
-            found = sha256_of_bytes(np.ascontiguousarray(stored).data)
-            if found != self._attributes[name][layout.FINGERPRINT]:
+            checksum = sha256_of_bytes(np.ascontiguousarray(stored).data)
+            if checksum != self._attributes[name][layout.FINGERPRINT]:
                 raise self._lost(name)
         check_range(row, values, str(self._path))
 
@@ -170,16 +170,16 @@ class Arrays:
                 )
 
     def _is_as_written(self, name: str, slot: int) -> bool:
-        """Compare the days of a chunk with their fingerprints, once: no value in a block may be all that there was."""
+        """Compare the days of a chunk with their fingerprints, once: a block may have been written without values."""
         number = slot // layout.CHUNK_DAYS
         if (name, number) not in self._verified:
             days = layout.chunk_days(number, self._length)
             try:
-                found = layout.fingerprints(self._arrays[name], days)
+                actual = layout.fingerprints(self._arrays[name], days)
             except damage() as error:
                 raise self._damaged(name, error) from error
-            told = self._prints[name][days.start : days.stop]
-            if np.any(told[told != 0] != found[told != 0]):
+            expected = self._prints[name][days.start : days.stop]
+            if np.any(expected[expected != 0] != actual[expected != 0]):
                 return False
             self._verified.add((name, number))
         return True
@@ -195,7 +195,7 @@ class Arrays:
     def _lost(
         self, name: str, file: str = "", day: dt.date | None = None, block: Block | None = None
     ) -> BadPredictors:
-        """Say that values of a variable are not those that were written, and what writes them again."""
+        """Return the error of values that are not those that were written, with the command that writes them again."""
         why = f"its file {file} is gone or damaged" if file else "they are not those that were written"
         store, source = store_to_write(self._path), variable(name).source
         place = f" of {day} in {block.id}" if day and block else ""

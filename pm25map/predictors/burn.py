@@ -15,7 +15,7 @@ STRIP_CELLS = 4_000_000
 
 
 def area_share(outline: BaseGeometry, grid: Grid) -> npt.NDArray[np.float32]:
-    """Give the share of every cell's area that lies in an outline: (y, x), 0 to 1.
+    """Return the share of every cell's area that lies in an outline: (y, x), 0 to 1.
 
     Args:
         outline: polygons in degrees (WGS84), valid. Their edges are straight in degrees.
@@ -45,13 +45,13 @@ def _strip(shape: BaseGeometry, grid: Grid, strip: Block) -> npt.NDArray[np.floa
         return share
     source = NumPyRasterSource(share, xmin=left, ymin=south, xmax=right, ymax=north)
     feature = {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(part)}
-    found = exact_extract(source, [feature], ["cell_id", "coverage"])[0]["properties"]
-    share.ravel()[np.asarray(found["cell_id"], dtype=np.int64)] = found["coverage"]
+    coverage = exact_extract(source, [feature], ["cell_id", "coverage"])[0]["properties"]
+    share.ravel()[np.asarray(coverage["cell_id"], dtype=np.int64)] = coverage["coverage"]
     return share
 
 
 def _bounds_degrees(grid: Grid) -> tuple[float, float, float, float]:
-    """Give a box in degrees around the grid, with a margin: what is outside need not be projected."""
+    """Return a box in degrees around the grid, with a margin: shapes outside need not be projected."""
     from rasterio.warp import transform_bounds  # noqa: PLC0415 - only here
 
     west, south, east, north = transform_bounds(grid.crs, "OGC:CRS84", *grid.bounds, densify_pts=101)

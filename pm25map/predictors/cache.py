@@ -13,7 +13,7 @@ Key = tuple[str, int, Block]
 
 
 class ArrayCache:
-    """Keeps the arrays that were asked for last. Arrays in it are shared: read them, never write to them."""
+    """A cache of the arrays that were used last. Arrays in it are shared: read them, never write to them."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -22,7 +22,7 @@ class ArrayCache:
         self._lock = threading.Lock()
 
     def get(self, key: Key) -> npt.NDArray[Any] | None:
-        """Give an array, or None where the cache does not hold it."""
+        """Return an array, None where the cache does not hold it."""
         with self._lock:
             if key in self._arrays:
                 self._arrays.move_to_end(key)

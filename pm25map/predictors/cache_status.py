@@ -22,7 +22,7 @@ _HOURS = 24
 
 
 class Span(TypedDict):
-    """Days that follow each other and stand on the same networks; days are written YYYY-MM-DD."""
+    """Consecutive days of the same networks; days are written YYYY-MM-DD."""
 
     first: str
     last: str
@@ -68,7 +68,7 @@ class CacheStatus(TypedDict):
 
 
 def status_of_cache(start: dt.date = dt.date.min, end: dt.date = dt.date.max) -> CacheStatus:
-    """Say which days and which files of monitors the cache holds; a cache that is not there holds none.
+    """Return the days and the files of monitors in the cache; none where there is no cache.
 
     Args:
         start, end: first and last day to look at. AQS has files of years: those that touch them.
@@ -123,8 +123,8 @@ def _grid_days(path: Path, start: dt.date, end: dt.date) -> GridDays:
         problem = "damaged: the next map of it makes its days again"
         name = path.name.rpartition("-")[0]
         return GridDays(folder=path.name, grid=name, days=0, spans=[], bytes=size, problem=problem)
-    held = store.days_of(FIELDS) if set(FIELDS) <= set(store.daily) else []
-    days = [day for day in held if start <= day <= end]
+    stored = store.days_of(FIELDS) if set(FIELDS) <= set(store.daily) else []
+    days = [day for day in stored if start <= day <= end]
     return GridDays(
         folder=path.name,
         grid=store.grid.name,
@@ -135,9 +135,9 @@ def _grid_days(path: Path, start: dt.date, end: dt.date) -> GridDays:
                 last=str(last),
                 days=(last - first).days + 1,
                 networks=list(names),
-                status=said,
+                status=status,
             )
-            for (names, said), alike in itertools.groupby(days, lambda day: _monitors_of(store, day))
+            for (names, status), alike in itertools.groupby(days, lambda day: _monitors_of(store, day))
             for first, last in runs(list(alike))
         ],
         bytes=size,
@@ -146,13 +146,13 @@ def _grid_days(path: Path, start: dt.date, end: dt.date) -> GridDays:
 
 
 def _monitors_of(store: Predictors, day: dt.date) -> tuple[tuple[str, ...], str]:
-    """Name the networks that measured on a day, and say how settled their values are."""
+    """Return the networks that measured on a day, and the status of their values: final or preliminary."""
     facts = store.facts_of(day)
     counts, preliminary = counts_in(facts), preliminary_in(facts)
-    said = status_text(sum(counts.values()), preliminary)
-    # The number of preliminary values is another every day, and would make a line of each.
+    status = status_text(sum(counts.values()), preliminary)
+    # The number of preliminary values differs every day, and would give each day a line of its own.
     networks = tuple(dict.fromkeys(name.split(" ")[0] for name in counts))
-    return networks, said if said in ("", "final", PRELIMINARY) else f"partly {PRELIMINARY}"
+    return networks, status if status in ("", "final", PRELIMINARY) else f"partly {PRELIMINARY}"
 
 
 def _aqs_years(folder: Path) -> list[AqsYear]:
@@ -167,11 +167,11 @@ def _aqs_years(folder: Path) -> list[AqsYear]:
 
 
 def _airnow_days(folder: Path) -> list[AirNowDay]:
-    held = Holdings()
+    holdings = Holdings()
     for path in sorted(folder.glob("*.dat")):
-        held.add(path)
+        holdings.add(path)
     days: dict[str, AirNowDay] = {}
-    for hour, files in sorted(held.hourly.items()):
+    for hour, files in sorted(holdings.hourly.items()):
         day = days.setdefault(str(hour.date()), AirNowDay(day=str(hour.date()), hours=0, bytes=0))
         day["hours"] += 1
         day["bytes"] += sum(path.stat().st_size for path in files)

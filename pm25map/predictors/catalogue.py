@@ -34,7 +34,7 @@ class Beside(BaseModel):
 class Provider(BaseModel):
     """Where a source's files are, how they are called, and when they change: `fetch` of its entry.
 
-    No provider here gives a checksum beside a plain file; NASA's catalogue gives them of most granules.
+    No provider here publishes checksums of plain files; NASA's catalogue has them for most granules.
 
     Attributes:
         title: of the source.
@@ -45,7 +45,7 @@ class Provider(BaseModel):
         parallel: requests at once.
         base, path: address of a file: {day} is the first day of its period, {variable} one of `variables`, {tile} of
             gmted.
-        search: instead of base and path: NASA's catalogue gives the addresses of a collection, of which `name` is
+        search: instead of base and path: NASA's catalogue has the addresses of a collection, of which `name` is
             taken.
         name: what a file must be called, whole: of `search`, a regular expression with the groups year, and yearday
             or month and day, and tile and variable where there are some. The group `keep` is what it is called here.
@@ -55,7 +55,7 @@ class Provider(BaseModel):
             (name), on each of the UTC days or on the first and last local day.
         begins: first day of the provider.
         every, before: composites: only every so many days of a year, and from so many days before the first day on.
-        settles: days after the end of its period in which a file still changes: it is asked for again, by its ETag.
+        settles: days after the end of its period in which a file may still change: it is requested again, by its ETag.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,7 +89,7 @@ class Provider(BaseModel):
 
     @property
     def needs_login(self) -> bool:
-        """Tell whether the provider is NASA's, which wants an Earthdata login."""
+        """Return whether the provider is NASA's, which needs an Earthdata login."""
         return bool(self.search)
 
 
@@ -97,13 +97,13 @@ class Source(BaseModel):
     """The entry of one source.
 
     Attributes:
-        title: who gives the data, and which.
+        title: provider and name of the data.
         licence: of the data.
-        reader: what opens the folder of a provider's files, as module:callable; it takes the folder, and gives a
+        reader: what opens the folder of a provider's files, as module:callable; it takes the folder, and returns a
             DailySource, a LayerSource or both (pm25map.predictors.sources). Empty where no files are read.
         files: what the files are, for people.
         in_daily_tiles: its days come in tiles, of which some may be absent.
-        fetch: the provider of the files, where `pm25map data fetch` knows one.
+        fetch: the provider of the files, where `pm25map data fetch` has one.
         variables: fields of pm25map.predictors.variables.Variable, by name.
     """
 
@@ -126,12 +126,12 @@ class Source(BaseModel):
 
     @property
     def has_days(self) -> bool:
-        """Tell whether it gives daily variables."""
+        """Return whether it has daily variables."""
         return any(row.get("kind") == "daily" for row in self.variables.values())
 
     @property
     def has_layers(self) -> bool:
-        """Tell whether it gives variables that do not change from day to day."""
+        """Return whether it has variables that do not change from day to day."""
         return any(row.get("kind") in ("static", "climatology") for row in self.variables.values())
 
 
@@ -144,21 +144,21 @@ def sources() -> dict[str, Source]:
     """
     folder = importlib.resources.files("pm25map.predictors").joinpath("sources")
     files = sorted(one.name for one in folder.iterdir() if one.name.endswith(".yaml"))
-    found = {name.removesuffix(".yaml"): _read(folder.joinpath(name)) for name in files}
+    entries = {name.removesuffix(".yaml"): _read(folder.joinpath(name)) for name in files}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        if point.name in found:
+        if point.name in entries:
             raise BadInstall(
                 f"the source {point.name} of the entry point {point.value} has the name of another. Rename or "
                 "uninstall its package"
             )
         try:
-            brought = importlib.resources.files(point.value).joinpath(f"{point.name}.yaml")
+            file = importlib.resources.files(point.value).joinpath(f"{point.name}.yaml")
         except ImportError as error:
             raise BadInstall(
                 f"the source {point.name} does not load: {error}. Mend or uninstall its package"
             ) from error
-        found[point.name] = _read(brought)
-    return found
+        entries[point.name] = _read(file)
+    return entries
 
 
 def _read(file: Traversable) -> Source:
@@ -179,7 +179,7 @@ def _read(file: Traversable) -> Source:
 
 
 def file_sources() -> tuple[str, ...]:
-    """Name the sources that read a provider's files: what `pm25map data ingest --files` knows."""
+    """List the sources that read a provider's files: those of `pm25map data ingest --files`."""
     return tuple(name for name, entry in sources().items() if entry.reader)
 
 
@@ -189,7 +189,7 @@ def fetched_sources() -> tuple[str, ...]:
 
 
 def provider_of(source: str) -> Provider:
-    """Give the provider of a source.
+    """Return the provider of a source.
 
     Raises:
         UnknownName: the source has none.

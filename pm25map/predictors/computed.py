@@ -13,19 +13,19 @@ NEEDS = {"clear_sky_radiation": ("elevation", "linke_turbidity")}
 """Layers that a computed variable is worked out from."""
 
 Layer = Callable[[str], npt.NDArray[np.float32]]
-"""Gives a static layer (y, x) or a climatology (month, y, x) by name."""
+"""Returns a static layer (y, x) or a climatology (month, y, x) by name."""
 
 
 def compute(
     name: str, days: list[dt.date], lat: npt.NDArray[np.float64], layer: Layer
 ) -> npt.NDArray[np.float32]:
-    """Work out a calendar variable: float32 (day, y, x).
+    """Compute a calendar variable: float32 (day, y, x).
 
     Args:
         name: of a variable of the kind calendar.
         days: local standard days.
         lat: degrees (y, x).
-        layer: gives what it is worked out from, of the same cells.
+        layer: returns the layers that it is computed from, for the same cells.
 
     Raises:
         BadPredictors: no rule computes it.

@@ -1,4 +1,4 @@
-"""The neighbours' fields of many folds at once: what stations say when some of them are hidden.
+"""The neighbours' fields of many folds at once: computed from the stations when some of them are hidden.
 
 All stations of a day are in one solved system. A fold hides rows of it, and each station its own: leaving rows
 out of a solved system is exact (Dubrule 1983), and costs the size of what is hidden instead of a new solution.
@@ -31,14 +31,14 @@ def fields_of_folds(
 ) -> list[dict[str, npt.NDArray[np.float32]]]:
     """Estimate every field at the stations, fold by fold, each without the monitors of its own place.
 
-    For a fold that hides whole stations this is what `fields_left_out` gives when their values are missing. A
+    For a fold that hides whole stations this equals `fields_left_out` with their values missing. A
     value hidden on single days is not replaced by an older one of the same monitor.
 
     Args:
         values: ug m-3 (day, station), oldest first, NaN missing. The first MEMORY_DAYS rows only feed the others.
         codes: EPA parameter (day, station): 88101, 88502, 0 for none.
         stations: where the monitors are.
-        hidden: for each fold bool (day, station): values that feed nobody.
+        hidden: for each fold bool (day, station): values that are not used.
 
     Returns:
         For each fold one float32 (day - MEMORY_DAYS, station) a field, NaN on days without a value.
@@ -54,7 +54,7 @@ def fields_of_folds(
     for number in range(days):
         row = number + MEMORY_DAYS
         span = slice(number, row + 1)
-        found = [
+        by_fold = [
             nearest_fields(np.where(gone[row], np.nan, values[row]), *near) | no_fields(len(places))
             for gone, near in zip(hidden, searches, strict=True)
         ]
@@ -68,10 +68,10 @@ def fields_of_folds(
             for fold, kriged in enumerate(_without(solved, gone_rows, covariance is SMOKE)):
                 # Where everything of the day is hidden there is no estimate, as on a day without a value.
                 if np.isfinite(np.where(hidden[fold][row], np.nan, values[row])).any():
-                    found[fold] |= as_fields(*kriged, covariance, names)
-        for fields, made in zip(out, found, strict=True):
+                    by_fold[fold] |= as_fields(*kriged, covariance, names)
+        for fields, today in zip(out, by_fold, strict=True):
             for name in FIELDS:
-                fields[name][number] = made[name]
+                fields[name][number] = today[name]
     return out
 
 
@@ -138,7 +138,7 @@ def _without(
         block = inverse(all_rows.weights[np.ix_(out, out)]) if len(out) else np.zeros((0, 0))
         mean -= pull @ (block @ all_rows.solved[out])
         if with_variance:
-            # Variances of order 1: float32 tells them to 1e-6, in half of the time.
+            # Variances of order 1: float32 resolves them to 1e-6, in half of the time.
             single = pull.astype(np.float32)
             variance += np.einsum("sr,sr->s", single @ block.astype(np.float32), single, dtype=np.float64)
         carried = weights @ block

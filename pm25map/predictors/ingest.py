@@ -42,7 +42,7 @@ class Ingested:
 
     Attributes:
         written: days that were written.
-        lacking: days that the source could not give, and why; they are missing in the store.
+        lacking: days for which the source had no values, and why; they are missing in the store.
         revised: days among those written that the store had, computed from input that has changed since.
     """
 
@@ -78,17 +78,17 @@ def plan_ingest(
 
 @contextlib.contextmanager
 def store_to_fill(path: Path, grid: Grid, start: dt.date, end: dt.date) -> Iterator[None]:
-    """Ensure a store; one that was made for this and got nothing is removed when the block fails.
+    """Ensure a store; one that was created here and is still empty is removed when the block fails.
 
     Raises:
         As ensure_store.
     """
-    made, filled = ensure_store(path, grid, start, end), False
+    is_new, filled = ensure_store(path, grid, start, end), False
     try:
         yield
         filled = True
     finally:
-        if made and not filled:
+        if is_new and not filled:
             _remove_empty(path)
 
 
@@ -108,7 +108,7 @@ def check_store(path: Path) -> None:
 
 
 def ensure_store(path: Path, grid: Grid, start: dt.date, end: dt.date) -> bool:
-    """Make a store where there is none, and let it reach from start to end; tell whether it was made.
+    """Create a store where there is none, and extend it to reach from start to end; return whether it was created.
 
     Raises:
         BadPredictors: the store that is there lies on another grid.
@@ -132,7 +132,7 @@ def _remove_empty(path: Path) -> None:
         store = open_predictors(path)
         if store.layers or any(store.days_of((name,)) for name in store.daily):
             return
-        # Renamed first, so that nobody finds a part of it.
+        # Renamed first, so that no process reads a part of it.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.absolute().parent) as aside:
             path.rename(Path(aside) / path.name)
 
@@ -154,11 +154,11 @@ def ingest_daily(
         path: of a store that reaches these days.
         source: of the days.
         days: to have, oldest first.
-        progress: told of days.
+        progress: called with the number of days.
         again: write days that are whole as well; each stays as it is until its turn comes.
 
     Raises:
-        BadPredictors: the source gives what the variable table does not allow, or a file of it is damaged.
+        BadPredictors: the source returns values that the variable table does not allow, or a file of it is damaged.
         BadOutput: the store cannot be written.
     """
     add_variables(path, source.variables)
@@ -166,9 +166,9 @@ def ingest_daily(
     lacking = source.lacking(store.grid, days)
     given = [day for day in days if day not in lacking]
     inputs = source.inputs_of(store.grid, given) if isinstance(source, TracedSource) else {}
-    held = set(store.days_of(source.variables))
-    revised = tuple(day for day in given if day in held and is_revised(store, source, day, inputs))
-    whole = set() if again else held - set(revised)
+    stored = set(store.days_of(source.variables))
+    revised = tuple(day for day in given if day in stored and is_revised(store, source, day, inputs))
+    whole = set() if again else stored - set(revised)
     # A source that shares work between days computes a shard of them at once, the others a chunk a day at a time; less
     # on a grid where that is too large for memory.
     together = bool(getattr(source, "days_together", False))
@@ -195,9 +195,9 @@ def ingest_daily(
 def is_revised(
     store: Predictors, source: DailySource, day: dt.date, inputs: Mapping[dt.date, DayInputs]
 ) -> bool:
-    """Say whether a store has a day of a source that was computed from other input than the source has now.
+    """Return whether a day of a source in a store was computed from other input than the source has now.
 
-    A store that does not say what its days were computed from keeps them.
+    A store without fingerprints of its inputs keeps its days.
     """
     known = {store.inputs_of(name, day) for name in source.variables} - {0}
     return day in inputs and bool(known - {inputs[day].fingerprint})
@@ -224,7 +224,7 @@ def _write(
         return
     with only_writer(path):
         if not path.exists():
-            # An ingest beside this one made it, failed, and took it away while it was empty.
+            # A concurrent ingest created it, failed, and removed it while it was empty.
             ensure_store(path, store.grid, *store.span)
             add_variables(path, source.variables)
         fields = {name: np.concatenate([p[name] for p in parts]) for name in source.variables}
@@ -237,13 +237,13 @@ def ingest_layers(
     total: int,
     progress: Progress | None = None,
 ) -> int:
-    """Write layers into a store, replacing those it has; gives how many were written.
+    """Write layers into a store, replacing those it has; return how many were written.
 
     Args:
         path: of the store.
         layers: name, and (y, x) or (month, y, x).
         total: how many there will be, for the progress.
-        progress: told of layers.
+        progress: called with the number of layers.
 
     Raises:
         BadPredictors: a layer is not what the variable table allows.

@@ -1,7 +1,7 @@
 """Kriging of one day's PM2.5 from all monitors at once: its system, and the monitors with their place left out.
 
 All stations are in one system, so the fields have no seams where one set of nearest neighbours gives way to
-another. A monitor that rests on the day (many filters sample every third day) speaks through its latest value.
+another. A monitor without a value on the day (many filters sample every third day) counts by its latest value.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Curve = Callable[[Floats], Floats]
 MEMORY_DAYS = 5
 """Days that a value lasts for a monitor that rests: filters sample every third or every sixth day."""
 NOTHING_KNOWN = 1e4
-"""Noise of a row that stands for a station without a value: it tells nothing, and can be predicted."""
+"""Noise of a row for a station without a value: it carries no information, and can be predicted."""
 
 SPACES: dict[str, tuple[Curve, Curve]] = {
     "raw": (np.array, np.array),
@@ -77,7 +77,7 @@ class Covariance:
 
 @dataclass(frozen=True)
 class Rows:
-    """What one day's system is made of: first the values of the day, then the latest of the stations that rest.
+    """The rows of one day's system: first the values of the day, then the latest of the stations without one.
 
     Attributes:
         station: (row,) number of the station.
@@ -105,7 +105,7 @@ def rows_of_day(values: Floats, codes: Ints, *, every: bool) -> Rows:
     Args:
         values: ug m-3 (1 + MEMORY_DAYS, station), the day last, NaN missing; the day has a value.
         codes: EPA parameters of the values.
-        every: give each station a row for the day; those without a value know nothing.
+        every: give each station a row for the day; those without a value carry no information.
     """
     have = np.isfinite(values)
     today = np.arange(values.shape[1]) if every else np.flatnonzero(have[-1])
@@ -172,7 +172,7 @@ def krige_day(
         positions: km (station, 4).
         covariance: of the field.
         spaces: in which to krige, names of SPACES.
-        every: give each station a row for the day; those without a value know nothing.
+        every: give each station a row for the day; those without a value carry no information.
         in_space: covariance in space between all stations, where it is known already.
     """
     rows = rows_of_day(values, codes, every=every)

@@ -24,17 +24,17 @@ def only_writer(path: Path, wait_seconds: float | None = None) -> Iterator[None]
     """
     store = Path(path).absolute()
     if not store.parent.is_dir():
-        # Whoever writes says it better than a lock can.
+        # The writer raises a better error than a lock can.
         yield
         return
     lock = FileLock(store.with_name(f".{store.name}.lock"), is_singleton=True)
     try:
-        held = lock.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
+        acquired = lock.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
     except Timeout as error:
         raise BadOutput(
             f"cannot write {path}: another process is writing it. Wait until it ends and run the same command again"
         ) from error
     except OSError as error:
         raise as_bad_output(store, error) from error
-    with held:
+    with acquired:
         yield

@@ -5,7 +5,7 @@ points with stations does not change from day to day and is worked out once for 
 matrices. Only the kriging variance needs more: it takes the stations nearest to a tile of the map alone, since what
 they surround is screened from those beyond (Chiles & Delfiner 2012, section 3.6). The means take all stations.
 
-The values of a day depend on its own observations and on the points, never on which other days are asked for.
+The values of a day depend on its own observations and on the points, never on which other days are requested.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ class _Kriging:
         names: fields by the space that they are weighed in.
         weights: float32 (space, row): what a row's covariance in space with a point counts for.
         constant: (space,) what the unknown mean adds.
-        system: (row, row) covariance of the rows with their noise; None where no variance is asked for.
+        system: (row, row) covariance of the rows with their noise; None where no variance is needed.
         fading, shift: float32 (row,): covariance with a point = fading * covariance in space + shift.
     """
 
@@ -115,8 +115,8 @@ def fields_at(
         points = positions(lat, lon, elevation, SMOKE)
 
         def work(part: Ints) -> None:
-            for name, found in _at_tile(days, at, points[part]).items():
-                out[name][:, part] = found
+            for name, field in _at_tile(days, at, points[part]).items():
+                out[name][:, part] = field
 
         with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(work, _tiles(globe(lat, lon))))
@@ -207,7 +207,7 @@ def _covariances(at: Floats, points: Floats) -> list[Singles]:
 
 def _deviation(kriging: _Kriging, station: Ints, in_space: Singles, near_tile: Floats) -> Floats:
     """Kriging standard deviation (point,), relative to the sill, from the stations nearest to the tile."""
-    assert kriging.system is not None  # noqa: S101 - asked for where it is there
+    assert kriging.system is not None  # noqa: S101 - needed only where it is there
     away = near_tile[station]
     count = min(TILE_STATIONS, len(station))
     rows = np.sort(np.argpartition(away, count - 1)[:count])
@@ -215,7 +215,7 @@ def _deviation(kriging: _Kriging, station: Ints, in_space: Singles, near_tile: F
     if failed:
         raise np.linalg.LinAlgError("a covariance with noise on its diagonal must be positive definite")
     against = in_space[station[rows]] * kriging.fading[rows, None] + kriging.shift[rows, None]
-    # variance = sill - |L^-1 c|^2 with the system L L'; c' and L' stand in Fortran's order already.
+    # variance = sill - |L^-1 c|^2 with the system L L'; c' and L' are in Fortran's order already.
     half = blas.strsm(np.float32(1.0), factor.astype(np.float32), against.T, side=1, lower=1, trans_a=1)
     explained = np.einsum("pr,pr->p", half, half, dtype=np.float64)
     sill = sum(SMOKE.shares) + SMOKE.mean

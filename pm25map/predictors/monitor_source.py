@@ -24,14 +24,14 @@ NETWORKS = ("aqs", "airnow", "auto")
 AUTO = ("auto",)
 
 AQS_PUBLISHES_WITHIN = dt.timedelta(days=366)
-"""A day older than this is AQS's for certain: AirNow's preliminary values must not stand in for it."""
+"""A day older than this is AQS's for certain: AirNow's preliminary values must not replace it."""
 
 LATE_HOURS = 3
 """An hour's file comes within an hour or two of its end."""
 
 
 class NotPublished(BadMonitors):
-    """A network has no file of the days that were asked for."""
+    """A network has no file of the requested days."""
 
 
 REACH_SHARE = 0.5
@@ -72,12 +72,12 @@ class MonitorSource:
 
     @property
     def rules(self) -> Rules:
-        """Return the rules of the examination: foreign places are left out unless they were asked for."""
+        """Return the rules of the examination: foreign places are left out unless they are requested."""
         return Rules(abroad=self.foreign)
 
     @property
     def named(self) -> list[str]:
-        """List the names without folders of this machine; a folder called as a network is told apart from it."""
+        """List the names without this machine's folders; a folder named as a network is distinguished from it."""
         last = {name: Path(name).name for name in self.names}
         return [
             name if name in NETWORKS else f"./{last[name]}" if last[name] in NETWORKS else last[name]
@@ -115,7 +115,7 @@ def read_source(
 
     Raises:
         BadMonitors: a file cannot be read, or nothing measured on any of the days.
-        BadFetch: a file cannot be had; says which, where it is, and the option that takes it from elsewhere.
+        BadFetch: a file cannot be fetched (says which, where it is, and the option that takes it from elsewhere).
     """
     source.check()
     fed = days_between(days[0] - dt.timedelta(days=MEMORY_DAYS), days[-1])
@@ -127,15 +127,15 @@ def read_source(
         else:
             parts.append(_read_network(cast(Network, name), source, fed, today, announce))
     joined = join(parts)
-    found = joined.between(fed[0], fed[-1])
-    if not found.days:
+    monitors = joined.between(fed[0], fed[-1])
+    if not monitors.days:
         reach = f"they have {joined.days[0]} to {joined.days[-1]}" if joined.days else "they have no day"
         before = f", nor on the {len(days) - 1} days before" if len(days) > 1 else ""
         raise BadMonitors(
             f"no monitor of {source.label} measured on {days[-1]}{before}: {reach}. Choose another day, or name other "
             "monitors with --monitors"
         )
-    return found
+    return monitors
 
 
 def fetch_latest(
@@ -164,15 +164,15 @@ def fetch_latest(
         raise BadDate(f"the hour from {last:%Y-%m-%dT%H} UTC has not begun: choose an earlier one")
     count = HOURS if at else HOURS + LATE_HOURS
     hours = [last - dt.timedelta(hours=ago) for ago in range(count - 1, -1, -1)]
-    brought = fetch_hours(hours, clock.date(), base_url=base_url, announce=announce)
-    if brought.cannot:
-        raise BadFetch(brought.cannot)
-    if not any(path.name.startswith("HourlyData") for path in brought.files):
+    fetched = fetch_hours(hours, clock.date(), base_url=base_url, announce=announce)
+    if fetched.cannot:
+        raise BadFetch(fetched.cannot)
+    if not any(path.name.startswith("HourlyData") for path in fetched.files):
         raise NotPublished(
             f"airnow has no hour of {hours[0]:%Y-%m-%dT%H} to {last:%Y-%m-%dT%H} UTC: choose another with --at, or "
             "name files with --monitors"
         )
-    return list(brought.files)
+    return list(fetched.files)
 
 
 def last_day_of_aqs(monitors: Monitors) -> dt.date | None:
@@ -201,7 +201,7 @@ def _read_auto(
             raise
         # These days may be AirNow's anyway, and its hours in the cache or within reach.
         try:
-            found = _read_network("airnow", source, days, today, announce)
+            monitors = _read_network("airnow", source, days, today, announce)
         except (BadFetch, NotPublished):
             raise BadFetch(
                 f"{error}. Days that EPA has not published yet are AirNow's: --monitors airnow, or a folder of its "
@@ -209,7 +209,7 @@ def _read_auto(
             ) from error
         if announce is not None:
             announce(f"AQS could not be asked: AirNow alone serves. {error}")
-        return found
+        return monitors
     reach = last_day_of_aqs(settled)
     if reach is None:
         return _read_after("AQS has no value of these days", source, days, today, announce)
@@ -227,7 +227,7 @@ def _read_after(
     today: dt.date,
     announce: Callable[[str], None] | None,
 ) -> Monitors:
-    """Read AirNow for the days after AQS; `reach` says how far that goes, where AirNow has none of them either."""
+    """Read AirNow for the days after AQS; `reach` says in the error how far AQS reaches."""
     try:
         return _read_network("airnow", source, days, today, announce)
     except NotPublished as error:
@@ -244,38 +244,38 @@ def _read_network(
     """Fetch a network's files of some days and read them."""
     from pm25map.predictors.fetch.monitors import fetch_monitors  # noqa: PLC0415 - requests, where nothing is fetched
 
-    brought = fetch_monitors(network, days, today, base_url=source.base_url, announce=announce)
-    if brought.unconfirmed and announce is not None:
+    fetched = fetch_monitors(network, days, today, base_url=source.base_url, announce=announce)
+    if fetched.unconfirmed and announce is not None:
         announce(
-            f"{brought.unconfirmed[0]} could not be asked for again: the copy in {brought.folder} serves"
+            f"{fetched.unconfirmed[0]} could not be asked for again: the copy in {fetched.folder} serves"
         )
-    if brought.cannot:
-        return _read_kept(brought, source, days[-1], announce)
-    if not brought.files:
+    if fetched.cannot:
+        return _read_kept(fetched, source, days[-1], announce)
+    if not fetched.files:
         raise NotPublished(
-            f"{network} has no file of {days[0]} to {days[-1]} ({', '.join(brought.absent[:3]) or 'days to come'}): "
+            f"{network} has no file of {days[0]} to {days[-1]} ({', '.join(fetched.absent[:3]) or 'days to come'}): "
             "choose other days, or name files with --monitors"
         )
-    if brought.absent and announce is not None:
-        more = f" and {len(brought.absent) - 3} more" if len(brought.absent) > 3 else ""
-        announce(f"{network} does not have {', '.join(brought.absent[:3])}{more}: the map is made without")
-    return read_monitors(list(brought.files), rules=source.rules)
+    if fetched.absent and announce is not None:
+        more = f" and {len(fetched.absent) - 3} more" if len(fetched.absent) > 3 else ""
+        announce(f"{network} does not have {', '.join(fetched.absent[:3])}{more}: the map is made without")
+    return read_monitors(list(fetched.files), rules=source.rules)
 
 
 def _read_kept(
-    brought: "MonitorFiles", source: MonitorSource, day: dt.date, announce: Callable[[str], None] | None
+    fetched: "MonitorFiles", source: MonitorSource, day: dt.date, announce: Callable[[str], None] | None
 ) -> Monitors:
-    """Read what is in the cache where other files could not be had, if it holds the last day.
+    """Read the files in the cache where others could not be fetched, if they have the last day.
 
     Raises:
-        BadFetch: it does not; says which files are lacking.
+        BadFetch: they have not (says which files are missing).
     """
     try:
-        found = read_monitors(list(brought.files), rules=source.rules) if brought.files else None
+        monitors = read_monitors(list(fetched.files), rules=source.rules) if fetched.files else None
     except BadMonitors as error:
-        raise BadFetch(f"{brought.cannot}. What is in {brought.folder} does not serve: {error}") from error
-    if found is None or day not in found.days:
-        raise BadFetch(brought.cannot)
+        raise BadFetch(f"{fetched.cannot}. What is in {fetched.folder} does not serve: {error}") from error
+    if monitors is None or day not in monitors.days:
+        raise BadFetch(fetched.cannot)
     if announce is not None:
-        announce(f"{brought.cannot}. The map is made without them, of what is in {brought.folder}")
-    return found
+        announce(f"{fetched.cannot}. The map is made without them, of what is in {fetched.folder}")
+    return monitors

@@ -1,6 +1,6 @@
-"""What the monitors around a place say of its PM2.5: distances, inverse-distance means and kriging.
+"""Fields of the PM2.5 of the monitors around a place: distances, inverse-distance means and kriging.
 
-Two ways to ask, one set of numbers behind them:
+Two functions with the same numbers behind them:
 
 - `map_fields.fields_at` for places without a monitor (the cells of a map): every station counts.
 - `fields_left_out` for the stations themselves (training, evaluation): a station's own values, and those of
@@ -41,7 +41,7 @@ FIELDS_VERSION = 2
 
 EARTH_RADIUS_KM = 6371.0088
 SAME_PLACE_KM = 0.1
-"""Monitors closer than this are one place: neither may speak for the other in training."""
+"""Monitors closer than this are one place: neither is a neighbour of the other in training."""
 NEAREST = 9
 """Neighbours of the inverse-distance mean, as in the reference (k = 9); power 2 by cross-validation."""
 SEARCHED = 64
@@ -116,7 +116,7 @@ def as_fields(
 
 
 def no_fields(count: int) -> dict[str, Floats]:
-    """What kriging gives on a day without a value: nothing."""
+    """Return the kriging fields of a day without a value: NaN."""
     return dict.fromkeys(_KRIGED_NAMES, np.full(count, np.nan))
 
 
@@ -165,7 +165,7 @@ def fields_left_out(values: Floats, codes: Ints, stations: Stations) -> dict[str
 
     Returns:
         One float32 (day - MEMORY_DAYS, station) a field, NaN on days without a value. A station without values
-        gets what `fields_at` says there, so stations that are held out need no other way.
+        gets the values of `fields_at` there, so held-out stations need no other function.
     """
     places = stations.places()
     index, apart_km = search(stations, stations.lat, stations.lon)

@@ -1,8 +1,8 @@
 """Days on demand: the neighbours' fields of exactly the days that a map needs, computed once and kept in the cache.
 
 The cache holds one store for a grid and a choice of monitors. It is filled as `pm25map data ingest` fills a store, by
-the same functions, and so holds the same values. A day knows which observations it was computed from: a revised file
-changes exactly the days that it reaches.
+the same functions, and so holds the same values. Each day has the fingerprint of the observations that it was computed
+from: a revised file changes exactly the days that it concerns.
 """
 
 import datetime as dt
@@ -42,11 +42,11 @@ FIRST_DAY = dt.date(1998, 12, 1)
 
 @dataclass(frozen=True)
 class OnDemand:
-    """What was made ready.
+    """A store of the cache, with the days computed.
 
     Attributes:
         path: of the store in the cache.
-        days: what computing the fields of the days came to.
+        days: the result of computing the fields of the days.
     """
 
     path: Path
@@ -72,33 +72,33 @@ def days_folder() -> Path:
 
 
 def days_to_compute(grid: Grid, monitors: Monitors, origin: str, days: list[dt.date]) -> list[dt.date]:
-    """List the days, of those asked for, whose fields the cache does not hold yet; nothing is written.
+    """List the requested days whose fields are not in the cache yet; nothing is written.
 
     A day of revised observations counts; one without an observation does not.
     """
     silent = _silent(monitors, days)
     given = [day for day in days if day not in silent]
-    held = _opened(store_on_demand(grid, origin))
-    if held is None:
+    store = _opened(store_on_demand(grid, origin))
+    if store is None:
         return given
-    source = Neighbours(monitors, held.layer("elevation"))
+    source = Neighbours(monitors, store.layer("elevation"))
     inputs = source.inputs_of(grid, given)
-    whole = set(held.days_of(FIELDS)) if set(FIELDS) <= set(held.daily) else set()
-    return [day for day in given if day not in whole or is_revised(held, source, day, inputs)]
+    whole = set(store.days_of(FIELDS)) if set(FIELDS) <= set(store.daily) else set()
+    return [day for day in given if day not in whole or is_revised(store, source, day, inputs)]
 
 
 def forget_withdrawn(grid: Grid, monitors: Monitors, origin: str, days: list[dt.date]) -> None:
-    """Take out of the cache the days, of those asked for, that the monitors had once and have no longer.
+    """Remove from the cache the requested days that the monitors had before and have no longer.
 
     The cache is of these monitors alone: a day without an observation now is one that a newer file withdrew.
     """
     path = store_on_demand(grid, origin)
-    held = _opened(path)
+    store = _opened(path)
     silent = _silent(monitors, days)
-    if held is None:
+    if store is None:
         return
-    for name in (name for name in FIELDS if name in held.daily):
-        if gone := sorted(silent & set(held.days_of((name,)))):
+    for name in (name for name in FIELDS if name in store.daily):
+        if gone := sorted(silent & set(store.days_of((name,)))):
             forget(path, name, gone)
 
 
@@ -133,7 +133,7 @@ def compute_on_demand(
     with writing_the_cache():
         make_folder(path.parent)
         with only_writer(path):
-            _mend(path, days)
+            _remove_damage(path, days)
             ensure_store(path, grid, FIRST_DAY, dt.date(max([FIRST_DAY, *days]).year, 12, 31))
             _fill_layers(path, grid, progress)
         if not days:
@@ -145,19 +145,19 @@ def compute_on_demand(
         return OnDemand(path, ingest_daily(path, Neighbours(monitors, elevation), days, step))
 
 
-def _mend(path: Path, days: list[dt.date]) -> None:
-    """Take out of a store of the cache what is damaged of some days: all of it can be computed again.
+def _remove_damage(path: Path, days: list[dt.date]) -> None:
+    """Remove the damaged days from a store of the cache: all of them can be computed again.
 
-    Nobody is asked to mend a cache. A damaged file holds days that were not asked for as well: where there is one, all
-    days are looked at.
+    A user never has to repair a cache. A damaged file contains other days as well: where there is one, all days are
+    checked.
     """
-    held = _opened(path)
+    store = _opened(path)
     try:
-        if held is not None and verify_store(held, days):
-            forget_damage(path, verify_store(held, held.days_of(tuple(held.daily))))
+        if store is not None and verify_store(store, days):
+            forget_damage(path, verify_store(store, store.days_of(tuple(store.daily))))
     except BadPredictors:
-        held = None
-    if held is None and path.exists():
+        store = None
+    if store is None and path.exists():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

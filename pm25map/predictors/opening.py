@@ -1,4 +1,4 @@
-"""A predictor store, opened: its arrays, grid, days and tables, each checked against what it says of itself."""
+"""A predictor store, opened: its arrays, grid, days and tables, each checked against its own metadata."""
 
 import contextlib
 import datetime as dt
@@ -28,7 +28,7 @@ FRAME = ("time", "y", "x", "land", "spatial_ref", layout.FINGERPRINT)
 _AGAIN = "Make the store again with pm25map data ingest"
 
 _LONGEST = 1 << 20
-"""Days: a time axis that says more is damaged."""
+"""Days: a longer time axis is damaged."""
 
 Arrays = Mapping[str, Any]
 """Open arrays of a store by name."""
@@ -57,8 +57,8 @@ def open_checked(path: Location) -> tuple[layout.Group, Arrays]:
     # In an object store every question takes its time.
     with refusing_damage(path, "the group"), open_files(path) as files, ThreadPoolExecutor(16) as pool:
         read_metadata(files)
-        found = list(pool.map(lambda name: _open_array(path, group, name, files), known))
-    arrays = {name: array for name, array in zip(known, found, strict=True) if array is not None}
+        opened = list(pool.map(lambda name: _open_array(path, group, name, files), known))
+    arrays = {name: array for name, array in zip(known, opened, strict=True) if array is not None}
     lacking = [name for name in FRAME if name not in arrays]
     if lacking or "grid_definition" not in attributes:
         raise BadPredictors(
@@ -75,10 +75,10 @@ def _open_array(path: Location, group: layout.Group, name: str, files: Files) ->
 
 @contextlib.contextmanager
 def refusing_damage(path: Location, name: str) -> Iterator[None]:
-    """Say in one line that an array of a store is damaged, where the block fails to read it.
+    """Turn a failure to read an array of a store into one line that says that it is damaged.
 
     Raises:
-        BadPredictors: it is.
+        BadPredictors: the array is damaged.
         StoreUnreachable: the object store does not answer.
     """
     try:
@@ -92,7 +92,7 @@ def refusing_damage(path: Location, name: str) -> Iterator[None]:
 
 
 def read_grid(path: Location, group: layout.Group, arrays: Arrays) -> Grid:
-    """Make the grid of a store again from its definition, land mask and CRS, which must agree.
+    """Rebuild the grid of a store from its definition, land mask and CRS, which must agree.
 
     Raises:
         BadPredictors: they do not; the store was damaged or changed by hand.
@@ -100,18 +100,18 @@ def read_grid(path: Location, group: layout.Group, arrays: Arrays) -> Grid:
     attributes = group.attrs
     contradictory: tuple[type[Exception], ...] = (BadGrid, CRSError, *damage())
     try:
-        told = json.loads(str(attributes["grid_definition"]))
-        a, b, c, d, e, f = map(float, told["transform"])
-        rows, cols = map(int, told["shape"])
+        definition = json.loads(str(attributes["grid_definition"]))
+        a, b, c, d, e, f = map(float, definition["transform"])
+        rows, cols = map(int, definition["shape"])
         if arrays["land"].shape != (rows, cols):
             raise ValueError(f"land has the shape {arrays['land'].shape}")
         land = np.asarray(arrays["land"][:]) == 1
         grid = Grid(
-            str(told["name"]),
-            str(told["crs"]),
+            str(definition["name"]),
+            str(definition["crs"]),
             (a, b, c, d, e, f),
             (rows, cols),
-            int(told["block_size"]),
+            int(definition["block_size"]),
             land,
         )
         crs = CRS.from_wkt(str(arrays["spatial_ref"].attrs["crs_wkt"]))
@@ -142,7 +142,7 @@ def read_days(path: Location, arrays: Arrays) -> tuple[dt.date, int]:
     """Read the time axis of a store: its first day, and the number of days.
 
     Raises:
-        BadPredictors: it is damaged: days do not follow each other, or are not as many as it says of itself.
+        BadPredictors: it is damaged: days do not follow each other, or their number is not that of its metadata.
     """
     array = arrays["time"]
     with refusing_damage(path, "time"):
@@ -203,19 +203,19 @@ def read_rows(path: Location, arrays: Arrays, grid: Grid) -> dict[str, Variable]
         sides = {"time": days, "month": 12, "y": grid.shape[0], "x": grid.shape[1]}
         wanted = axes[row.kind]
         if dims != wanted or days < length or array.shape != tuple(sides[d] for d in wanted):
-            found = ", ".join(f"{d} {n}" for d, n in zip(dims, array.shape, strict=False))
+            actual = ", ".join(f"{d} {n}" for d, n in zip(dims, array.shape, strict=False))
             expected = ", ".join(f"{d} {sides[d] if d != 'time' else length}" for d in wanted)
-            raise BadPredictors(f"{path}: {name} has the shape ({found}), and must have ({expected})")
+            raise BadPredictors(f"{path}: {name} has the shape ({actual}), and must have ({expected})")
         if (name in marked) if row.kind == "daily" else (layout.FINGERPRINT in array.attrs):
             rows[name] = row
     return rows
 
 
 def column_names(path: Location, arrays: Arrays, name: str, attribute: str) -> list[str]:
-    """Read what names the columns of a table of a store; nothing where it has no such table.
+    """Read the names of the columns of a table of a store; empty where it has no such table.
 
     Raises:
-        BadPredictors: it does not say.
+        BadPredictors: the attribute is absent.
     """
     if name not in arrays:
         return []

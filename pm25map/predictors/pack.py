@@ -20,7 +20,7 @@ from pm25map.predictors.records import write_records
 from pm25map.predictors.variables import stored_only, variable
 
 Precision = Callable[[str], float | None]
-"""Gives the step of a variable's int16 values, in its units; None keeps float32."""
+"""Returns the step of a variable's int16 values, in its units; None keeps float32."""
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -23,7 +23,7 @@ class Quality(IntFlag):
         CARRIED_FORWARD: the latest value of an earlier day.
         CLIMATOLOGY: a mean of many years.
         STALE: older than its source should be; it is used all the same.
-        MISSING: there is none, and the model was told so.
+        MISSING: there is none, which an indicator marks in the model's input.
         MISSING_TODAY: missing on the estimated day itself; of the mask alone.
     """
 
@@ -65,14 +65,14 @@ def quality_mask(
     mask = np.zeros(len(values), dtype=np.uint8)
     for i, name in enumerate(features):
         if name.endswith(FLAG_SUFFIX):
-            # Flags that a model reads say what another value is worth, and are worth nothing of their own.
+            # Flags that a model reads describe another value, and have no quality of their own.
             continue
         missing = np.isnan(values[:, :, i])
         bits = np.where(missing, 0, _bit_of(variable(name).kind)).astype(np.uint8)
         if flags and name in flags:
-            told = flags[name]
-            # A flag speaks for its value; MISSING is what the value itself says.
-            bits = np.where(missing | np.isnan(told), bits, np.nan_to_num(told)).astype(np.uint8)
+            flag = flags[name]
+            # A flag describes its value; MISSING follows from the value itself.
+            bits = np.where(missing | np.isnan(flag), bits, np.nan_to_num(flag)).astype(np.uint8)
         mask |= np.bitwise_or.reduce(bits, axis=1)
         mask[missing.any(axis=1)] |= np.uint8(Quality.MISSING)
         mask[missing[:, -1]] |= np.uint8(Quality.MISSING_TODAY)
@@ -80,5 +80,5 @@ def quality_mask(
 
 
 def _bit_of(kind: Kind) -> int:
-    """Give the bit of a value that is there, by the kind of its variable."""
+    """Return the bit of a value that is there, by the kind of its variable."""
     return {"daily": int(Quality.OBSERVED), "climatology": int(Quality.CLIMATOLOGY)}.get(kind, 0)

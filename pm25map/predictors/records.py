@@ -64,7 +64,7 @@ def _mark_filled(table: Any, slots: slice) -> None:
 
 
 def is_emptied(table: Any, days: npt.NDArray[Any]) -> bool:
-    """Tell whether a table (day, column), read from its begin, lost a chunk that held something."""
+    """Return whether a table (day, column), read from its start, lost a chunk that had values."""
     side, nothing = table.chunks[0], table.fill_value
     lost = np.isnan(days) if np.isnan(nothing) else days == nothing
     return any(

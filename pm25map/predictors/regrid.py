@@ -1,6 +1,6 @@
 """Regridding: rasters, fields on latitude and longitude, and directions, brought to any grid.
 
-The rule stands in the variable table. All rasters go through GDAL's warper; a source that comes in tiles is joined
+The rule is in the variable table. All rasters go through GDAL's warper; a source that comes in tiles is joined
 first and warped once, so that no tile leaves a seam.
 """
 
@@ -20,7 +20,7 @@ from pm25map.grid import Grid
 Array = npt.NDArray[np.float32]
 
 GEOGRAPHIC = "OGC:CRS84"
-"""Longitude and latitude in degrees, as every lat/lon source here gives them."""
+"""Longitude and latitude in degrees, as in every lat/lon source here."""
 
 EVEN = 0.01
 """An axis whose steps differ by less than this part of a step is even; Gaussian latitudes differ by more."""
@@ -55,7 +55,7 @@ class Field:
 TOLERANCE_CELLS = 0.125
 """How far a cell centre may be from its exact place, in cells of the raster. rasterio 1.4 has this number whatever is
 asked for (findings/rasterio-reproject-tolerance.sh), and rasterio 1.5 takes it: the layers of the shipped sample and
-models were made with it, and are the same with either."""
+models were computed with it, and are the same with either."""
 
 METRES_PER_DEGREE = (4_620_000 / 60.5, 2_920_000 / 27.0)
 """East and north: what GDAL takes a degree to be when rasters of 60.5 x 27 degrees are warped to conus-10km."""
@@ -185,7 +185,7 @@ def _even(axis: npt.NDArray[np.float64]) -> bool:
 
 
 def _regrid_direction(degrees: Array, transform: Affine, crs: str, grid: Grid) -> Array:
-    """Average a direction as unit vectors: 350 and 10 degrees give 0, not 180. No mean direction gives NaN."""
+    """Average a direction as unit vectors: of 350 and 10 degrees 0, not 180; NaN where there is no mean direction."""
     radians = np.radians(degrees)
     east = regrid(np.sin(radians), transform, crs, grid, "average")
     north = regrid(np.cos(radians), transform, crs, grid, "average")
@@ -195,7 +195,7 @@ def _regrid_direction(degrees: Array, transform: Affine, crs: str, grid: Grid) -
 
 
 def _is_aligned(transform: Affine, crs: str, grid: Grid) -> bool:
-    """Say whether the cells of a raster are cells of the grid."""
+    """Return whether the cells of a raster are cells of the grid."""
     step = grid.step[0]
     same_step = abs(transform.a - step) < 1e-6 * step and abs(transform.e + grid.step[1]) < 1e-6 * step
     if not same_step or CRS.from_user_input(crs) != CRS.from_user_input(grid.crs):

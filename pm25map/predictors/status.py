@@ -53,7 +53,7 @@ def status_of(
     end: dt.date | None = None,
     sources: Sequence[str] = (),
 ) -> Status:
-    """Say what a store holds from start to end, or in all its span.
+    """Return the status of a store from start to end, or in all its span.
 
     Args:
         store: to look at.
@@ -66,8 +66,8 @@ def status_of(
     """
     start, end = start or store.span[0], end or store.span[1]
     days = days_between(start, end)
-    asked = tuple(sources) or tuple(dict.fromkeys(variable(name).source for name in store.variables))
-    by_source = [_source_status(store, source, days) for source in asked]
+    chosen = tuple(sources) or tuple(dict.fromkeys(variable(name).source for name in store.variables))
+    by_source = [_source_status(store, source, days) for source in chosen]
     lacking = {day for state in by_source for day in expand(state["missing"])}
     whole = [day for day in days if day not in lacking]
     missing = runs(sorted(lacking))
@@ -109,7 +109,7 @@ def _source_status(store: Predictors, source: str, days: list[dt.date]) -> Sourc
 
 
 def is_complete(status: Status) -> bool:
-    """Say whether nothing is missing: no day, and no layer of a source."""
+    """Return whether nothing is missing: no day, and no layer of a source."""
     return not status["missing"] and not any(state["layers_missing"] for state in status["sources"])
 
 
@@ -124,14 +124,14 @@ def status_lines(status: Status) -> list[str]:
     for state in status["sources"]:
         lines += [f"missing     {name} of {state['source']}" for name in state["layers_missing"]]
     for row in status["variables"]:
-        held = f"{row['days']} days" if row["days"] is not None else str(row["kind"])
+        extent = f"{row['days']} days" if row["days"] is not None else str(row["kind"])
         step = f"int16, step {row['precision']:g}" if row["precision"] is not None else "float32"
-        lines.append(f"{row['name']:<28} {held:<12} {row['units']:<12} {step:<18} {row['source']}")
+        lines.append(f"{row['name']:<28} {extent:<12} {row['units']:<12} {step:<18} {row['source']}")
     return lines + calendar_lines(status)
 
 
 def calendar_lines(status: Status) -> list[str]:
-    """Draw a line a month and source: # where the day is whole, . where it is missing, blank where not asked."""
+    """Draw a line a month and source: # where the day is whole, . where it is missing, blank where not requested."""
     start, end = (dt.date.fromisoformat(status[key]) for key in ("start", "end"))
     months: dict[tuple[int, int], list[dt.date]] = {}
     for day in days_between(start, end):

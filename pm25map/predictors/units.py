@@ -42,13 +42,13 @@ def convert(
 
     Args:
         values: any shape.
-        units: as the file writes them; None where it does not say any.
+        units: as the file writes them; None where it has none.
         row: the variable that they become.
         where: file and dataset, for the message.
         daily_total: the provider's unit is of the whole day: "mm" means mm in a day, "s" stays as it is.
 
     Raises:
-        BadPredictors: the file says no unit, or one that cannot become the table's.
+        BadPredictors: the file has no unit, or one that cannot become the table's.
     """
     if units is None:
         raise BadPredictors(

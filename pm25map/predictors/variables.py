@@ -1,6 +1,6 @@
 """The variable table: what every predictor is, in which unit and range, and where it comes from.
 
-The rows stand in the entries of their sources (pm25map.predictors.catalogue).
+The rows are in the entries of their sources (pm25map.predictors.catalogue).
 """
 
 import math
@@ -16,16 +16,16 @@ from pm25map.predictors.catalogue import sources
 
 Kind = Literal["daily", "static", "climatology", "calendar"]
 """How a variable is kept: (time, y, x); (y, x); (month, y, x), evaluated for a day when it is read; or not at
-all, because day and place give it."""
+all, because it follows from day and place."""
 
 Resampling = Literal["average", "bilinear", "nearest", "vector", "burn", "computed"]
 """How a source comes to the grid. Average turns to bilinear where the raster is coarser than the grid; vector
-averages a direction as a unit vector; burn gives polygons by the share of a cell that they cover. Computed: there
+averages a direction as a unit vector; burn rasterizes polygons by the share of a cell that they cover. Computed: there
 is no raster, the value is worked out at cell centres."""
 
 Filling = Literal["stop", "nearest", "indicator", "computed"]
 """What becomes of a gap on land at ingest. Stop: it is an error. Nearest: it takes the nearest valid cell.
-Indicator: it stays NaN, and the model is told. Computed: there can be none."""
+Indicator: it stays NaN, and an indicator marks it for the model. Computed: there can be none."""
 
 MISSING_PACKED = -32768
 """What NaN becomes in a packed variable (int16)."""
@@ -33,14 +33,14 @@ MISSING_PACKED = -32768
 
 @dataclass(frozen=True)
 class Variable:
-    """One row of the table. Checked when made.
+    """One row of the table. Checked when created.
 
     Attributes:
         name: of the variable in the store, and of the model's feature.
         standard_name: of the CF table, None where it has none.
         long_name: what it is, for people.
         units: as UDUNITS reads them, ASCII.
-        source: which source gives it: `pm25map data ingest --source`.
+        source: the source that has it: `pm25map data ingest --source`.
         kind: how it is kept.
         valid_min, valid_max: in units, both included; what lies outside is an error.
         precision: the step of packed values, in units, where a store packs it; None where it is computed.
@@ -77,11 +77,11 @@ class Variable:
 
     @property
     def stored(self) -> bool:
-        """Say whether a store holds it; what is not stored is computed when read."""
+        """Return whether a store holds it; what is not stored is computed when read."""
         return self.kind != "calendar"
 
     def attributes(self) -> dict[str, str | float]:
-        """Give the CF attributes of the variable in a store."""
+        """Return the CF attributes of the variable in a store."""
         names = {"standard_name": self.standard_name} if self.standard_name else {}
         methods = {"daily": "time: mean", "climatology": "month: mean"}
         cell_methods = {"cell_methods": methods[self.kind]} if self.kind in methods else {}
@@ -102,7 +102,7 @@ _FEWEST_STEPS = 20
 
 
 def packing(variable: Variable, precision: float) -> tuple[float, float]:
-    """Give scale_factor and add_offset of int16 that hold a variable's whole valid range at a precision.
+    """Return scale_factor and add_offset of int16 that hold a variable's whole valid range at a precision.
 
     Raises:
         BadPredictors: the range has more than 65,533 steps, or so few that hardly a value would be left.
@@ -162,7 +162,7 @@ def variable(name: str) -> Variable:
 
 
 def variables_of(source: str) -> tuple[str, ...]:
-    """List the variables that one source gives, in the order of the table."""
+    """List the variables of one source, in the order of the table."""
     return tuple(name for name, row in VARIABLES.items() if row.source == source)
 
 

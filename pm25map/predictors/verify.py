@@ -38,31 +38,31 @@ def verify_store(store: Predictors, days: list[dt.date], progress: Progress | No
 
     Args:
         store: to read, whole.
-        days: to look at, oldest first.
-        progress: told of variables.
+        days: to verify, oldest first.
+        progress: called with the number of variables.
     """
-    found: list[Damage] = []
+    damage: list[Damage] = []
     group = layout.open_group(store.path, "r")
     for done, name in enumerate(store.variables, start=1):
         if name in store.daily:
             whole = set(store.days_of((name,)))
             for chunk in store.chunks_of([day for day in days if day in whole]).values():
-                found += _verify_days(store, group, name, chunk)
+                damage += _verify_days(store, group, name, chunk)
         else:
-            found += _verify_layer(group, name)
+            damage += _verify_layer(group, name)
         if progress is not None:
             progress(done, len(store.variables))
-    return found
+    return damage
 
 
-def forget_damage(path: Path, found: list[Damage]) -> None:
-    """Mark what is damaged as missing, so that an ingest writes it again.
+def forget_damage(path: Path, damage: list[Damage]) -> None:
+    """Mark damaged days and layers as missing, so that an ingest writes them again.
 
     Raises:
         BadOutput: the store cannot be written.
     """
-    for name in dict.fromkeys(one.variable for one in found):
-        forget(path, name, [one.day for one in found if one.variable == name and one.day is not None])
+    for name in dict.fromkeys(one.variable for one in damage):
+        forget(path, name, [one.day for one in damage if one.variable == name and one.day is not None])
 
 
 def _verify_days(store: Predictors, group: layout.Group, name: str, days: list[dt.date]) -> list[Damage]:

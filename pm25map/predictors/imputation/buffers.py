@@ -1,6 +1,6 @@
 """Mean-filter buffers: the mean of what was observed around a cell on a day, at several radii.
 
-Sums are made of whole numbers: a mean is the same to the last bit wherever one looks at it from, so that blocks leave
+Sums are of integers: a mean is the same to the last bit in whatever block it is computed, so that blocks leave
 no seam. A buffer is a square, as in a mean filter; its mean counts the observed cells alone.
 """
 
@@ -24,7 +24,7 @@ _KM_OF_A_DEGREE = 111.2
 
 
 def radii_in_cells(grid: Grid, radii_km: Sequence[float]) -> tuple[int, ...]:
-    """Give radii in whole cells of a grid, at least 1.
+    """Convert radii to whole cells of a grid, at least 1.
 
     Raises:
         BadConfig: radii are not positive and growing, or two of them are the same number of cells.
@@ -68,7 +68,7 @@ class Buffers:
     radii: tuple[int, ...]
 
     def at(self, row: npt.NDArray[np.intp], col: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-        """Give the buffers of some cells, themselves included where observed.
+        """Return the buffers of some cells, themselves included where observed.
 
         Args:
             row, col: of the cells (cell,).
@@ -96,20 +96,20 @@ class Buffers:
 def day_buffers(
     observed: npt.NDArray[np.float32], land: npt.NDArray[np.bool_], radii: tuple[int, ...]
 ) -> Buffers:
-    """Make the buffers of a day.
+    """Compute the buffers of a day.
 
     Args:
         observed: float32 (y, x), NaN where nothing was observed.
         land: bool (y, x).
         radii: in cells.
     """
-    seen = np.isfinite(observed)
-    steps = np.rint(np.where(seen, observed, 0).astype(np.float64) / _STEP).astype(np.int64)
-    return Buffers(_table(steps, np.int64), _table(seen, np.int32), _table(land, np.int32), radii)
+    is_observed = np.isfinite(observed)
+    steps = np.rint(np.where(is_observed, observed, 0).astype(np.float64) / _STEP).astype(np.int64)
+    return Buffers(_table(steps, np.int64), _table(is_observed, np.int32), _table(land, np.int32), radii)
 
 
 def has_neighbours(buffers: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Say at which cells anything was observed within the largest radius: (cell,) of `Buffers.at`."""
+    """Return whether anything was observed within the largest radius of each cell: (cell,) of `Buffers.at`."""
     return np.isfinite(buffers[:, -2])
 
 

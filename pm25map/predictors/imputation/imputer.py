@@ -1,4 +1,4 @@
-"""Filling gaps, a day at a time: a DailySource, so that an ingest writes, restarts and refuses as for any other."""
+"""Filling gaps, a day at a time: a DailySource, so that an ingest writes, restarts and refuses as for all sources."""
 
 import datetime as dt
 from typing import Literal
@@ -35,10 +35,10 @@ _FATES: dict[Fate, Quality] = {
 
 
 class Imputer:
-    """Gives the filled variable and its flags. A day depends on store and model, never on what was filled before.
+    """The source of the filled variable and its flags. A day depends on store and model, never on days filled before.
 
     Attributes:
-        store: that holds the variable and its predictors.
+        store: with the variable and its predictors.
         model: that was learned for the store's grid.
         carry_days: as CARRY_DAYS.
         block_size: cells along the side of what is filled at once; that of the grid where None.
@@ -80,36 +80,36 @@ class Imputer:
 
     @property
     def name(self) -> str:
-        """Name the source as the variable table does."""
+        """Return the name of the source, as in the variable table."""
         return SOURCE
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Name the filled variable and its flags."""
+        """Return the names of the filled variable and its flags."""
         filled = filled_name(self._target)
         return filled, flag_name(filled)
 
     def lacking(self, grid: Grid, days: list[dt.date]) -> dict[dt.date, str]:
-        """Say which days cannot be filled, and why.
+        """Return the days that cannot be filled, each with the reason.
 
         Days before the first and, by more than what is carried, after the last day of the variable are those that
-        nobody ingested; a gap inside is a day without observation.
+        were never ingested; a gap inside is a day without observation.
         """
-        found = {}
+        reasons = {}
         own = f"ingest source {variable(self._target).source}"
         if not self._whole:
             return dict.fromkeys(days, f"{self.store.path} holds no day of {self._target}: {own}")
         first, last = min(self._whole), max(self._whole)
         for day in days:
             if not first <= day <= last + dt.timedelta(days=self.carry_days):
-                found[day] = f"{self._target} is there from {first} to {last} only: {own}"
+                reasons[day] = f"{self._target} is there from {first} to {last} only: {own}"
                 continue
             source = self._source_day(day)
             if source is not None and self._ready is not None and source not in self._ready:
                 absent = [name for name in self._daily if source not in self.store.days_of((name,))]
                 sources = ", ".join(dict.fromkeys(variable(name).source for name in absent))
-                found[day] = f"{', '.join(absent)} of {source} is not there: ingest source {sources}"
-        return found
+                reasons[day] = f"{', '.join(absent)} of {source} is not there: ingest source {sources}"
+        return reasons
 
     def fields(self, grid: Grid, days: list[dt.date]) -> dict[str, npt.NDArray[np.float32]]:
         """Fill some days: float32 (day, y, x) of the filled variable and of its flags, NaN off land.
@@ -119,9 +119,9 @@ class Imputer:
             MissingDays: a predictor lacks a day.
         """
         values, flags = zip(*(self.fill(day) for day in days), strict=True)
-        told = [np.where(grid.land, flag, np.nan).astype(np.float32) for flag in flags]
+        marked = [np.where(grid.land, flag, np.nan).astype(np.float32) for flag in flags]
         filled, flag = self.variables
-        return {filled: np.stack(values), flag: np.stack(told)}
+        return {filled: np.stack(values), flag: np.stack(marked)}
 
     def fill(self, day: dt.date) -> Filled:
         """Fill a day: values float32 (y, x), NaN where missing and off land; flags uint8 (y, x), 0 off land."""
@@ -129,8 +129,8 @@ class Imputer:
         source = self._source_day(day)
         if source is None:
             values = np.where(land, self.model.climatology[day.month - 1], np.nan).astype(np.float32)
-            told = np.where(np.isfinite(values), int(Quality.CLIMATOLOGY), int(Quality.MISSING))
-            return values, np.where(land, told, 0).astype(np.uint8)
+            flags = np.where(np.isfinite(values), int(Quality.CLIMATOLOGY), int(Quality.MISSING))
+            return values, np.where(land, flags, 0).astype(np.uint8)
         values, flags = self._regressed(source)
         if source == day:
             return values, flags
@@ -187,11 +187,11 @@ class Imputer:
 
 
 def late_days(store: Predictors, target: str, days: list[dt.date]) -> list[dt.date]:
-    """List the days that were filled as if nothing was observed on them, and now something is: fill these again."""
+    """List the days that were filled without observations of their own, and now have some: fill these again."""
     flag = flag_name(filled_name(target))
-    told, held = set(store.days_of((flag,))), set(store.days_of((target,)))
+    filled = set(store.days_of((flag,))) & set(store.days_of((target,)))
     late = []
-    for day in (day for day in days if day in told & held):
+    for day in (day for day in days if day in filled):
         bits = np.nan_to_num(read_day(store, flag, day)).astype(np.uint8)
         if not (bits == int(Quality.OBSERVED)).any() and np.isfinite(read_day(store, target, day)).any():
             late.append(day)
@@ -199,14 +199,14 @@ def late_days(store: Predictors, target: str, days: list[dt.date]) -> list[dt.da
 
 
 def count_fates(store: Predictors, target: str, days: list[dt.date]) -> dict[Fate, int]:
-    """Count the land cell-days of a filled variable by how they came to be; days that are not filled count nowhere."""
+    """Count the land cell-days of a filled variable by how each was filled; days that are not filled do not count."""
     flag = flag_name(filled_name(target))
     counts = dict.fromkeys(_FATES, 0)
     whole = set(store.days_of((flag,)))
     for day in (day for day in days if day in whole):
         for block in store.grid.blocks():
-            told = store.read((flag,), [day], block)[0, 0]
-            bits = told[np.isfinite(told)].astype(np.uint8)
+            values = store.read((flag,), [day], block)[0, 0]
+            bits = values[np.isfinite(values)].astype(np.uint8)
             for fate, bit in _FATES.items():
                 of_it = (bits & int(bit)) > 0
                 counts[fate] += int(of_it.sum())

@@ -20,17 +20,17 @@ PLACE = ("latitude", "longitude")
 """Of the cell centre, degrees; every imputation reads them."""
 
 CALENDAR = ("day_of_year_cos", "day_of_year_sin", "day_length")
-"""No year: trees cannot go beyond the years that they saw."""
+"""No year: trees do not extrapolate beyond the years of their training."""
 
 _SOURCES = ("daymet", "gridmet", "nclimgrid", "merra2", "ncep", "hms", "gmted", "static")
 """Whose variables fill gaps unless a user chooses others."""
 
 _MONITORED = ("neighbours", "knnidw")
-"""PM2.5 of monitors fills nothing: held-out stations would be in what a model of PM2.5 reads."""
+"""PM2.5 of monitors fills no gap: else held-out stations would reach the inputs of a model of PM2.5."""
 
 
 def filled_name(name: str) -> str:
-    """Name what a variable becomes once its gaps are filled.
+    """Return the name of a variable with its gaps filled.
 
     >>> filled_name("aod_055")
     'aod_055_filled'
@@ -58,7 +58,7 @@ def check_target(name: str) -> None:
 def choose_predictors(store: Predictors, target: str, wanted: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Choose what a target is imputed from: what a user wants, else all of the store that may.
 
-    Never of the target's own source: what the same retrieval gives is missing where the target is.
+    Never of the target's own source: values of the same retrieval are missing where the target is.
 
     Raises:
         UnknownName: the table lacks a predictor.
@@ -78,13 +78,13 @@ def choose_predictors(store: Predictors, target: str, wanted: tuple[str, ...] = 
         )
     if wanted:
         return tuple(dict.fromkeys(wanted))
-    held = tuple(n for n in store.variables if variable(n).source in _SOURCES and variable(n).source != own)
-    if not any(variable(name).kind == "daily" for name in held):
+    usable = tuple(n for n in store.variables if variable(n).source in _SOURCES and variable(n).source != own)
+    if not any(variable(name).kind == "daily" for name in usable):
         raise BadPredictors(
             f"{store.path} holds no daily predictor to impute {target} from. Ingest one of daymet, gridmet, "
             f"nclimgrid, merra2, ncep first: pm25map data ingest --source gridmet --store {store.path}"
         )
-    return (*held, *CALENDAR)
+    return (*usable, *CALENDAR)
 
 
 def input_names(predictors: tuple[str, ...], radii: tuple[int, ...]) -> tuple[str, ...]:

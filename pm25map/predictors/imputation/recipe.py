@@ -29,7 +29,7 @@ Part = Literal["with_neighbours", "without_neighbours"]
 PARTS: tuple[Part, ...] = ("with_neighbours", "without_neighbours")
 
 Held = Literal["days", "blocks", "days_and_blocks"]
-"""What a score was held out by: days, on blocks that were learned from; blocks, on days that were; both."""
+"""What was held out for a score: days, on training blocks; blocks, on training days; both."""
 
 HELD: tuple[Held, ...] = ("days", "blocks", "days_and_blocks")
 
@@ -53,7 +53,7 @@ class Score(BaseModel):
 
 
 class Recipe(BaseModel):
-    """What imputation.json says.
+    """The contents of imputation.json.
 
     Attributes:
         format: of the folder.
@@ -108,7 +108,7 @@ class Imputation:
 
     Attributes:
         path: of the folder.
-        recipe: what it says.
+        recipe: its contents.
         trees: the two models.
         climatology: float32 (month, y, x), mapped from the disk; NaN where a cell was observed too seldom.
     """
@@ -142,13 +142,13 @@ def load_imputation(path: Path, threads: int = 1) -> Imputation:
     """
     again = "Run: pm25map data impute train"
     try:
-        told = parse_card((path / RECIPE_FILE).read_bytes())
+        content = parse_card((path / RECIPE_FILE).read_bytes())
     except (OSError, ValueError) as error:
         raise BadModel(
             f"there is no imputation in {path}: it has no readable {RECIPE_FILE} ({error}). {again}"
         ) from error
     try:
-        recipe = Recipe.model_validate(told)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -1,6 +1,6 @@
-"""Cell-days to learn from: values that were observed, hidden as clouds hide them, and what surrounds them.
+"""Cell-days for training: observed values, hidden as clouds hide them, with what surrounds them.
 
-Only a cell that is hidden is learned from, and its buffers are made of what is left: at a gap, too, the cell itself and
+Only hidden cells are trained on, and their buffers are computed from what is left: at a gap, too, the cell itself and
 what lies under the same cloud are not known. What is hidden is what another day lacks; where that is hardly anything
 or nearly all, random squares are.
 """
@@ -22,10 +22,10 @@ from pm25map.predictors.reader import Predictors
 Progress = Callable[[int, int], None]
 
 HELD_OUT = 0.2
-"""Part of the days, and of the blocks, that nothing is learned from."""
+"""Share of the days, and of the blocks, that are held out of training."""
 
 _RUN_DAYS = 5
-"""Days are held out in runs: a day between two that were learned from is no test."""
+"""Days are held out in runs: a day between two training days is no test."""
 _BLOCKS_A_SIDE = 6
 """Squares along the longer side of a grid from which blocks are held out: 700 to 800 km on CONUS."""
 _MEMORY = 8
@@ -38,7 +38,7 @@ _SQUARES_SHARE = 0.3
 
 @dataclass(frozen=True)
 class ImputationSplit:
-    """What is held out.
+    """The days and blocks that are held out.
 
     Attributes:
         days: that nothing is learned from.
@@ -51,11 +51,11 @@ class ImputationSplit:
     size: int
 
     def holds_cells(self, grid: Grid) -> npt.NDArray[np.bool_]:
-        """Say which cells are held out: (y, x)."""
-        held = np.zeros(grid.shape, dtype=bool)
+        """Return the mask of the held-out cells: bool (y, x)."""
+        held_out = np.zeros(grid.shape, dtype=bool)
         for block in self.blocks:
-            held[block.slices] = True
-        return held
+            held_out[block.slices] = True
+        return held_out
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class Samples:
     Attributes:
         inputs: float32 (sample, input), buffers last.
         target: float32 (sample,), what was observed and hidden.
-        held_day, held_block: bool (sample,).
+        held_out_day, held_out_block: bool (sample,).
         observed_days: days with an observation.
     """
 
     inputs: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
-    held_day: npt.NDArray[np.bool_]
-    held_block: npt.NDArray[np.bool_]
+    held_out_day: npt.NDArray[np.bool_]
+    held_out_block: npt.NDArray[np.bool_]
     observed_days: int
 
 
@@ -90,44 +90,44 @@ def choose_split(grid: Grid, days: list[dt.date], rng: np.random.Generator) -> I
     size = max(1, -(-max(grid.shape) // _BLOCKS_A_SIDE))
     blocks = grid.blocks(size)
     picked = sorted(rng.permutation(len(blocks))[: max(1, round(HELD_OUT * len(blocks)))])
-    held = tuple(blocks[i] for i in picked) if len(blocks) > 1 else ()
-    return ImputationSplit(frozenset(day for i in chosen for day in runs[i]), held, size)
+    held_out = tuple(blocks[i] for i in picked) if len(blocks) > 1 else ()
+    return ImputationSplit(frozenset(day for i in chosen for day in runs[i]), held_out, size)
 
 
 def hide(
-    seen: npt.NDArray[np.bool_], donor: npt.NDArray[np.bool_] | None, rng: np.random.Generator
+    observed_cells: npt.NDArray[np.bool_], donor: npt.NDArray[np.bool_] | None, rng: np.random.Generator
 ) -> npt.NDArray[np.bool_]:
     """Choose which observed cells of a day to hide: (y, x).
 
     Args:
-        seen: bool (y, x), observed on the day.
+        observed_cells: bool (y, x), observed on the day.
         donor: bool (y, x), observed on another day; None where there is none yet.
         rng: chooses squares.
     """
     if donor is not None:
-        hidden = seen & ~donor
-        if _SHARE[0] <= hidden.sum() / max(1, seen.sum()) <= _SHARE[1]:
+        hidden = observed_cells & ~donor
+        if _SHARE[0] <= hidden.sum() / max(1, observed_cells.sum()) <= _SHARE[1]:
             return hidden
-    squares = np.zeros(seen.shape, dtype=bool)
-    longest = max(2, max(seen.shape) // 4)
+    squares = np.zeros(observed_cells.shape, dtype=bool)
+    longest = max(2, max(observed_cells.shape) // 4)
     while squares.mean() < _SQUARES_SHARE:
         side = int(rng.integers(1, longest + 1))
-        row, col = rng.integers(0, seen.shape[0]), rng.integers(0, seen.shape[1])
+        row, col = rng.integers(0, observed_cells.shape[0]), rng.integers(0, observed_cells.shape[1])
         squares[
             max(0, row - side // 2) : row + side // 2 + 1, max(0, col - side // 2) : col + side // 2 + 1
         ] = True
-    return seen & squares
+    return observed_cells & squares
 
 
 @dataclass(frozen=True)
 class ImputationTask:
-    """What is imputed from what.
+    """The target and predictors of an imputation.
 
     Attributes:
         target: that is imputed.
         predictors: that it is imputed from.
         radii: of the buffers, in cells.
-        days: to learn from and to hold out, oldest first.
+        days: for training and to hold out, oldest first.
     """
 
     target: str
@@ -148,29 +148,29 @@ def gather(
     """Gather cell-days at random, as many of each day; memory is that of one day and of the samples.
 
     Args:
-        store: that holds target and predictors on all days.
+        store: with target and predictors on all days.
         task: what is imputed from what.
-        split: what is held out.
+        split: the held-out days and blocks.
         size: cell-days at most.
         rng: chooses cells.
         see: is given each day with an observation, (y, x).
-        progress: told of days.
+        progress: called with the number of days.
     """
     grid, held_cells, days = store.grid, split.holds_cells(store.grid), task.days
     memory: deque[npt.NDArray[np.bool_]] = deque(maxlen=_MEMORY)
     quota = max(1, size // max(1, len(days)))
     width = len(input_names(task.predictors, task.radii))
     inputs, values = [np.empty((0, width), np.float32)], [np.empty(0, np.float32)]
-    held_day, held_block = [np.empty(0, bool)], [np.empty(0, bool)]
+    held_out_day, held_out_block = [np.empty(0, bool)], [np.empty(0, bool)]
     observed_days = 0
     for done, day in enumerate(days, start=1):
         observed = read_day(store, task.target, day)
-        seen = np.isfinite(observed)
-        if seen.any():
+        observed_cells = np.isfinite(observed)
+        if observed_cells.any():
             observed_days += 1
             see(day, observed)
-            hidden = hide(seen, memory[int(rng.integers(len(memory)))] if memory else None, rng)
-            memory.append(seen)
+            hidden = hide(observed_cells, memory[int(rng.integers(len(memory)))] if memory else None, rng)
+            memory.append(observed_cells)
             picked = _pick(hidden, quota, rng)
             inputs.append(
                 _inputs_of(
@@ -178,12 +178,12 @@ def gather(
                 )
             )
             values.append(_by_blocks(grid, picked, observed))
-            held_block.append(_by_blocks(grid, picked, held_cells))
-            held_day.append(np.full(len(values[-1]), day in split.days))
+            held_out_block.append(_by_blocks(grid, picked, held_cells))
+            held_out_day.append(np.full(len(values[-1]), day in split.days))
         if progress is not None:
             progress(done, len(days))
     return Samples(
-        np.concatenate(inputs), np.concatenate(values), np.concatenate(held_day), np.concatenate(held_block),
+        np.concatenate(inputs), np.concatenate(values), np.concatenate(held_out_day), np.concatenate(held_out_block),
         observed_days,
     )  # fmt: skip
 
@@ -197,7 +197,7 @@ def _pick(hidden: npt.NDArray[np.bool_], quota: int, rng: np.random.Generator) -
 
 
 def _by_blocks(grid: Grid, picked: npt.NDArray[np.bool_], field: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Give the values of picked cells, block by block, each row by row."""
+    """Return the values of picked cells, block by block, each row by row."""
     return np.concatenate([field[block.slices][picked[block.slices]] for block in grid.blocks()])
 
 
@@ -209,7 +209,7 @@ def _inputs_of(
     left: npt.NDArray[np.float32],
     radii: tuple[int, ...],
 ) -> npt.NDArray[np.float32]:
-    """Give the inputs of picked cells in the order of `_by_blocks`; buffers are of what is left."""
+    """Return the inputs of picked cells in the order of `_by_blocks`; buffers are of what is left."""
     buffers = day_buffers(left, store.grid.land, radii)
     parts = []
     for block in store.grid.blocks():

@@ -1,4 +1,4 @@
-"""Learning to impute: cell-days of a store, two models, their scores on held-out days and blocks, one folder."""
+"""Training of an imputation: cell-days of a store, two models, their scores on held-out days and blocks, one folder."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from pm25map.predictors.variables import variable
 LEAST_SAMPLES = 500
 """Cell-days below which nothing is learned: a leaf of the trees takes 20."""
 LEAST_DAYS = 5
-"""Days below which none can be held out and tell anything."""
+"""With fewer days none can be held out in a meaningful way."""
 CLIMATOLOGY_DAYS = 3
 """Observed days of a month below which a cell has no climatology."""
 
@@ -44,7 +44,7 @@ _PARITY_ROWS = 20_000
 
 @dataclass(frozen=True)
 class ImputationOptions:
-    """How to learn. Checked when made.
+    """How to train. Checked when created.
 
     Attributes:
         predictors: names from the table; all of the store that may where empty.
@@ -90,7 +90,7 @@ def train_imputation(
         out: folder to write, whole or not at all.
         options: how to learn.
         overwrite: replace a folder that is there.
-        progress: told of days.
+        progress: called with the number of days.
 
     Raises:
         BadPredictors: the store lacks predictors, or too little was observed.
@@ -125,7 +125,7 @@ def train_imputation(
         )
         climatology.finish()
         _check_enough(samples, target, store)
-        learned = samples.target[~samples.held_day & ~samples.held_block]
+        learned = samples.target[~samples.held_out_day & ~samples.held_out_block]
         row = variable(target)
         results = {part: _learn_part(part, samples, 2 * len(radii), options, folder) for part in PARTS}
         files = (*map(graph_file, PARTS), CLIMATOLOGY_FILE)
@@ -168,36 +168,40 @@ class _Result:
 def _learn_part(
     part: Part, samples: Samples, buffers: int, options: ImputationOptions, folder: Path
 ) -> _Result:
-    """Learn one of the two models, write its graph, and score what the graph gives."""
+    """Train one of the two models, write its graph, and score the estimates of the graph."""
     inputs, fit = samples.inputs, np.ones(len(samples.target), dtype=bool)
     if part == "with_neighbours":
         fit = has_neighbours(inputs)
     else:
         inputs = inputs[:, :-buffers]
-    taught = fit & ~samples.held_day & ~samples.held_block
+    training = fit & ~samples.held_out_day & ~samples.held_out_block
     estimator: Any = learn(
-        inputs[taught], samples.target[taught], options.algorithm, options.seed, options.trees
+        inputs[training], samples.target[training], options.algorithm, options.seed, options.trees
     )
     content = to_onnx(estimator, inputs.shape[1])
     (folder / graph_file(part)).write_bytes(content)
     trees = Trees(content, graph_file(part))
-    held: dict[Held, npt.NDArray[np.bool_]] = {
-        "days": samples.held_day & ~samples.held_block,
-        "blocks": samples.held_block & ~samples.held_day,
-        "days_and_blocks": samples.held_day & samples.held_block,
+    held_out: dict[Held, npt.NDArray[np.bool_]] = {
+        "days": samples.held_out_day & ~samples.held_out_block,
+        "blocks": samples.held_out_block & ~samples.held_out_day,
+        "days_and_blocks": samples.held_out_day & samples.held_out_block,
     }
-    low, high = samples.target[taught].min(), samples.target[taught].max()
-    found = {
-        name: _score(samples.target[fit & held[name]], np.clip(trees(inputs[fit & held[name]]), low, high))
+    low, high = samples.target[training].min(), samples.target[training].max()
+    part_scores = {
+        name: _score(
+            samples.target[fit & held_out[name]], np.clip(trees(inputs[fit & held_out[name]]), low, high)
+        )
         for name in HELD
     }
-    return _Result(int(taught.sum()), found, parity(estimator, trees, inputs[fit][:_PARITY_ROWS]))
+    return _Result(int(training.sum()), part_scores, parity(estimator, trees, inputs[fit][:_PARITY_ROWS]))
 
 
 def _score(observed: npt.NDArray[np.float32], filled: npt.NDArray[np.float32]) -> Score:
-    told = scores(observed, filled)
-    rest = {name: float(value) if np.isfinite(value) else None for name, value in told.items() if name != "n"}
-    return Score(n=int(told["n"]), r2=rest["r2"], rmse=rest["rmse"], mae=rest["mae"], mbe=rest["mbe"])
+    metrics = scores(observed, filled)
+    rest = {
+        name: float(value) if np.isfinite(value) else None for name, value in metrics.items() if name != "n"
+    }
+    return Score(n=int(metrics["n"]), r2=rest["r2"], rmse=rest["rmse"], mae=rest["mae"], mbe=rest["mbe"])
 
 
 def _usable_days(
@@ -218,8 +222,8 @@ def _usable_days(
 
 def _check_enough(samples: Samples, target: str, store: Predictors) -> None:
     """Refuse to learn from hardly anything."""
-    taught = ~samples.held_day & ~samples.held_block
-    fewest = min(int(taught.sum()), int((taught & has_neighbours(samples.inputs)).sum()))
+    training = ~samples.held_out_day & ~samples.held_out_block
+    fewest = min(int(training.sum()), int((training & has_neighbours(samples.inputs)).sum()))
     if fewest < LEAST_SAMPLES or samples.observed_days < LEAST_DAYS:
         raise BadPredictors(
             f"{target} of {store.path} has too few observed values to learn from: {fewest} cell-days on "
@@ -239,9 +243,9 @@ class _Climatology:
 
     def see(self, day: dt.date, observed: npt.NDArray[np.float32]) -> None:
         """Count a day in."""
-        seen = np.isfinite(observed)
-        self._sums[day.month - 1] += np.where(seen, observed, 0)
-        self._counts[day.month - 1] += seen
+        is_observed = np.isfinite(observed)
+        self._sums[day.month - 1] += np.where(is_observed, observed, 0)
+        self._counts[day.month - 1] += is_observed
 
     def finish(self) -> None:
         """Turn sums into means."""

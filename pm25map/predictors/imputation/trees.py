@@ -1,4 +1,4 @@
-"""Trees learned by scikit-learn, kept as ONNX: nothing is unpickled, and filling needs ONNX Runtime alone.
+"""Trees learned by scikit-learn, kept as ONNX: nothing is unpickled, and filling needs only ONNX Runtime.
 
 The graph is one TreeEnsembleRegressor of ai.onnx.ml 3 in double precision. Converters that keep thresholds in
 float32 may send a value that lies next to a threshold down the other branch; here every value takes the branch that it
@@ -22,10 +22,10 @@ Algorithm = Literal["boosting", "forest"]
 """HistGradientBoostingRegressor or RandomForestRegressor of scikit-learn; both take missing values."""
 
 PARITY = 1e-5
-"""Largest difference from scikit-learn that is let pass, relative to 1 or the largest value: that of float32."""
+"""Largest accepted difference from scikit-learn, relative to 1 or the largest value: that of float32."""
 
 _ROWS = 100_000
-"""Rows of one call: what a call needs stays below 100 MB."""
+"""Rows of one call: its memory stays below 100 MB."""
 
 _INPUT, _OUTPUT = "predictors", "value"
 
@@ -57,7 +57,7 @@ def learn(
     seed: int,
     size: int,
 ) -> Any:
-    """Learn trees; gives the estimator of scikit-learn.
+    """Train trees; return the estimator of scikit-learn.
 
     Args:
         inputs: (row, input), NaN where missing.
@@ -160,8 +160,8 @@ class Trees:
 
         self._session = open_network(content, threads, refuse, spinning=True)
         try:
-            (told,) = self._session.get_inputs()
-            self.width = int(told.shape[1])
+            (declared,) = self._session.get_inputs()
+            self.width = int(declared.shape[1])
         except (ValueError, TypeError, IndexError) as error:
             raise refuse(error) from error
 
@@ -176,7 +176,7 @@ class Trees:
 
 
 def parity(estimator: Any, trees: Trees, inputs: npt.NDArray[np.float32]) -> float:
-    """Give the largest difference between scikit-learn and ONNX on some rows.
+    """Return the largest difference between scikit-learn and ONNX on some rows.
 
     Raises:
         ParityFailed: it is more than float32 explains.
@@ -193,7 +193,7 @@ def parity(estimator: Any, trees: Trees, inputs: npt.NDArray[np.float32]) -> flo
 
 
 def _nodes_of(estimator: Any) -> Iterator[Nodes]:
-    """Give the trees of an estimator. Boosting has no public door to them: `parity` watches this one."""
+    """Return the trees of an estimator. Boosting has no public access to them: `parity` guards this one."""
     if hasattr(estimator, "estimators_"):
         for grown in estimator.estimators_:
             tree = grown.tree_
@@ -220,7 +220,7 @@ def _nodes_of(estimator: Any) -> Iterator[Nodes]:
 
 
 def _base_of(estimator: Any) -> float:
-    """Give what all trees add to: the mean of the target in boosting."""
+    """Return the value that all trees add to: the mean of the target in boosting."""
     return 0.0 if hasattr(estimator, "estimators_") else float(np.ravel(estimator._baseline_prediction)[0])
 
 
