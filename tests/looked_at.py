@@ -6,13 +6,13 @@ import numpy as np
 import rasterio
 from maps import provenance
 
-from pm25map.raster.cog import write_cog
+from pm25map.raster.map_files import write_map as write_map_files
 
 
 def write_map(path, grid, pm25, day=dt.date(2020, 9, 12)):
     """A map of pm25map."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_cog(path, pm25.astype(np.float32), grid, provenance(grid, day=day))
+    write_map_files(path, pm25.astype(np.float32), grid, provenance(grid, day=day))
     return path
 
 
@@ -47,7 +47,17 @@ def write_bands(path, bands, *, crs="EPSG:5070", transform=None, grid=None, ours
 
 
 def write_map_with_bands(path, grid, pm25, extra, day=dt.date(2020, 9, 12)):
-    """A map of pm25map with more bands: {Band: values}."""
+    """A map of pm25map with more bands beside it: {Band: values}."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     more = {band: values.astype(np.float32) for band, values in extra.items()}
-    write_cog(path, pm25.astype(np.float32), grid, provenance(grid, day=day), more=more)
+    write_map_files(path, pm25.astype(np.float32), grid, provenance(grid, day=day), more=more)
     return path
+
+
+def bands_in(*paths):
+    """Every band of some GeoTIFFs, by its name."""
+    found = {}
+    for path in paths:
+        with rasterio.open(path) as source:
+            found |= {source.tags(number)["NAME"]: source.read(number) for number in source.indexes}
+    return found

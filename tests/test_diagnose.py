@@ -9,12 +9,14 @@ import pytest
 import rasterio
 from affine import Affine
 from click.testing import CliRunner
+from looked_at import bands_in
 
 from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import cli
 from pm25map.grid import Block
 from pm25map.model.card import load_model
 from pm25map.predictors.reader import open_predictors
+from pm25map.view.layers import read_maps
 
 BOX = ("--bbox", "-124", "43", "-120", "46")
 
@@ -29,11 +31,16 @@ def doubts(tmp_path_factory):
     return folder, json.loads(result.stdout.splitlines()[-1])
 
 
+def every_band(folder):
+    return bands_in(*sorted(folder.glob("*.tif")))
+
+
 def test_diagnose_writes_bands_regions_scores_and_a_picture(doubts):
     folder, said = doubts
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "diagnostics.tif", "suspects.geojson", "scores.json", "diagnostics.png", "quality.tif",
+        "pm25.tif", "diagnostics.tif", "shares.tif", "counts.tif", "distances.tif", "changes.tif", "quality.tif",
+        "suspects.geojson", "scores.json", "diagnostics.png",
     }  # fmt: skip
     scores = json.loads((folder / "scores.json").read_text())
     assert scores["day"] == said["day"] == "2020-09-12"
@@ -45,11 +52,8 @@ def test_diagnose_writes_bands_regions_scores_and_a_picture(doubts):
 
 
 def test_the_bands_say_how_far_to_trust_each_cell(doubts):
-    folder, _ = doubts
-    with rasterio.open(folder / "diagnostics.tif") as source:
-        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
-    with rasterio.open(folder / "quality.tif") as source:
-        quality = source.read(1)
+    bands = every_band(doubts[0])
+    quality = bands["quality"]
     land = np.isfinite(bands["pm25"])
     for name in (
         "pm25_lower",
@@ -68,9 +72,8 @@ def test_the_bands_say_how_far_to_trust_each_cell(doubts):
 
 
 def test_the_interpolation_is_that_of_the_predictors_in_the_densest_smoke_too(doubts):
-    folder, _ = doubts
-    with rasterio.open(folder / "diagnostics.tif") as source:
-        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
+    bands = every_band(doubts[0])
+    with rasterio.open(doubts[0] / "diagnostics.tif") as source:
         west, north = source.transform * (0.5, 0.5)
     store = open_predictors(shipped_folder("grids") / "conus-10km" / "sample.zarr.zip")
     names = [
@@ -90,13 +93,15 @@ def test_the_interpolation_is_that_of_the_predictors_in_the_densest_smoke_too(do
 
 
 def test_the_bands_say_what_they_are_and_agree_with_each_other(doubts):
-    folder, _ = doubts
-    with rasterio.open(folder / "diagnostics.tif") as source:
-        bands = {source.tags(i)["NAME"]: source.read(i) for i in source.indexes}
-        units = {source.tags(i)["NAME"]: source.tags(i)["units"] for i in source.indexes}
-        command = source.tags()["PM25MAP_COMMAND"]
+    bands = every_band(doubts[0])
+    quality = bands.pop("quality")
+    units = {}
+    for path in sorted(doubts[0].glob("*.tif")):
+        with rasterio.open(path) as source:
+            assert len(set(source.units)) == 1, path
+            units |= dict(zip(source.descriptions, source.units, strict=True))
+            command = source.tags()["PM25MAP_COMMAND"]
     assert command.startswith("pm25map diagnose --date 2020-09-12")
-    assert next(iter(bands)) == "pm25"
     assert units["pm25_prior"] == "ug m-3" and units["artifact_risk"] == "1"
     land = np.isfinite(bands["pm25"])
     np.testing.assert_allclose(
@@ -105,6 +110,7 @@ def test_the_bands_say_what_they_are_and_agree_with_each_other(doubts):
     for name in ("artifact_risk", "spectral_excess", "ripple", "fault"):
         assert np.nanmin(bands[name]) >= 0 and np.nanmax(bands[name]) <= 1, name
     assert all((np.isfinite(values) == land).all() for values in bands.values())
+    assert ((quality != 255) == land).all()
 
 
 def test_diagnose_does_not_replace_what_is_there(doubts, say, tmp_path):
@@ -167,9 +173,13 @@ def test_predict_writes_the_same_doubts_beside_its_map(doubts, tmp_path, monkeyp
     map_with = (tmp_path / "cog.tif").read_bytes()
     assert CliRunner().invoke(cli, [*words, "--overwrite"], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "cog.tif").read_bytes() == map_with
-    beside = tmp_path / "cog.diagnostics" / "diagnostics.tif"
-    with rasterio.open(beside) as ours, rasterio.open(folder / "diagnostics.tif") as theirs:
-        np.testing.assert_array_equal(ours.read(), theirs.read())
+    ours, theirs = every_band(tmp_path / "cog.diagnostics"), every_band(folder)
+    np.testing.assert_array_equal(bands_in(tmp_path / "cog.tif")["pm25"], theirs.pop("pm25"))
+    assert list(ours) == list(theirs)
+    for name, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[name])
+    (one,), _ = read_maps([tmp_path / "cog.tif", tmp_path / "cog.diagnostics"])
+    assert {layer.key for layer in one.layers} == {"pm25", *ours}, "they are one map of one day"
 
 
 def test_diagnostics_go_with_the_stock_engine(tmp_path):

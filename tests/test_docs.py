@@ -67,7 +67,8 @@ def test_the_quick_start_runs(tmp_path, monkeypatch):
     words = [sys.executable, "-c", block.replace("cog.tif", "oregon.tif")]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("ug m-3\n") and "5070" in done.stdout
-    assert {path.name for path in tmp_path.glob("*.tif")} == {"oregon.tif", "northwest.tif"}
+    made = {path.name for path in tmp_path.glob("*.tif")}
+    assert made == {"oregon.tif", "oregon.bands.tif", "northwest.tif", "northwest.bands.tif"}
 
 
 def test_the_page_on_tables_runs_and_prints_what_stands_there(tmp_path, monkeypatch):

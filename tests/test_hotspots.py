@@ -250,10 +250,10 @@ def test_a_part_of_the_country_is_enough(tmp_path):
     block = conus().window_of_bounds(-124, 42, -117, 46)
     from maps import provenance
 
-    from pm25map.raster.cog import write_cog
+    from pm25map.raster.map_files import write_map
 
     pm25 = field((-121.3, 44.6, 60, 200.0))[block.slices]
-    write_cog(tmp_path / "p.tif", pm25, conus(), provenance(conus()), block=block)
+    write_map(tmp_path / "p.tif", pm25, conus(), provenance(conus()), block=block)
     (spot,) = events_of(read_maps([tmp_path / "p.tif"])[0])
     assert spot.state == "Oregon"
     with rasterio.open(tmp_path / "p.tif") as source:

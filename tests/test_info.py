@@ -10,8 +10,8 @@ from maps import address_grid, address_map, provenance
 
 from pm25map.base.errors import BadMap
 from pm25map.cli.info import command
-from pm25map.raster.cog import write_cog
 from pm25map.raster.info import describe
+from pm25map.raster.map_files import write_map
 from pm25map.raster.provenance import Provenance, created_time
 
 
@@ -19,7 +19,7 @@ from pm25map.raster.provenance import Provenance, created_time
 def cog(tmp_path):
     grid = address_grid()
     path = tmp_path / "cog.tif"
-    write_cog(path, address_map(grid), grid, provenance(grid))
+    write_map(path, address_map(grid), grid, provenance(grid))
     return path
 
 
@@ -37,13 +37,13 @@ def test_a_map_gives_back_the_provenance_it_was_written_with(cog):
 def test_what_a_map_lacks_is_read_as_absent(tmp_path, changes):
     grid = address_grid()
     path = tmp_path / "cog.tif"
-    write_cog(path, address_map(grid), grid, provenance(grid, **changes))
+    write_map(path, address_map(grid), grid, provenance(grid, **changes))
     assert describe(path).provenance == provenance(grid, **changes)
 
 
 def test_a_description_says_what_was_written(tmp_path):
     grid = address_grid()
-    found = write_cog(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
+    found = write_map(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
     description = describe(tmp_path / "cog.tif")
     assert description.statistics == found
     assert description.crs == "EPSG:5070"

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 import map_world
 import rasterio
 from click.testing import CliRunner
+from looked_at import bands_in
 from map_world import build_world, calibrate, first_day
 
 from pm25map.base.errors import BadModel
@@ -68,12 +69,12 @@ def test_bounds_come_of_the_same_read_and_are_what_the_diagnostics_give(world, r
     assert told["planned"]["map_bytes"] == 3 * plain["planned"]["map_bytes"]
     assert told["happened"]["stage_bytes"] == told["planned"]["stage_bytes"]
     assert told["planned"]["stage_bytes"] > plain["planned"]["stage_bytes"]
-    name = f"2020/pm25_{DAYS[2]}.tif"
-    with rasterio.open(tmp_path / "maps" / name) as source:
-        assert [source.tags(i)["NAME"] for i in source.indexes] == NAMES
-        pm25, lower, upper = source.read()
-    with rasterio.open(tmp_path / "plain" / name) as source:
-        np.testing.assert_array_equal(source.read(1), pm25)
+    name = f"2020/pm25_{DAYS[2]}"
+    found = bands_in(tmp_path / "maps" / f"{name}.tif", tmp_path / "maps" / f"{name}.bands.tif")
+    assert list(found) == NAMES
+    pm25, lower, upper = found.values()
+    assert list(bands_in(tmp_path / "plain" / f"{name}.tif")) == NAMES[:1]
+    np.testing.assert_array_equal(bands_in(tmp_path / "plain" / f"{name}.tif")["pm25"], pm25)
     land = world.grid.land
     assert (lower[land] < pm25[land]).any() and (upper[land] > pm25[land]).all()
     assert np.isnan(lower[~land]).all() and np.isnan(upper[~land]).all()
@@ -90,10 +91,15 @@ def test_neither_workers_nor_blocks_nor_predict_change_a_byte(world, run, tmp_pa
     name = f"pm25_{DAYS[3]}.tif"
     done = run("predict", "--date", DAYS[3], "--out", name, *world.words(), "--intervals")
     assert done.exit_code == 0, (done.output, done.exception)
-    assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
+    for file in (name, name.replace(".tif", ".bands.tif")):
+        assert (tmp_path / file).read_bytes() == (tmp_path / "maps" / "2020" / file).read_bytes()
     item = json.loads((tmp_path / name).with_suffix(".json").read_text())
-    assert [band["name"] for band in item["assets"]["map"]["bands"]] == NAMES
+    assert [names_of(item, kind) for kind in ("map", "bands")] == [NAMES[:1], NAMES[1:]]
     assert item["properties"]["processing:expression"]["expression"].endswith("--intervals")
+
+
+def names_of(item, kind):
+    return [band["name"] for band in item["assets"][kind]["bands"]]
 
 
 def test_every_band_is_a_band_of_single_maps_and_backfills_alike(world, run, tmp_path):
@@ -102,10 +108,12 @@ def test_every_band_is_a_band_of_single_maps_and_backfills_alike(world, run, tmp
     name = f"pm25_{DAYS[3]}.tif"
     done = run("predict", "--date", DAYS[3], "--out", name, *world.words(), *asked)
     assert done.exit_code == 0, (done.output, done.exception)
-    assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
+    alone = maps(tmp_path)
+    for file in (name, *(name.replace(".tif", f".{kind}.tif") for kind in ("bands", "shares"))):
+        assert alone[file] == (tmp_path / "maps" / "2020" / file).read_bytes()
     item = json.loads((tmp_path / name).with_suffix(".json").read_text())
-    bands = [band["name"] for band in item["assets"]["map"]["bands"]]
-    assert bands[0] == "pm25" and bands[-1] == "pm25_neutral_place" and len(bands) == 7
+    assert names_of(item, "map") == ["pm25"] and names_of(item, "bands") == ["pm25_neutral_place"]
+    assert len(names_of(item, "shares")) == 5
     command = item["properties"]["processing:expression"]["expression"]
     assert command.endswith("--band exceedance --band neutral_place")
     # The bounds would be of the same calibration: other bands alone make the maps anew.

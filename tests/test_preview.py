@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from pm25map.base.aqi import CATEGORIES, UPPER_ENDS
 from pm25map.base.errors import BadOutput
 from pm25map.grid import Block, Grid, cells_of, load_grid, region
-from pm25map.raster.cog import write_cog
+from pm25map.raster.map_files import write_map
 from pm25map.view.colours import colours
 from pm25map.view.headline import headline
 from pm25map.view.layers import read_map
@@ -43,7 +43,7 @@ def planted_map() -> np.ndarray:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("preview")
-    write_cog(folder / "cog.tif", planted_map(), conus(), provenance(conus()))
+    write_map(folder / "cog.tif", planted_map(), conus(), provenance(conus()))
     draw_preview(folder / "cog.tif", folder / "cog.png")
     return folder
 
@@ -102,7 +102,7 @@ def test_no_shade_is_shared_by_two_classes_and_ends_are_exact():
 def test_a_part_of_the_map_is_drawn_too(tmp_path, size):
     row, col = (int(v[0]) for v in conus().cells_at([-98.0], [38.0]))
     block = Block(row, col, size, 2 * size)
-    write_cog(tmp_path / "p.tif", planted_map()[block.slices], conus(), provenance(conus()), block=block)
+    write_map(tmp_path / "p.tif", planted_map()[block.slices], conus(), provenance(conus()), block=block)
     draw_preview(tmp_path / "p.tif", tmp_path / "p.png")
     assert imread(io.BytesIO((tmp_path / "p.png").read_bytes())).shape[1] >= 1750
 
@@ -112,7 +112,7 @@ def test_a_map_with_more_cells_than_pixels_is_averaged(tmp_path):
     grid = Grid("fine", "EPSG:5070", (500.0, 0.0, -900_000.0, 0.0, -500.0, 2_000_000.0), land.shape, 64, land)
     # Half of the cells Good, half Unhealthy, in columns: what is seen is their mean.
     pm25 = np.where(np.indices(land.shape)[1] % 2, np.float32(86), np.float32(4))
-    write_cog(tmp_path / "fine.tif", pm25, grid, provenance(grid))
+    write_map(tmp_path / "fine.tif", pm25, grid, provenance(grid))
     draw_preview(tmp_path / "fine.tif", tmp_path / "fine.png")
     picture = imread(io.BytesIO((tmp_path / "fine.png").read_bytes()))[:, :, :3]
     middle = picture[400:600, 600:1200]
@@ -137,11 +137,11 @@ def test_the_headline_warns_of_few_monitors():
 def test_a_map_of_few_monitors_says_so_on_its_picture_and_page(tmp_path):
     said = "only 14 monitors measured on this day; 80% of the land is over 300 km from a monitor"
     told = replace(provenance(conus()), warnings=said)
-    write_cog(tmp_path / "few.tif", planted_map(), conus(), told)
+    write_map(tmp_path / "few.tif", planted_map(), conus(), told)
     assert picture_of(tmp_path / "few.tif").warning == f"Beware: {said}"
     assert page_data([read_map(tmp_path / "few.tif")], [], [[]])["maps"][0]["subtitle"].endswith(said)
     draw_preview(tmp_path / "few.tif", tmp_path / "few.png")
-    write_cog(tmp_path / "many.tif", planted_map(), conus(), provenance(conus()))
+    write_map(tmp_path / "many.tif", planted_map(), conus(), provenance(conus()))
     draw_preview(tmp_path / "many.tif", tmp_path / "many.png")
     few, many = (imread(io.BytesIO((tmp_path / f"{name}.png").read_bytes())) for name in ("few", "many"))
     assert few.shape == many.shape

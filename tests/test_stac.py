@@ -3,20 +3,27 @@
 import datetime as dt
 import hashlib
 import json
+import re
 
 import jsonschema
 import numpy as np
 import pystac
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from maps import CREATED, address_grid, address_map, provenance
 from pyproj import Transformer
 from pystac.validation.local_validator import get_local_schema_cache
+from rasterio.io import MemoryFile
 from referencing import Registry, Resource
+from titiler.core.factory import TilerFactory
 
+from pm25map.base.aqi import category_of
 from pm25map.base.errors import BadOutput
 from pm25map.grid import Grid
 from pm25map.model.card import Model, ModelCard, write_card
-from pm25map.raster.cog import write_cog
+from pm25map.raster.bands import PM25_MEMBERS, UPPER
+from pm25map.raster.map_files import write_map
 from pm25map.raster.model_item import write_model_item
 from pm25map.raster.stac import write_stac_item
 
@@ -24,7 +31,7 @@ from pm25map.raster.stac import write_stac_item
 @pytest.fixture
 def folder(tmp_path):
     grid = address_grid()
-    write_cog(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
+    write_map(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
     (tmp_path / "cog.png").write_bytes(b"a picture")
     card = tmp_path / "models" / "conus-open" / "card.json"
     card.parent.mkdir(parents=True)
@@ -64,6 +71,7 @@ def test_every_extension_that_is_used_is_named(folder):
     item = item_of(folder)
     named = " ".join(item["stac_extensions"])
     for extension in (
+        "eo/v1.1",
         "file/v2.1",
         "processing/v1.2",
         "projection/v2.0",
@@ -153,17 +161,64 @@ def test_links_are_relative(folder):
     assert str(folder) not in (folder / "cog.json").read_text()
 
 
-def test_the_colours_are_those_of_the_index(folder):
-    render = item_of(folder)["properties"]["renders"]["aqi"]
-    low, high = render["rescale"][0]
+def test_what_stands_beside_the_map_is_an_asset_of_the_item(folder):
+    grid = address_grid()
+    more = {UPPER: address_map(grid) * 2, PM25_MEMBERS: address_map(grid) * 0 + 5}
+    write_map(folder / "cog.tif", address_map(grid), grid, provenance(grid), more=more, overwrite=True)
+    item = item_of(folder)
+    assets = item["assets"]
+    assert list(assets) == ["map", "bands", "style", "preview"]
+    assert [assets[name]["href"] for name in ("bands", "style")] == ["./cog.bands.tif", "./cog.qml"]
+    for name in ("map", "bands"):
+        names = [band["name"] for band in assets[name]["bands"]]
+        assert names == [band["name"] for band in assets[name]["eo:bands"]]
+        content = (folder / assets[name]["href"]).read_bytes()
+        assert assets[name]["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
+    assert [band["name"] for band in assets["bands"]["bands"]] == ["pm25_upper"]
+    assert item["properties"]["pm25map:constant_bands"] == {"pm25_members": 5.0}
+    check_with_the_schema_of_stac(item)
 
-    def colour(pm25):
-        return render["colormap"][str(min(int((pm25 - low) / (high - low) * 255), 255))]
 
-    assert [colour(v) for v in (8.4, 9.6, 35.4, 35.6, 55.4, 55.6)] == [
-        "#00E400", "#FFFF00", "#FFFF00", "#FF7E00", "#FF7E00", "#FF0000",
-    ]  # fmt: skip
-    assert [colour(v) for v in (125.4, 125.6, 225.4, 225.6)] == ["#FF0000", "#8F3F97", "#8F3F97", "#7E0023"]
+EDGES = [0.0, 8.94, 9.0, 9.06, 9.1, 9.4, 35.4, 35.46, 35.5, 55.4, 55.5, 125.4, 125.5, 225.4, 225.5, 900.0]
+
+
+def test_the_hint_draws_every_value_in_the_colour_of_its_class(tmp_path):
+    """titiler's own answer to the hint, at both sides of every end of a class."""
+    values = np.array([*EDGES, *np.nextafter(np.float32(EDGES), np.float32(0))], dtype=np.float32)
+    grid = address_grid(16, 16)
+    pm25 = np.where(grid.land, np.float32(1), np.float32(np.nan))
+    pm25[8, :], pm25[9, :] = values[:16], values[16:]
+    write_map(tmp_path / "cog.tif", pm25, grid, provenance(grid))
+    (tmp_path / "cog.png").write_bytes(b"a picture")
+    hint = item_of(tmp_path)["properties"]["renders"]["aqi"]
+    app = FastAPI()
+    app.include_router(TilerFactory().router)
+    asked = {
+        "url": str(tmp_path / "cog.tif"),
+        "expression": hint["expression"],
+        "nodata": hint["nodata"],
+        "resampling": hint["resampling"],
+        "colormap": json.dumps(hint["colormap"]),
+        "max_size": 16,
+    }
+    answer = TestClient(app).get("/preview.png", params=asked)
+    assert answer.status_code == 200, answer.text
+    with MemoryFile(answer.content) as memory, memory.open() as picture:
+        seen = picture.read()
+    for row in (8, 9):
+        for column in range(16):
+            drawn = "#" + "".join(f"{shade:02X}" for shade in seen[:3, row, column])
+            assert drawn == category_of(float(pm25[row, column])).colour, pm25[row, column]
+    assert seen[3, 0, 0] == 0 and seen[3, 8, 0] == 255
+
+
+def test_qgis_gets_the_same_classes(folder):
+    items = re.findall(r'<item value="(\S+)" label=".+?" color="(\S+)"', (folder / "cog.qml").read_text())
+    ends, colours = [float(end) for end, _ in items], [colour.upper() for _, colour in items]
+    for pm25 in np.float32(EDGES):
+        # QGIS draws a value in the colour of the first end that it does not exceed.
+        drawn = colours[next(i for i, end in enumerate(ends) if pm25 <= end)]
+        assert drawn == category_of(float(pm25)).colour, pm25
 
 
 def test_a_grid_without_an_authority_is_told_by_its_wkt(tmp_path):
@@ -171,7 +226,7 @@ def test_a_grid_without_an_authority_is_told_by_its_wkt(tmp_path):
     grid = Grid(
         "modis", "+proj=sinu +R=6371007.181 +units=m", plain.transform, plain.shape, 16, plain.land.copy()
     )
-    write_cog(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
+    write_map(tmp_path / "cog.tif", address_map(grid), grid, provenance(grid))
     (tmp_path / "cog.png").write_bytes(b"a picture")
     properties = item_of(tmp_path)["properties"]
     assert properties["proj:code"] is None

@@ -20,7 +20,7 @@ from pm25map.model.runtime import open_session
 from pm25map.monitors import Monitors
 from pm25map.predictors.reader import open_predictors
 from pm25map.raster.bands import LOWER, UPPER
-from pm25map.raster.cog import write_cog
+from pm25map.raster.map_files import write_map
 from pm25map.scores.matchups import write_matchups
 from pm25map.scores.validate import (
     COLUMNS,
@@ -155,7 +155,7 @@ def draw_maps(folder, days=(DAY,), **more):
     for day in days:
         pm25 = address_map(grid)
         bounds = {LOWER: pm25 - 1, UPPER: pm25 + 1}
-        write_cog(
+        write_map(
             folder / f"{day}.tif", pm25, grid, provenance(grid, day=day, **more), more=bounds, overwrite=True
         )
     return grid

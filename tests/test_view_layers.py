@@ -8,14 +8,15 @@ import rasterio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from looked_at import write_bands, write_map, write_map_with_bands
-from maps import address_grid, address_map
+from maps import address_grid, address_map, provenance
 from pyproj import Transformer
 from rasterio.transform import Affine
 
 from pm25map.base.aqi import truncate
 from pm25map.base.errors import BadMap
 from pm25map.raster.bands import PM25, PM25_SPREAD, Band
-from pm25map.view.layers import Layer, read_map, read_maps
+from pm25map.raster.map_files import write_map as write_map_files
+from pm25map.view.layers import Layer, read_joined, read_map, read_maps
 from pm25map.view.pack import _refined, inflate, net_of, pack
 from pm25map.view.page_data import page_data, title_of
 
@@ -34,7 +35,7 @@ def test_every_band_is_a_layer_with_its_unit_and_kind(tmp_path):
         Band("pm25_prior", "What the place makes", "ug m-3"): LAND - 20,
         Band("artifact_risk", "Risk", "1"): LAND / 100,
     }
-    found = read_map(write_map_with_bands(tmp_path / "m.tif", GRID, LAND, extra))
+    found = read_joined(write_map_with_bands(tmp_path / "m.tif", GRID, LAND, extra))
     kinds = {layer.key: layer.kind for layer in found.layers}
     assert kinds == {
         "pm25": "concentration",
@@ -118,6 +119,45 @@ def test_a_sidecar_joins_the_map_of_its_day_and_grid(tmp_path):
     assert [layer.key for layer in one.layers] == ["pm25", "artifact_risk"]
     assert one.path.name == "pm25_2020-09-12.tif"
     assert not left_out
+
+
+def test_a_map_of_earlier_builds_is_read_by_the_names_of_its_bands(tmp_path):
+    """All bands stood in one file, under sentences, with their names in a tag."""
+    with rasterio.open(write_map(tmp_path / "new.tif", GRID, LAND)) as source:
+        tags, band = source.tags(), source.tags(1)
+    lower = Band("pm25_lower", "Lower end", "ug m-3", PM25.standard_name).tags()
+    named = {
+        "Lower end of the 90 % interval of PM2.5": (LAND / 2, "ug m-3", lower),
+        PM25.long_name: (LAND, "ug m-3", band),
+    }
+    (tmp_path / "old").mkdir()
+    old = write_bands(tmp_path / "old" / "cog.tif", named, grid=GRID, ours=tags)
+    found = read_joined(old)
+    assert [layer.key for layer in found.layers] == ["pm25_lower", "pm25"]
+    np.testing.assert_array_equal(found.layer("pm25").values, LAND)
+
+
+def test_a_map_and_diagnostics_that_hold_it_too_are_one_map(tmp_path):
+    """Bounds stand in both where --intervals and --diagnostics were asked for."""
+    lower = Band("pm25_lower", "Lower end", "ug m-3", PM25.standard_name)
+    risk = Band("artifact_risk", "Risk", "1")
+    write_map_with_bands(tmp_path / "cog.tif", GRID, LAND, {lower: LAND / 2})
+    write_map_with_bands(tmp_path / "doubts" / "pm25.tif", GRID, LAND, {lower: LAND / 2, risk: LAND / 50})
+    (one,), _ = read_maps([tmp_path / "cog.tif", tmp_path / "doubts"])
+    assert sorted(layer.key for layer in one.layers) == ["artifact_risk", "pm25", "pm25_lower"]
+    assert one.path.name == "cog.tif"
+
+
+def test_bands_that_were_made_of_something_else_join_no_map(tmp_path):
+    """As when a map was replaced by hand, and what stood beside it was left."""
+    lower = Band("pm25_lower", "Lower end", "ug m-3", PM25.standard_name)
+    write_map_with_bands(tmp_path / "a.tif", GRID, LAND, {lower: LAND / 2})
+    other = provenance(GRID, predictors_checksum="ab" * 32)
+    write_map_files(tmp_path / "b.tif", LAND, GRID, other)
+    (tmp_path / "a.tif").write_bytes((tmp_path / "b.tif").read_bytes())
+    (tmp_path / "b.tif").unlink()
+    maps, _ = read_maps([tmp_path / "a.tif"])
+    assert [[layer.key for layer in one.layers] for one in maps] == [["pm25_lower"], ["pm25"]]
 
 
 def test_two_models_of_one_day_stay_two_maps(tmp_path):

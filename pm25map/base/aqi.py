@@ -49,9 +49,11 @@ CATEGORIES_BEFORE_2024 = (
 UPPER_ENDS = tuple(category.high for category in CATEGORIES[:-1])
 """ug m-3: the highest value of every class but the last."""
 
-
 TRUNCATION_SLACK = 5e-4
 """Tenths: 128.4 ug m-3 in float32 is 1283.99994 tenths and counts as 1284; this covers it up to 1,000 ug m-3."""
+
+CLASS_STARTS = (0.0, *(round(high + 0.1 - TRUNCATION_SLACK / 10, 6) for high in UPPER_ENDS))
+"""ug m-3: from here on a value, cut to 0.1 as the index asks, is of the class."""
 
 
 def truncate(pm25: float) -> float:
@@ -88,6 +90,5 @@ def aqi(pm25: float) -> int:
 
 def class_index(pm25: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Number the class of every value: 0 Good to 5 Hazardous, 255 where the value is NaN."""
-    ends = np.array(UPPER_ENDS) + 0.1
-    index = np.digitize(np.nan_to_num(pm25, nan=0.0) + 1e-6, ends).astype(np.uint8)
+    index = np.digitize(np.nan_to_num(pm25, nan=0.0), CLASS_STARTS[1:]).astype(np.uint8)
     return np.where(np.isnan(pm25), np.uint8(255), index)

@@ -154,6 +154,45 @@ def replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def replacing_all(paths: list[Path]) -> Iterator[list[Path]]:
+    """Give paths to write several files of one folder to; rename them into place when the block ends well.
+
+    When the block raises, or one of them cannot be put in its place, all targets are as they were.
+
+    Raises:
+        BadOutput: the disk is full, or the place cannot be written.
+    """
+    targets = [path.absolute() for path in paths]
+    first = targets[0]
+    try:
+        staging = Path(tempfile.mkdtemp(prefix=f".{first.name}.", dir=first.parent))
+    except OSError as error:
+        raise as_bad_output(paths[0], error) from error
+    parts = [staging / target.name for target in targets]
+    try:
+        yield parts
+        for part in parts:
+            _sync(part)
+        before = {target: staging / f"{target.name}.old" for target in targets if target.exists()}
+        for target, kept in before.items():
+            shutil.copy2(target, kept)
+        try:
+            for target, part in zip(targets, parts, strict=True):
+                part.replace(target)
+        except OSError:
+            for target in targets:
+                if target in before:
+                    before[target].replace(target)
+                else:
+                    target.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise as_bad_output(paths[0], error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, where they are absent.
 

@@ -54,8 +54,9 @@ def command(
 ) -> None:
     """Predict one day and look for what is wrong in its map.
 
-    Written to the folder: diagnostics.tif, a Cloud-Optimized GeoTIFF of PM2.5 (ug/m3) with a band for each
-    diagnostic; suspects.geojson, the suspect regions by rank, each with its area (km2) and reason;
+    Written to the folder: PM2.5 (pm25.tif) and a band for each diagnostic as Cloud-Optimized GeoTIFFs, one unit a
+    file: diagnostics.tif (ug/m3), shares.tif, counts.tif, distances.tif (km) and changes.tif (per km);
+    suspects.geojson, the suspect regions by rank, each with its area (km2) and reason;
     scores.json; quality.tif, bits that say what the predictors of each cell are worth; and diagnostics.png.
     Where the model was calibrated, the bands hold 90 % intervals (ug/m3), probabilities of exceeding the classes
     of the Air Quality Index, and applicability. Seams, stripes, flat patches and holes are faults; ripples and textures
@@ -77,7 +78,7 @@ def command(
     with progress_bar(f"PM2.5 of {day}") as progress:
         options = Options(device, workers=workers or usable_cores(), progress=progress)
         found = diagnose(inputs, day, part, options)
-    told = write_files(out, found, inputs, day, part)
+    told = write_files(out, found, inputs, day, part, with_map=True)
     if as_json:
         click.echo(json.dumps(told))
         return

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from pm25map.raster.part import Part
 
 FILES = {
-    "map": "diagnostics.tif",
+    "map": "pm25.tif",
+    "bands": "diagnostics.tif",
+    "shares": "shares.tif",
+    "counts": "counts.tif",
+    "distances": "distances.tif",
+    "changes": "changes.tif",
     "quality": "quality.tif",
     "regions": "suspects.geojson",
     "scores": "scores.json",
     "picture": "diagnostics.png",
 }
-"""What is written, by what it is."""
+"""What may be written, by what it is; bands by the kind of file that they go to (raster.map_files)."""
 
 
 def check_files(folder: Path, inputs: list[Path], *, overwrite: bool) -> None:
@@ -51,12 +56,28 @@ def diagnose(inputs: "Inputs", day: dt.date, part: "Part", options: "Options") -
 
 
 def write_files(
-    folder: Path, found: "Diagnosis", inputs: "Inputs", day: dt.date, part: "Part"
+    folder: Path, found: "Diagnosis", inputs: "Inputs", day: dt.date, part: "Part", *, with_map: bool
 ) -> dict[str, Any]:
-    """Write everything that was found into a folder, over what is there; give paths and scores."""
+    """Write everything that was found into a folder, over what is there; give paths and scores.
+
+    Args:
+        folder: made where absent.
+        found: of the day.
+        inputs, day, part: what the map was made of.
+        with_map: whether to write the estimate too.
+    """
     from pm25map.diagnostics.quality import QUALITY, write_quality
     from pm25map.diagnostics.suspects import to_geojson
-    from pm25map.raster.cog import write_cog, write_whole
+    from pm25map.raster.bands import PM25
+    from pm25map.raster.cog import dataset_tags, statistics_of, write_whole
+    from pm25map.raster.map_files import (
+        MAP,
+        UNIT_KINDS,
+        contents_beside,
+        map_contents,
+        without_constant,
+        write_together,
+    )
     from pm25map.view.diagnostics import draw_diagnostics
 
     folder.mkdir(exist_ok=True)
@@ -69,9 +90,14 @@ def write_files(
     more = {**made.more, **found.bands}
     write_quality(paths["quality"], more.pop(QUALITY), grid, provenance, block=made.view, overwrite=True)
     asked = part.asked(grid)[made.view.slices]
-    write_cog(
-        paths["map"], made.pm25, grid, provenance, more=more, overwrite=True, block=made.view, asked=asked
-    )
+    layers, constant = without_constant({PM25: made.pm25, **more})
+    more = {band: values for band, values in layers.items() if band != PM25}
+    tags = dataset_tags(grid, provenance, statistics_of(made.pm25, asked)) | constant
+    contents = contents_beside(more, grid, made.view, tags)
+    if with_map:
+        contents |= map_contents(folder.name, made.pm25, grid, provenance, block=made.view, asked=asked)[0]
+    rasters = {paths[kind]: content for kind, content in contents.items()}
+    write_together(rasters, (path for what, path in paths.items() if what in (MAP, *UNIT_KINDS)))
     write_whole(paths["regions"], to_geojson(found.suspects, grid, made.view).encode())
     report = {
         "day": str(day),
@@ -85,7 +111,8 @@ def write_files(
     }
     write_whole(paths["scores"], (json.dumps(report, indent=1) + "\n").encode())
     draw_diagnostics(found, grid, day, paths["picture"], overwrite=True)
-    return {what: str(path) for what, path in paths.items()} | {"bands": len(more)} | report
+    written = {what: str(path) for what, path in paths.items() if path.is_file()}
+    return written | {"band_count": len(more)} | report
 
 
 def print_findings(
@@ -95,9 +122,8 @@ def print_findings(
     from pm25map.diagnostics.trust import has_calibration
 
     cells, grid = found.made.cells, inputs.grid.name
-    click.echo(
-        f"{told['map']}: PM2.5 of {day} and {told['bands']} bands beside it, {cells:,} land cells of {grid}"
-    )
+    folder = Path(told["bands"]).parent
+    click.echo(f"{folder}: {told['band_count']} bands beside PM2.5 of {day}, {cells:,} land cells of {grid}")
     if not has_calibration(inputs.model):
         click.echo(
             f"No intervals, no applicability: {inputs.model.card.name} is not calibrated (pm25map calibrate)"

@@ -24,11 +24,11 @@ def command(cog: Path, as_json: bool) -> None:
     \b
     Try: pm25map info cog.tif
     """  # noqa: D301 - click reads \b
-    from pm25map.raster.info import describe
+    from pm25map.raster.info import describe_file
     from pm25map.raster.item_checks import check_map
 
     check_map(cog)
-    found = describe(cog)
+    found = describe_file(cog)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
         return
@@ -37,6 +37,8 @@ def command(cog: Path, as_json: bool) -> None:
 
 
 def _lines(found: "MapDescription") -> list[tuple[str, str]]:
+    from pm25map.raster.map_files import files_beside
+
     p, s = found.provenance, found.statistics
     rows, cols = found.shape
     crs = found.crs if found.crs.startswith("EPSG") else found.crs.split('"')[1]
@@ -44,17 +46,19 @@ def _lines(found: "MapDescription") -> list[tuple[str, str]]:
     step = f"{found.transform[0]:.10g} x {-found.transform[4]:.10g}"
     sums = f"card {p.card_checksum[:12]}, network {p.network_checksum[:12]}"
     place = f"{p.encoder} (weights {p.encoder_checksum[:12]}, store {p.places_checksum[:12]})"
+    value = "PM2.5, 24-hour mean" if found.holds_estimate else ", ".join(band.name for band in found.bands)
     lines = [
         ("map", f"{found.title}"),
         ("day", f"{p.day.isoformat()} ({p.day_definition})"),
-        ("value", f"PM2.5, 24-hour mean, {found.unit}; {found.dtype}, no data is {found.nodata}"),
+        ("value", f"{value}, {found.unit}; {found.dtype}, no data is {found.nodata}"),
         ("grid", f"{p.grid_name} (checksum {p.grid_checksum[:12]}), part: {p.region}"),
         (
             "cells",
             f"{rows} x {cols} of {step} on {crs}, {kind}",
         ),
         ("coverage", f"{s.coverage_percent:.2f} % of the land cells asked for ({s.cell_count:,} cells)"),
-        ("statistics", f"minimum {s.minimum:.1f}, mean {s.mean:.1f}, maximum {s.maximum:.1f} ug/m3"),
+        *_statistics(found),
+        *(("beside", file.name) for file in files_beside(found.path).values()),
         (
             "model",
             f"{p.model_name} {p.model_version} ({sums})",
@@ -71,8 +75,22 @@ def _lines(found: "MapDescription") -> list[tuple[str, str]]:
     ]
     if p.predictor_coverage_percent is not None:
         share = f"{p.predictor_coverage_percent:.2f} % of the values in the windows were there"
-        lines.insert(10, ("", share))
+        at = next(number for number, line in enumerate(lines) if line[0] == "predictors")
+        lines.insert(at + 1, ("", share))
     return [line for line in lines if line[1]]
+
+
+def _statistics(found: "MapDescription") -> list[tuple[str, str]]:
+    """Sum up the bands that hold a value; the estimate, which comes first, needs no name."""
+    lines = []
+    for band in found.bands:
+        name = "" if found.holds_estimate and band is found.bands[0] else f"{band.name}: "
+        unit = {"ug m-3": " ug/m3", "1": ""}.get(band.unit, f" {band.unit}")
+        digits = ".1f" if band.unit == "ug m-3" else ".3g"
+        words = f"minimum {band.minimum:{digits}}, mean {band.mean:{digits}}, maximum {band.maximum:{digits}}{unit}"
+        lines.append(("statistics", name + words))
+    lines += [("", f"{name}: {value:g} in every cell") for name, value in found.constant_bands.items()]
+    return lines
 
 
 def _monitors(p: "Provenance") -> str:

@@ -93,6 +93,9 @@ def command(
 ) -> None:
     """Draw the PM2.5 map of one day as a Cloud-Optimized GeoTIFF with a STAC item beside it, or as NetCDF.
 
+    The GeoTIFF holds PM2.5 alone; further bands stand beside it, one unit a file: NAME.bands.tif (ug/m3),
+    NAME.shares.tif, NAME.counts.tif. A style for QGIS is NAME.qml.
+
     A name that ends in .nc gets a netCDF-4 file that follows CF-1.11, concentrations in steps of 0.001 ug/m3; any
     other a GeoTIFF. Values are 24-hour means in ug/m3; NaN off land. Any day since 1999: the sample of the package has
     2020-09-05 to 2020-09-20; other days come from monitors, which are fetched where none are named. What was fetched
@@ -120,10 +123,10 @@ def command(
     _check_options(
         engine, smoothing_km, bands=bands, diagnostics=diagnostics, beside_netcdf=netcdf and beside
     )
-    written = (out, *(() if netcdf else (item_path(out),)), *((preview,) if preview else ()))
-    check_outputs(written, files_read(predictors, monitors), overwrite=overwrite)
     if netcdf:
         check_netcdf()
+    written = (*_names(out, netcdf=netcdf), *((preview,) if preview else ()))
+    check_outputs(written, files_read(predictors, monitors), overwrite=overwrite)
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
         check_files(doubts, files_read(predictors, monitors), overwrite=overwrite)
@@ -149,21 +152,39 @@ def command(
         _write_beside(out, inputs, preview, overwrite=overwrite)
     # The folder of doubts has intervals whether they were asked for or not.
     plain = dataclasses.replace(inputs, bands=())
-    doubted = write_files(doubts, found, plain, day, part) if diagnostics else None
-    files = {
-        "map": str(out),
-        "item": None if netcdf else str(item_path(out)),
-        "preview": preview and str(preview),
-    }
-    _report(maps, files | ({"diagnostics": doubted} if doubted else {}), inputs, as_json=as_json)
+    doubted = write_files(doubts, found, plain, day, part, with_map=False) if diagnostics else None
+    files = _files(out, preview, netcdf=netcdf) | ({"diagnostics": doubted} if doubted else {})
+    _report(maps, files, inputs, as_json=as_json)
     if doubted and not as_json:
         print_findings(found, inputs, day, doubted, top=3)
     if preview and not as_json:
         click.echo(f"Picture: {preview}")
 
 
+def _names(out: Path, *, netcdf: bool) -> tuple[Path, ...]:
+    """Name every file that may be written for a map."""
+    from pm25map.raster.map_files import names_beside
+    from pm25map.raster.stac import item_path
+
+    return (out,) if netcdf else (out, *names_beside(out), item_path(out))
+
+
+def _files(out: Path, preview: Path | None, *, netcdf: bool) -> dict[str, Any]:
+    """Name what was written, by what it is."""
+    from pm25map.raster.map_files import files_beside
+    from pm25map.raster.stac import item_path
+
+    return {
+        "map": str(out),
+        "beside": {} if netcdf else {kind: str(file) for kind, file in files_beside(out).items()},
+        "item": None if netcdf else str(item_path(out)),
+        "preview": preview and str(preview),
+    }
+
+
 def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_json: bool) -> None:
     """Say what was written, and what stands out in it."""
+    from pm25map.raster.map_files import TITLES
     from pm25map.view.headline import headline
 
     (day,) = maps.pm25map.days
@@ -181,7 +202,8 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
     click.echo(
         f"{files['map']}: PM2.5 of {day}, {cells:,} land cells of {inputs.grid.name}, {engine} on {provider}"
     )
-    lines = (news.maximum_text, news.text, news.people_text, _monitors_line(p))
+    beside = [f"{file}: {TITLES[kind].lower()}" for kind, file in files["beside"].items()]
+    lines = (*beside, news.maximum_text, news.text, news.people_text, _monitors_line(p))
     for line in filter(None, lines):
         click.echo(line)
 

@@ -109,12 +109,12 @@ def command(
         "palette": palette,
         "overwrite": overwrite,
     }
-    for path, figure in figures:
-        draw_figure(path, figure, dpi=dpi, **style)
+    for one, figure in figures:
+        draw_figure(one, figure, dpi=dpi, **style)
         made.append(figure)
     for film in filter(None, (gif, mp4)):
         with progress_bar("drawing days") as progress:
-            draw_animation([one.path for one in found], film, progress=progress, **style)
+            draw_animation(found, film, progress=progress, **style)
         made.append(film)
     if as_json:
         sizes = {str(path): path.stat().st_size for path in made}
@@ -136,9 +136,9 @@ def _page(
     write_page(out, data, title_of(found), overwrite=overwrite)
 
 
-def _figures(found: "list[LookedAt]", target: Path, ending: str) -> list[tuple[Path, Path]]:
+def _figures(found: "list[LookedAt]", target: Path, ending: str) -> "list[tuple[LookedAt, Path]]":
     """Pair each map with its figure: the file itself, or one of the map's name in a folder."""
     if len(found) == 1 and not target.is_dir():
-        return [(found[0].path, target)]
+        return [(found[0], target)]
     target.mkdir(parents=True, exist_ok=True)
-    return [(one.path, target / f"{one.path.stem}{ending}") for one in found]
+    return [(one, target / f"{one.path.stem}{ending}") for one in found]

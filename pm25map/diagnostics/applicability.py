@@ -27,8 +27,10 @@ Floats = npt.NDArray[np.float32]
 DISSIMILARITY = Band(
     "dissimilarity", "Dissimilarity index to the training data (Meyer and Pebesma 2021)", "1"
 )
-APPLICABLE = Band("applicable", "1 inside the area of applicability, 0 outside", "1")
-DENSITY = Band("training_density", "Training points of the reference sample within the threshold", "1")
+APPLICABLE = Band("applicable", "1 inside the area of applicability, 0 outside", "1", whole=True)
+DENSITY = Band(
+    "training_density", "Training points of the reference sample within the threshold", "1", whole=True
+)
 
 
 class ApplicabilityCard(BaseModel):

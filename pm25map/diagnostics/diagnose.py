@@ -34,7 +34,7 @@ RISK = Band("artifact_risk", "Risk that the pattern is an artifact of the locati
 CHANGE = Band("embedding_change", "Change of the finest part of the place vector", "km-1")
 PHOTOS = Band("photo_density", "Photos of GeoCLIP's gallery around the cell, per 1000 km2", "1")
 MONITOR_KM = Band("monitor_distance", "Distance to the nearest monitor of the day", "km")
-FAULT = Band("fault", "1 where a seam, a stripe or a flat patch lies", "1")
+FAULT = Band("fault", "1 where a seam, a stripe or a flat patch lies", "1", whole=True)
 INTERPOLATION = Band(
     "pm25_interpolated", "Mean of the neighbours' estimates that the model was given", "ug m-3"
 )

@@ -23,6 +23,7 @@ QUALITY = Band(
     "Predictors of the window, bits: "
     + ", ".join(f"{bit.value} {str(bit.name).lower().replace('_', ' ')}" for bit in Quality),
     "1",
+    whole=True,
 )
 """A bitmask is no quantity: it goes to a file of its own, uint8, whose overviews take the nearest cell."""
 

@@ -18,8 +18,8 @@ import xarray as xr
 from pm25map.base.errors import BadInstall, BadMap, BadOutput
 from pm25map.base.files import as_bad_output, check_output, make_folder, replacing
 from pm25map.grid import Block, Grid
-from pm25map.raster.bands import PM25, Band
-from pm25map.raster.cog import write_cog
+from pm25map.raster.bands import ESTIMATES, PM25, Band
+from pm25map.raster.map_files import check_map_outputs, write_map
 from pm25map.raster.provenance import Provenance
 from pm25map.raster.support import warnings_of
 
@@ -63,7 +63,7 @@ class Maps:
     def bands(self) -> tuple[Band, ...]:
         """List the bands, PM2.5 first where it is there."""
         names = [str(name) for name, values in self._maps.data_vars.items() if values.dims[-2:] == ("y", "x")]
-        return tuple(PM25 if name == PM25.name else self._band(name) for name in names)
+        return tuple(ESTIMATES.get(name) or self._band(name) for name in names)
 
     def _band(self, name: str) -> Band:
         attrs = self._maps[name].attrs
@@ -149,14 +149,16 @@ class Maps:
         return maps.sel(day=np.datetime64(day)) if "day" in maps.dims else maps
 
     def to_cog(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write Cloud-Optimized GeoTIFFs, one a day, all bands in it; the bytes are those of `pm25map predict`.
+        """Write Cloud-Optimized GeoTIFFs, as `pm25map predict` does, to the byte: a map a day holds PM2.5 alone.
+
+        Further bands stand beside it, one unit a file: pm25_2020-09-12.bands.tif and so on.
 
         Args:
             path: the file of one day; a folder for several, which holds pm25_2020-09-12.tif and so on.
             overwrite: replace files that are there.
 
         Returns:
-            The files.
+            The maps.
 
         Raises:
             BadOutput: a file is there already, cannot be written, or would hold no estimate.
@@ -183,7 +185,7 @@ class Maps:
         layers = {band: maps[band.name].values for band in self.bands}
         pm25: npt.NDArray[np.float32] = layers.pop(PM25)
         view = self.view
-        write_cog(
+        write_map(
             path,
             pm25,
             self.grid,
@@ -292,7 +294,10 @@ class Maps:
             files = {path / f"pm25_{name}.{suffix}": days for name, days in groups.items()}
             make_folder(path)
         for file in files:
-            check_output(file, overwrite=overwrite)
+            if suffix == "tif":
+                check_map_outputs(file, overwrite=overwrite)
+            else:
+                check_output(file, overwrite=overwrite)
         return files
 
 

@@ -10,11 +10,12 @@ class Band:
     """One layer of a map.
 
     Attributes:
-        name: short, as scripts and the page ask for it; in the band's tag NAME.
-        long_name: for people; the band's description.
+        name: short, as scripts and the page ask for it; the band's description, and its tag NAME.
+        long_name: for people; in the tag of that name.
         units: as udunits reads them; "1" for shares and counts.
         standard_name: of the CF table, None where it has none for this.
         cell_methods: how the value stands for its cell and day, None where it is no statistic of them.
+        whole: the values are counts or flags, of which no mean is taken; float32 all the same, NaN where there is none.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Band:
     units: str
     standard_name: str | None = None
     cell_methods: str | None = None
+    whole: bool = False
 
     def tags(self) -> dict[str, str]:
         """Return the tags of the band in a GeoTIFF: its name and CF's attributes."""
@@ -43,7 +45,7 @@ PM25 = Band("pm25", "PM2.5 at the surface, 24-hour mean", "ug m-3", _PM25, "time
 PM25_SPREAD = Band(
     "pm25_spread", "Standard deviation of PM2.5 over the members", "ug m-3", f"{_PM25} standard_error"
 )
-PM25_MEMBERS = Band("pm25_members", "Members that gave an estimate", "1")
+PM25_MEMBERS = Band("pm25_members", "Members that gave an estimate", "1", whole=True)
 NEUTRAL = Band(
     "pm25_neutral_place",
     "PM2.5 with the place vector averaged over its region",

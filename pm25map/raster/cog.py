@@ -1,4 +1,4 @@
-"""One day's map as a Cloud-Optimized GeoTIFF: whole or absent, its tags set before it is laid out."""
+"""Arrays laid out as a Cloud-Optimized GeoTIFF, its tags set before it is laid out, and written whole or not at all."""
 
 import errno
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from rasterio.shutil import copy as gdal_copy
 from rasterio.transform import Affine
 
 from pm25map.base.errors import BadOutput
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import replacing
 from pm25map.grid import Block, Grid, geotiff
-from pm25map.raster.bands import PM25, Band
+from pm25map.raster.bands import Band
 from pm25map.raster.provenance import Provenance
 
 GDAL_ERRORS = geotiff.GDAL_ERRORS
@@ -32,6 +32,9 @@ COG_OPTIONS = {
     "BIGTIFF": "IF_SAFER",
     "GEOTIFF_VERSION": "1.1",
 }
+
+WHOLE_OPTIONS = {**COG_OPTIONS, "OVERVIEW_RESAMPLING": "NEAREST"}
+"""For counts and flags in float32: no mean is taken of them."""
 
 
 @dataclass(frozen=True)
@@ -52,70 +55,6 @@ class Statistics:
     valid_percent: float
     coverage_percent: float
     cell_count: int
-
-
-def write_cog(
-    path: Path,
-    pm25: npt.NDArray[np.float32],
-    grid: Grid,
-    provenance: Provenance,
-    *,
-    more: Mapping[Band, npt.NDArray[np.float32]] | None = None,
-    overwrite: bool = False,
-    block: Block | None = None,
-    asked: npt.NDArray[np.bool_] | None = None,
-) -> Statistics:
-    """Write one day's map.
-
-    Args:
-        path: the file to write; its folder must exist.
-        pm25: float32 (y, x), ug m-3; NaN off land and where there is no estimate.
-        grid: the grid of the map.
-        provenance: what made it.
-        more: further bands, float32 (y, x), in the order in which they shall follow the first.
-        overwrite: replace a file that is there.
-        block: the part of the grid that pm25 covers, the whole where None.
-        asked: bool (y, x), the land cells that were to be estimated; all land of the block where None.
-
-    Returns:
-        What the map holds.
-
-    Raises:
-        BadOutput: the file is there already, cannot be written, or would hold no estimate. What was there
-            stays as it was.
-    """
-    check_output(path, overwrite=overwrite)
-    content, statistics = cog_content(path.name, pm25, grid, provenance, more=more, block=block, asked=asked)
-    write_whole(path, content)
-    return statistics
-
-
-def cog_content(
-    name: str,
-    pm25: npt.NDArray[np.float32],
-    grid: Grid,
-    provenance: Provenance,
-    *,
-    more: Mapping[Band, npt.NDArray[np.float32]] | None = None,
-    block: Block | None = None,
-    asked: npt.NDArray[np.bool_] | None = None,
-) -> tuple[bytes, Statistics]:
-    """Lay out one day's map in memory: the bytes of its file, and what it holds. Arguments as `write_cog`."""
-    block = block or Block(0, 0, *grid.shape)
-    land = grid.land[block.slices]
-    layers = {PM25: pm25, **(more or {})}
-    for band, values in layers.items():
-        if values.dtype != np.float32 or values.shape != land.shape:
-            raise ValueError(
-                f"{band.name}: float32 {land.shape} is wanted, not {values.dtype} {values.shape}"
-            )
-        if np.isinf(values).any() or np.isfinite(values[~land]).any():
-            raise ValueError(f"{band.name}: a map holds NaN off land, and no infinity")
-    statistics = statistics_of(pm25, land if asked is None else asked & land)
-    if not statistics.cell_count:
-        raise BadOutput(f"nothing to write to {name}: no land cell of the map has an estimate")
-    content = lay_out(layers, grid, block, dataset_tags(grid, provenance, statistics))
-    return content, statistics
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -176,12 +115,10 @@ def dataset_tags(grid: Grid, provenance: Provenance, statistics: Statistics) -> 
     }
 
 
-def band_tags(band: Band, values: npt.NDArray[np.float32], mapping: str, others: list[str]) -> dict[str, str]:
+def band_tags(band: Band, values: npt.NDArray[np.float32], mapping: str) -> dict[str, str]:
     """Give the tags of a band: CF's attributes of a variable, and GDAL's statistics."""
     found = statistics_of(values, np.isfinite(values))
     tags = {**band.tags(), "grid_mapping": "spatial_ref", "grid_mapping_name": mapping}
-    if band is PM25 and others:
-        tags["ancillary_variables"] = " ".join(others)
     if not found.cell_count:
         return tags
     return tags | {
@@ -225,19 +162,18 @@ def lay_out(
         "nodata": nodata,
     }
     mapping = str(CRS.from_user_input(grid.crs).to_cf().get("grid_mapping_name", "unknown"))
-    others = [band.name for band in layers if band is not PM25]
     # Tags written to a COG afterwards break its layout (stac_floodplains_bc#33), so that they go into a
     # plain GeoTIFF first; one writer then lays out tiles and overviews (rioxarray#410). Both stay in memory:
     # on a full disk GDAL may lose the last bytes and only mutter, where Python's own writing stops.
     with rasterio.Env(GDAL_PAM_ENABLED=False), MemoryFile() as memory, MemoryFile(ext=".tif") as laid_out:
         with memory.open(**profile) as plain:
-            plain.update_tags(
-                AREA_OR_POINT="Area", OVERVIEW_RESAMPLING=options["OVERVIEW_RESAMPLING"], **tags
-            )
+            if max(block.height, block.width) > int(options["BLOCKSIZE"]):
+                tags = {"OVERVIEW_RESAMPLING": options["OVERVIEW_RESAMPLING"], **tags}
+            plain.update_tags(AREA_OR_POINT="Area", **tags)
             for number, (band, values) in enumerate(layers.items(), start=1):
                 shown = values if np.isnan(nodata) else np.where(values == nodata, np.nan, values)
-                plain.update_tags(number, **band_tags(band, shown, mapping, others))
-                plain.set_band_description(number, band.long_name)
+                plain.update_tags(number, **band_tags(band, shown, mapping))
+                plain.set_band_description(number, band.name)
                 plain.set_band_unit(number, band.units)
                 plain.write(values, number)
         with memory.open() as plain:

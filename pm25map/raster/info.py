@@ -14,6 +14,7 @@ from pm25map.base.errors import BadMap
 from pm25map.grid.geotiff import open_raster
 from pm25map.raster.bands import PM25
 from pm25map.raster.cog import Statistics
+from pm25map.raster.map_files import constant_bands
 from pm25map.raster.provenance import Provenance
 
 
@@ -57,7 +58,8 @@ class MapDescription:
         nodata: as declared in the file, "nan".
         overviews: how many times coarser each overview is; empty for a map of one tile.
         size_bytes: of the file.
-        bands: all of them, the estimate first.
+        bands: all of them, the estimate first where the file holds it.
+        constant_bands: bands with one value in all cells that hold an estimate, by name.
     """
 
     path: Path
@@ -75,6 +77,12 @@ class MapDescription:
     overviews: tuple[int, ...]
     size_bytes: int
     bands: tuple[BandDescription, ...]
+    constant_bands: dict[str, float]
+
+    @property
+    def holds_estimate(self) -> bool:
+        """Say whether the file is a map, and not one of the files with further bands beside a map."""
+        return self.bands[0].name == PM25.name
 
     def to_json(self) -> dict[str, Any]:
         """Say everything in values that JSON can hold."""
@@ -88,8 +96,21 @@ def describe(path: Path) -> MapDescription:
     """Read what a map is, which model, data and code made it, and that all of its cells can be read.
 
     Raises:
-        BadMap: there is no such file, it is cut short or damaged, or another program made it.
+        BadMap: there is no such file, it is cut short or damaged, another program made it, or it holds further bands
+            of a map and no estimate.
     """
+    found = describe_file(path)
+    if not found.holds_estimate:
+        names = ", ".join(band.name for band in found.bands)
+        raise BadMap(
+            f"{path} holds bands of a map ({names}) and no PM2.5: name the map beside it, without the word before "
+            f"{path.suffix or 'the end'}"
+        )
+    return found
+
+
+def describe_file(path: Path) -> MapDescription:
+    """Read what a map is, or a file with further bands beside one; errors as `describe`, but for the last."""
     if not path.is_file():
         raise BadMap(f"there is no map {path}: check the name, or make it with pm25map predict --out {path}")
     with open_raster(path) as raster:
@@ -99,7 +120,7 @@ def describe(path: Path) -> MapDescription:
         windows = [window for _, window in source.block_windows(1)]
         source.read(1, window=windows[-1])
         tags, band = source.tags(), source.tags(1)
-        if "PM25MAP_DAY" not in tags or band.get("standard_name") != PM25.standard_name:
+        if "PM25MAP_DAY" not in tags or "NAME" not in band:
             raise BadMap(
                 f"{path} is a raster, and not a map of pm25map: it lacks the tags that pm25map predict "
                 "writes. Describe it with rio info or gdalinfo"
@@ -162,6 +183,7 @@ def _describe(
         overviews=tuple(source.overviews(1)),
         size_bytes=path.stat().st_size,
         bands=bands,
+        constant_bands=constant_bands(tags),
     )
 
 

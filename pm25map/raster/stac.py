@@ -10,18 +10,20 @@ import numpy as np
 import pystac
 from pyproj import CRS
 
-from pm25map.base.aqi import CATEGORIES, class_index
 from pm25map.base.files import check_output, replacing, sha256_of_file
 from pm25map.base.storage import Location, Remote
 from pm25map.grid.outline import outline_of
 from pm25map.raster.bands import PM25
-from pm25map.raster.info import MapDescription, describe
+from pm25map.raster.info import MapDescription, describe, describe_file
 from pm25map.raster.item_checks import MULTIHASH_SHA256, item_path, item_text
+from pm25map.raster.map_files import MAP, TITLES, files_beside, style_of
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
+from pm25map.raster.style import render_hint
 
 EXTENSIONS: Final = tuple(
     f"https://stac-extensions.github.io/{name}/schema.json"
     for name in (
+        "eo/v1.1.0",
         "file/v2.1.0",
         "processing/v1.2.0",
         "projection/v2.0.0",
@@ -35,10 +37,6 @@ COLLECTION_FILE = "collection.json"
 """Name of the collection in a folder of maps."""
 
 _STATISTICS = ("minimum", "maximum", "mean", "stddev", "valid_percent")
-
-_RENDER_FROM, _RENDER_TO = 0.5, 255.5
-"""ug m-3: colour i of 0 to 254 covers i + 0.5 to i + 1.5, so that all ends of classes but 9.0 fall between
-two colours; 9.0 is drawn as 9.5. From 225.5 on all is Hazardous, so that nothing above is lost."""
 
 
 def collection_id(grids: Iterable[str], models: Iterable[str]) -> str:
@@ -80,6 +78,10 @@ def write_stac_item(
     check_output(target, overwrite=overwrite)
     found = describe(cog_path)
     item = stac_item(found, sha256_of_file(cog_path), created)
+    for kind, file in files_beside(cog_path).items():
+        item.add_asset(kind, _map_asset(describe_file(file), sha256_of_file(file), TITLES[kind]))
+    if (style := style_of(cog_path)).is_file():
+        item.add_asset("style", _style_asset(style))
     folder = home or cog_path.absolute().parent
     if preview is not None:
         item.add_asset("preview", _preview_asset(preview, folder))
@@ -126,7 +128,7 @@ def stac_item(found: MapDescription, checksum: str, created: dt.datetime) -> pys
         stac_extensions=list(EXTENSIONS),
         properties=_properties(found, created),
     )
-    item.add_asset("map", _map_asset(found, checksum))
+    item.add_asset(MAP, _map_asset(found, checksum, TITLES[MAP]))
     return item
 
 
@@ -148,7 +150,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
         "processing:datetime": created.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "processing:expression": {"format": "shell", "expression": p.command},
         "sci:publications": [{"doi": REFERENCE_DOI, "citation": REFERENCE_CITATION}],
-        "renders": {"aqi": _render(p.aqi_edition)},
+        "renders": {"aqi": render_hint(p.aqi_edition)},
         "pm25map:day": p.day.isoformat(),
         "pm25map:day_definition": p.day_definition,
         "pm25map:standard_name": PM25.standard_name,
@@ -157,6 +159,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
         "pm25map:region": p.region,
         "pm25map:monitors": p.monitors or None,
         "pm25map:monitor_distance_km": float(p.monitor_distance_km) if p.monitor_distance_km else None,
+        "pm25map:constant_bands": found.constant_bands,
         "pm25map:window": p.window or None,
         "pm25map:warnings": p.warnings or None,
         "pm25map:model": {
@@ -182,7 +185,7 @@ def _crs(crs: str) -> dict[str, str | None]:
     return {"proj:code": ":".join(authority)} if authority else {"proj:code": None, "proj:wkt2": crs}
 
 
-def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
+def _map_asset(found: MapDescription, checksum: str, title: str) -> pystac.Asset:
     known = CRS.from_user_input(found.crs)
     bands: list[dict[str, Any]] = []
     for described in found.bands:
@@ -202,11 +205,13 @@ def _map_asset(found: MapDescription, checksum: str) -> pystac.Asset:
         bands.append(band)
     return pystac.Asset(
         f"./{found.path.name}",
-        title=PM25.long_name,
+        title=title,
         media_type=pystac.MediaType.COG,
         roles=["data"],
         extra_fields={
             "bands": bands,
+            # odc-stac 0.5.3 finds bands by name in what was before STAC 1.1.
+            "eo:bands": [{"name": band["name"], "description": band["description"]} for band in bands],
             "file:size": found.size_bytes,
             "file:checksum": MULTIHASH_SHA256 + checksum,
         },
@@ -226,18 +231,17 @@ def _preview_asset(preview: Path, folder: Location) -> pystac.Asset:
     )
 
 
-def _render(edition: str) -> dict[str, Any]:
-    """Tell a tile server how to draw the classes of the index."""
-    values = np.arange(255) + 1.0
-    colours = [CATEGORIES[i].colour for i in class_index(values)]
-    return {
-        "title": f"Air Quality Index classes, to 1 ug m-3 ({edition})",
-        "assets": ["map"],
-        "rescale": [[_RENDER_FROM, _RENDER_TO]],
-        "nodata": "nan",
-        "resampling": "average",
-        "colormap": {str(i): colour for i, colour in enumerate([*colours, colours[-1]])},
-    }
+def _style_asset(style: Path) -> pystac.Asset:
+    return pystac.Asset(
+        f"./{style.name}",
+        title="Classes of the Air Quality Index for QGIS",
+        media_type=pystac.MediaType.XML,
+        roles=["style"],
+        extra_fields={
+            "file:size": style.stat().st_size,
+            "file:checksum": MULTIHASH_SHA256 + sha256_of_file(style),
+        },
+    )
 
 
 def _relative(path: Location, folder: Location) -> str:

@@ -31,6 +31,9 @@ BANDS = {
 }
 """Bands of a map, or of a file beside it, that go into the match-ups."""
 
+_MADE_OF = ("PM25MAP_DAY", "PM25MAP_CARD_CHECKSUM", "PM25MAP_PREDICTORS_CHECKSUM", "PM25MAP_GRID_CHECKSUM")
+"""Tags that are the same in a map and in the files beside it."""
+
 
 def match_maps(
     folder: Path, monitors: Monitors, neighbours: Monitors | None, start: dt.date, end: dt.date
@@ -52,13 +55,15 @@ def match_maps(
     """
     check_measured(monitors, start, end)
     maps = maps_of(folder, start, end)
+    beside = _files_beside(folder)
     sites = monitors.sites
     used = np.ones(len(sites), dtype=np.bool_) if neighbours is None else same_places(monitors, neighbours)
     days = sorted(maps)
     seen = monitors.matrix(days)
     parts = []
     for number, day in enumerate(days):
-        layers = _cells(maps[day], sites["longitude"].to_numpy(), sites["latitude"].to_numpy())
+        files = [maps[day], *beside.get(_made_of(maps[day]), ())]
+        layers = _cells(files, sites["longitude"].to_numpy(), sites["latitude"].to_numpy())
         there = np.isfinite(seen[number]) & np.isfinite(layers["pm25_ugm3"])
         part = pd.DataFrame(
             {
@@ -128,6 +133,27 @@ def _is_map(path: Path) -> bool:
         return "PM25MAP_DAY" in raster.source.tags() and _band_of(raster, PM25.name) is not None
 
 
+def _made_of(path: Path) -> tuple[str, ...]:
+    """Read what a file of pm25map was made of; empty where another program made it.
+
+    Raises:
+        BadMap: the file cannot be opened.
+    """
+    with open_raster(path) as raster:
+        tags = raster.source.tags()
+    return tuple(tags[name] for name in _MADE_OF) if all(name in tags for name in _MADE_OF) else ()
+
+
+def _files_beside(folder: Path) -> dict[tuple[str, ...], list[Path]]:
+    """Find files with further bands and no estimate, by what they were made of: those of one map stand together."""
+    found: dict[tuple[str, ...], list[Path]] = {}
+    for path in rasters_in(folder):
+        made_of = _made_of(path)
+        if made_of and not _is_map(path):
+            found.setdefault(made_of, []).append(path)
+    return found
+
+
 def _band_of(raster: Raster, name: str) -> int | None:
     """Find the band of a name; the estimate also by what CF calls it, where the band has no name of its own."""
     for number in raster.numbers:
@@ -143,9 +169,28 @@ def _band_of(raster: Raster, name: str) -> int | None:
 
 
 def _cells(
+    files: list[Path], lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Read the layers of a map and of the files beside it at places, (place,) by column; NaN outside.
+
+    Raises:
+        BadMap: a file cannot be read, or two give different values of one band.
+    """
+    layers: dict[str, npt.NDArray[np.float32]] = {}
+    for path in files:
+        for column, values in _cells_of_file(path, lon, lat).items():
+            if column in layers and not np.array_equal(layers[column], values, equal_nan=True):
+                raise BadMap(
+                    f"{path} gives other values of {column} than another file of its map: keep one of the two"
+                )
+            layers[column] = values
+    return layers
+
+
+def _cells_of_file(
     path: Path, lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Read the layers of a map at places, (place,) by column; NaN outside."""
+    """Read the layers of a file at places, (place,) by column; NaN outside."""
     with open_raster(path) as raster:
         place = raster.place
         x, y = Transformer.from_crs(LONLAT, place.crs, always_xy=True).transform(lon, lat)

@@ -15,7 +15,7 @@ from pm25map.base.errors import BadInstall, BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.view.colours import Palette
 from pm25map.view.drawing import figure_of
-from pm25map.view.layers import PM25
+from pm25map.view.layers import PM25, LookedAt
 from pm25map.view.legend import INK
 from pm25map.view.preview import picture_of
 
@@ -28,7 +28,7 @@ _LAST_SECONDS = 2.4
 
 
 def draw_animation(
-    maps: list[Path],
+    maps: list[LookedAt],
     out: Path,
     *,
     key: str = PM25,
@@ -57,12 +57,10 @@ def draw_animation(
     if film and shutil.which("ffmpeg") is None:
         raise BadInstall(f"cannot write {out}: ffmpeg is not installed. Install it, or make a GIF with --gif")
     frames = []
-    for number, path in enumerate(maps):
+    for number, one in enumerate(maps):
         progress(number, len(maps))
         with rc_context(dict(rcParamsDefault) | {"font.family": "DejaVu Sans", "text.color": INK}):
-            figure = figure_of(
-                picture_of(path, key=key, categories=categories, palette=palette, dpi=DPI), DPI
-            )
+            figure = figure_of(picture_of(one, key=key, categories=categories, palette=palette, dpi=DPI), DPI)
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=DPI)
         frames.append(Image.open(buffer).convert("RGB"))

@@ -14,11 +14,13 @@ from rasterio.enums import Resampling
 
 from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
+from pm25map.base.files import sha256_of_bytes
 from pm25map.grid import Grid
 from pm25map.grid.geotiff import Raster, open_raster, rasters_in
 from pm25map.raster import bands
 from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.item_checks import check_map
+from pm25map.raster.map_files import files_beside
 
 Kind = Literal["concentration", "number", "flags"]
 
@@ -27,6 +29,19 @@ PM25 = bands.PM25.name
 
 MAXIMUM_CELLS = 1_500_000
 """A map of more cells is looked at through the mean of several: a page must stay light."""
+
+_MADE_OF = tuple(
+    f"PM25MAP_{name}"
+    for name in (
+        "CARD_CHECKSUM",
+        "NETWORK_CHECKSUM",
+        "PLACES_CHECKSUM",
+        "PLACE_SMOOTHING_KM",
+        "PREDICTORS_CHECKSUM",
+        "GRID_CHECKSUM",
+        "REGION",
+    )
+)
 
 _UNITS = {"ug m-3", "ug/m3", "µg/m³", "ug m^-3", "ugm-3", "microgram m-3", "ug.m-3"}
 
@@ -43,6 +58,7 @@ class Layer:
         values: float32 (y, x), row 0 is north, NaN where there is none.
         path, band: the file, and the number of the band in it from 1 on.
         flags: bit and meaning of each flag, of CF's flag_masks and flag_meanings.
+        checksum: of the values as they were read.
     """
 
     key: str
@@ -53,6 +69,7 @@ class Layer:
     path: Path
     band: int
     flags: tuple[tuple[int, str], ...] = ()
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,7 @@ class LookedAt:
         coarser: how many cells, along a side, one shown cell is the mean of; 1 as a rule.
         layers: its bands.
         found: what a map of pm25map says of itself; None for another program's, or where tags are missing.
+        made_of: checksums of what the values of a file of pm25map were made of; empty for another program's.
     """
 
     path: Path
@@ -76,6 +94,7 @@ class LookedAt:
     coarser: int
     layers: tuple[Layer, ...]
     found: MapDescription | None
+    made_of: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple[str, tuple[float, ...], tuple[int, int]]:
@@ -86,6 +105,24 @@ class LookedAt:
         """Give a layer by its key; None where the map lacks it."""
         return next((layer for layer in self.layers if layer.key == key), None)
 
+    def holds(self, path: Path) -> bool:
+        """Say whether a layer comes from a file."""
+        return any(layer.path == path for layer in self.layers)
+
+    def joins(self, other: "LookedAt") -> bool:
+        """Say whether this map and another are one: of a day, on a grid, made of the same, with bands to add.
+
+        A band that both have must be the same in both.
+        """
+        if self.day is None or self.day != other.day or self.place != other.place:
+            return False
+        if self.made_of and other.made_of and self.made_of != other.made_of:
+            return False
+        mine, theirs = ({layer.key: layer.checksum for layer in one.layers} for one in (self, other))
+        return mine.keys() != theirs.keys() and all(
+            mine[key] == theirs[key] for key in mine.keys() & theirs.keys()
+        )
+
     def grid(self) -> Grid:
         """Make a grid of the map: its land is where the first band has a value."""
         land = np.isfinite(self.layers[0].values)
@@ -93,7 +130,7 @@ class LookedAt:
 
 
 def list_maps(paths: Iterable[Path]) -> list[Path]:
-    """List the files to look at; of a folder all GeoTIFFs in it and in the folders of its years, by name.
+    """List the files to look at: with a map those that stand beside it, of a folder all GeoTIFFs in it, by name.
 
     Raises:
         BadMap: a path does not exist, or a folder holds no GeoTIFF.
@@ -103,7 +140,7 @@ def list_maps(paths: Iterable[Path]) -> list[Path]:
         if not path.exists():
             raise BadMap(f"there is no map {path}: check the name, or make it with pm25map predict")
         if not path.is_dir():
-            found.append(path)
+            found += [path, *files_beside(path).values()]
             continue
         inside = rasters_in(path)
         if not inside:
@@ -117,8 +154,8 @@ def list_maps(paths: Iterable[Path]) -> list[Path]:
 def read_maps(paths: Iterable[Path]) -> tuple[list[LookedAt], dict[Path, str]]:
     """Read maps, and leave out what cannot be read.
 
-    Bands of one day in several files on one grid, such as a map and its diagnostics, become one map; two
-    files with the same bands stay two.
+    Bands of one day in several files on one grid that were made of the same, such as a map and its diagnostics, become
+    one map; two files with the same bands stay two.
 
     Returns:
         the maps by day and name, those without a day last; and the files left out, each with its reason.
@@ -152,7 +189,7 @@ def read_map(path: Path) -> LookedAt:
     check_map(path)
     with open_raster(path) as raster:
         tags = raster.source.tags()
-        ours = "PM25MAP_DAY" in tags and _is_pm25(raster.source.tags(1))
+        ours = "PM25MAP_DAY" in tags and _holds_estimate(raster.source.tags(1))
         coarser = int(np.ceil(np.sqrt(raster.source.width * raster.source.height / MAXIMUM_CELLS)))
         layers = _read_layers(raster, coarser)
         if not any(np.isfinite(layer.values).any() for layer in layers):
@@ -172,7 +209,17 @@ def read_map(path: Path) -> LookedAt:
         coarser=coarser,
         layers=layers,
         found=_described(path) if ours else None,
+        made_of=tuple(tags.get(name, "") for name in _MADE_OF) if _MADE_OF[0] in tags else (),
     )
+
+
+def read_joined(path: Path) -> LookedAt:
+    """Read a map with the bands that stand beside it.
+
+    Raises:
+        BadMap: one of the files cannot be read.
+    """
+    return next(one for one in join_days([read_map(file) for file in list_maps([path])]) if one.holds(path))
 
 
 def _described(path: Path) -> MapDescription | None:
@@ -203,7 +250,8 @@ def _read_layers(raster: Raster, coarser: int) -> tuple[Layer, ...]:
         # The bits are listed by the legend.
         label = label.partition(", bits:")[0] if flags else label
         kind: Kind = "flags" if flags else "concentration" if _is_level(tags, unit, values) else "number"
-        layers.append(Layer(key, label, unit, kind, values, raster.path, int(number), flags))
+        checksum = sha256_of_bytes(np.ascontiguousarray(values).data.cast("B"))
+        layers.append(Layer(key, label, unit, kind, values, raster.path, int(number), flags, checksum))
     if not layers:
         raise BadMap(f"{raster.path} holds no band of values: it is a mask or a picture")
     return tuple(layers)
@@ -232,13 +280,18 @@ def is_ugm3(unit: str) -> bool:
 
 def _key(number: int, description: str, tags: dict[str, str], unit: str, taken: set[str]) -> str:
     known = tags.get("NAME", "")
-    if not known and _is_pm25(tags) and description in ("", bands.PM25.long_name):
+    if not known and _holds_estimate(tags) and description in ("", bands.PM25.long_name):
         known = PM25
     if PM25 in (known, description.lower()) and unit.lower() not in _UNITS:
         # Every use of the key takes ug m-3: a band of another unit, or of none, keeps its number for a name.
         known, description = "", ""
     key = re.sub(r"\W+", "_", (known or description).lower()).strip("_") or f"band_{number}"
     return key if key not in taken else f"{key}_{number}"
+
+
+def _holds_estimate(tags: dict[str, str]) -> bool:
+    """Say whether a band is the estimate itself; the bounds of its interval have the same standard name."""
+    return _is_pm25(tags) and tags.get("NAME", PM25) == PM25
 
 
 def _is_pm25(tags: dict[str, str]) -> bool:
@@ -275,16 +328,16 @@ def day_of(tags: dict[str, str], path: Path) -> dt.date | None:
 
 
 def join_days(maps: list[LookedAt]) -> list[LookedAt]:
-    """Join maps of one day and grid whose bands differ; sort by day and name, those without a day last."""
+    """Join maps that are one (LookedAt.joins); sort by day and name, those without a day last."""
     joined: list[LookedAt] = []
     for one in sorted(maps, key=lambda m: (m.day is None, m.day or dt.date.max, m.path.name)):
         for number, other in enumerate(joined):
-            same = one.day is not None and other.day == one.day and other.place == one.place
-            keys = {layer.key for layer in other.layers}
-            if same and keys.isdisjoint(layer.key for layer in one.layers):
+            if one.joins(other):
                 # The estimate comes first: its file names the map.
-                first, second = (one, other) if one.layer(PM25) else (other, one)
-                joined[number] = dataclasses.replace(first, layers=first.layers + second.layers)
+                first, second = (one, other) if one.layer(PM25) and not other.layer(PM25) else (other, one)
+                keys = {layer.key for layer in first.layers}
+                more = tuple(layer for layer in second.layers if layer.key not in keys)
+                joined[number] = dataclasses.replace(first, layers=first.layers + more)
                 break
         else:
             joined.append(one)

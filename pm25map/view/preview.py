@@ -18,7 +18,7 @@ from pm25map.raster.provenance import AQI_EDITION
 from pm25map.view.colours import Palette
 from pm25map.view.drawing import MARGIN_IN, WIDTH_IN, Picture, figure_of
 from pm25map.view.headline import beware
-from pm25map.view.layers import PM25, read_map
+from pm25map.view.layers import PM25, LookedAt, read_joined
 from pm25map.view.legend import INK
 
 DPI = 160
@@ -49,7 +49,7 @@ def draw_preview(cog_path: Path, png_path: Path, *, overwrite: bool = False) -> 
 
 
 def draw_figure(
-    path: Path,
+    one: Path | LookedAt,
     out: Path,
     *,
     key: str = PM25,
@@ -61,7 +61,7 @@ def draw_figure(
     """Draw a figure for a paper: as the preview, with the projection stated, any band, any program's map.
 
     Args:
-        path: the map.
+        one: the map, or the file of it.
         out: .png or .pdf.
         key: of the layer; of a map without PM2.5 the first one is drawn where "pm25" is asked for.
         categories, palette: the classes of the index and their colours.
@@ -73,12 +73,12 @@ def draw_figure(
         BadOutput: the figure cannot be written.
     """
     check_output(out, overwrite=overwrite)
-    picture = picture_of(path, key=key, categories=categories, palette=palette, dpi=dpi)
+    picture = picture_of(one, key=key, categories=categories, palette=palette, dpi=dpi)
     _save(picture, out, dpi, "pdf" if out.suffix.lower() == ".pdf" else "png")
 
 
 def picture_of(
-    path: Path,
+    one: Path | LookedAt,
     *,
     key: str = PM25,
     categories: tuple[Category, ...] = CATEGORIES,
@@ -86,13 +86,14 @@ def picture_of(
     dpi: int = PAPER_DPI,
 ) -> Picture:
     """Read what a figure shows; arguments and errors as in `draw_figure`."""
-    one = read_map(path)
+    one = read_joined(one) if isinstance(one, Path) else one
+    path = one.path
     keys = [layer.key for layer in one.layers]
     if key not in keys and not (key == PM25 and one.found is None):
         raise BadMap(f"{path} has no layer {key!r}: it has {', '.join(keys)}")
     number = keys.index(key) if key in keys else 0
     layer = one.layers[number]
-    values, shown = _read(path, layer.band, dpi)
+    values, shown = _read(layer.path, layer.band, dpi)
     if not np.isfinite(values).any():
         raise BadMap(f"layer {layer.label!r} of {path} holds no value: there is nothing to draw")
     a, _, c, _, e, f = one.transform

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import maps
 
 from pm25map.grid import load_grid
-from pm25map.raster.cog import write_cog
+from pm25map.raster.map_files import write_map
 
 ROUNDS = 5
 
@@ -32,7 +32,7 @@ def measure_all(shapes: tuple[tuple[int, int], ...] = (), rounds: int = ROUNDS) 
             path = Path(folder) / "map.tif"
             for _ in range(rounds):
                 start, worked = time.perf_counter(), time.process_time()
-                write_cog(path, values, grid, maps.provenance(grid), overwrite=True)
+                write_map(path, values, grid, maps.provenance(grid), overwrite=True)
                 seconds.append(time.perf_counter() - start)
                 busy.append(time.process_time() - worked)
             size = path.stat().st_size

@@ -2,7 +2,8 @@
 
 Draws maps of the shipped sample with this checkout and with another one (or compares with what --record wrote there):
 single maps plain, with intervals, of a box, with averaged places and with diagnostics, and backfills with and without
-intervals. Every band's SHA-256 over its values must be the same. --all-land draws backfills of the whole grid.
+intervals. Every band's SHA-256 over its values must be the same, in whatever file of its map it stands: earlier builds
+put all bands into one. --all-land draws backfills of the whole grid.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import rasterio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +46,7 @@ def cases(all_land):
 
 
 def draw(checkout, words, folder):
-    """Run a command of a checkout in an empty folder; give the SHA-256 of every band of every map it wrote."""
+    """Run a command of a checkout in an empty folder; give the SHA-256 of every band of every day's map it wrote."""
     environment = os.environ | {"PYTHONPATH": str(checkout), "SOURCE_DATE_EPOCH": "1700000000"}
     line = [sys.executable, "-m", "pm25map", *words]
     done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -53,9 +55,15 @@ def draw(checkout, words, folder):
     sums = {}
     for path in sorted(Path(folder).rglob("*.tif")):
         with rasterio.open(path) as source:
-            for number in source.indexes:
-                name = f"{path.relative_to(folder).as_posix()} {source.tags(number)['NAME']}"
-                sums[name] = hashlib.sha256(source.read(number).tobytes()).hexdigest()
+            layers = {source.tags(number)["NAME"]: source.read(number) for number in source.indexes}
+            tags = source.tags()
+        for pair in tags.get("PM25MAP_CONSTANT_BANDS", "").split() if "pm25" in layers else ():
+            name, value = pair.split("=")
+            layers[name] = np.where(np.isfinite(layers["pm25"]), np.float32(value), np.float32(np.nan))
+        for name, values in layers.items():
+            found = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+            if sums.setdefault(f"{tags['PM25MAP_DAY']} {name}", found) != found:
+                raise SystemExit(f"{path}: band {name} has other values than in another file of its day")
     return sums
 
 

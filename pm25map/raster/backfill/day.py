@@ -3,8 +3,8 @@
 import datetime as dt
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from pm25map.base.storage import Folder, Remote
 from pm25map.raster.accessor import netcdf_content
 from pm25map.raster.backfill.job import SUFFIXES, Format, Job, OpenJob, open_job
 from pm25map.raster.backfill.stage import read_header
-from pm25map.raster.cog import cog_content, write_whole
+from pm25map.raster.cog import write_whole
 from pm25map.raster.item_checks import MULTIHASH_SHA256, is_as_written, item_text
+from pm25map.raster.map_files import BESIDE, MAP, file_of, map_contents
 from pm25map.raster.maps import with_layers
 from pm25map.raster.provenance import created_time
 from pm25map.raster.stac import COLLECTION_FILE, write_stac_item
@@ -27,6 +28,11 @@ from pm25map.raster.stac import COLLECTION_FILE, write_stac_item
 def map_name(day: dt.date, form: Format = "cog") -> str:
     """Name the map of a day in its folder: 2020/pm25_2020-09-12.tif."""
     return f"{day.year:04d}/pm25_{day.isoformat()}.{SUFFIXES[form]}"
+
+
+def name_of(day: dt.date, kind: str) -> str:
+    """Name a GeoTIFF of a day, of the map or beside it (raster.map_files): 2020/pm25_2020-09-12.bands.tif."""
+    return file_of(Path(map_name(day)), kind).as_posix()
 
 
 def item_name(day: dt.date) -> str:
@@ -49,7 +55,7 @@ class Identity:
     predictors: str
     region: str
     intervals: str = ""
-    bands: tuple[str, ...] = ()
+    bands: frozenset[str] = frozenset()
     format: Format = "cog"
 
     def differs(self, other: "Identity") -> str:
@@ -72,7 +78,7 @@ def identity_of(opened: OpenJob, day: dt.date) -> Identity:
         predictors=inputs.predictors.window_checksum(inputs.features, inputs.window(day)),
         region=opened.estimator.part.words,
         intervals=inputs.intervals_checksum,
-        bands=tuple(band.name for band in opened.estimator.bands),
+        bands=frozenset(band.name for band in opened.estimator.bands),
         format=opened.job.format,
     )
 
@@ -85,13 +91,17 @@ class StoredMap:
         identity: what it was made of, None where its item does not say.
         engine: that made it.
         sha256: that its item states.
-        whole: whether the file has that checksum.
+        whole: whether it and the files beside it have the checksums that the item states.
+        names: of its files in the folder, by kind (raster.map_files).
+        constant: its bands that are no layer of a file but one number, by name.
     """
 
     identity: Identity | None
     engine: str
     sha256: str
     whole: bool
+    names: Mapping[str, str] = field(default_factory=dict)
+    constant: Mapping[str, float] = field(default_factory=dict)
 
 
 def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
@@ -101,13 +111,17 @@ def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
         return None
     item = read_item(content)
     form = format_of(item)
-    pixels = folder.read(map_name(day, form))
-    if pixels is None:
+    names = {MAP: map_name(day, form)}
+    if folder.read(names[MAP]) is None:
         return None
     if item is None:
         return StoredMap(None, "", "", whole=False)
     try:
-        properties, asset = item["properties"], item["assets"]["map"]
+        properties = item["properties"]
+        files = {
+            kind: item["assets"][kind] for kind in (MAP, *BESIDE) if kind == MAP or kind in item["assets"]
+        }
+        constant = dict(properties.get("pm25map:constant_bands") or {})
         model = properties["pm25map:model"]
         identity = Identity(
             card=model["card_sha256"],
@@ -118,14 +132,21 @@ def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
             region=properties["pm25map:region"],
             # Maps of before there were intervals say nothing of them.
             intervals=model.get("intervals_sha256") or "",
-            bands=tuple(band["name"] for band in asset["bands"]),
+            bands=frozenset([*constant, *(band["name"] for one in files.values() for band in one["bands"])]),
             format=form,
         )
-        stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
+        stated = {
+            kind: str(one["file:checksum"]).removeprefix(MULTIHASH_SHA256) for kind, one in files.items()
+        }
         engine = str(model["engine"])
     except (KeyError, TypeError, AttributeError):
         return StoredMap(None, "", "", whole=False)
-    return StoredMap(identity, engine, stated, whole=sha256_of_bytes(pixels) == stated)
+    names |= {kind: name_of(day, kind) for kind in files if kind != MAP}
+    contents = {kind: folder.read(name) for kind, name in names.items()}
+    whole = all(
+        content is not None and sha256_of_bytes(content) == stated[kind] for kind, content in contents.items()
+    )
+    return StoredMap(identity, engine, stated[MAP], whole, names, constant)
 
 
 def format_of(item: Any) -> Format:
@@ -188,7 +209,7 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
     layers = _gather(opened, day, names)
     inputs, estimator, view = opened.inputs, opened.estimator, opened.view
     name = map_name(day)  # of the GeoTIFF, from which the item is written in either format
-    content, statistics = cog_content(
+    contents, statistics = map_contents(
         name,
         layers[0],
         inputs.grid,
@@ -198,19 +219,25 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
         asked=estimator.asked[view.slices],
     )
     folder, form = opened.folder, opened.job.format
-    item = item_of(opened, day, content)
+    item = item_of(opened, day, contents)
     if form == "netcdf":
         content = netcdf_content(with_layers(estimator, day, dict(zip(estimator.bands, layers, strict=True))))
         item = _as_netcdf(item, day, content)
-    folder.write(map_name(day, form), content)
+        files = {map_name(day, form): content}
+    else:
+        content = contents[MAP]
+        files = {name_of(day, kind): contents[kind] for kind in reversed(contents)}
+    for file, of_file in files.items():
+        folder.write(file, of_file)
     folder.write(item_name(day), item)
-    # Of one day there is one map: the item no longer speaks of a file of another format.
-    for other in SUFFIXES.keys() - {form}:
-        folder.remove(map_name(day, other))
+    # Of one day there is one map: the item no longer speaks of files of another format, or with other bands.
+    others = {name_of(day, kind) for kind in BESIDE} | {map_name(day, other) for other in SUFFIXES}
+    for other in sorted(others - files.keys()):
+        folder.remove(other)
     return DayReport(
         day=day,
         sha256=sha256_of_bytes(content),
-        size=len(content),
+        size=sum(map(len, files.values())),
         cells=statistics.cell_count,
         maximum=statistics.maximum,
         mean=statistics.mean,
@@ -221,7 +248,12 @@ def assemble_day(job: Job, day: dt.date, names: tuple[str, ...]) -> DayReport:
 def _as_netcdf(item: bytes, day: dt.date, content: bytes) -> bytes:
     """Write the item of a NetCDF file from that of the GeoTIFF with the same estimates."""
     stated = read_json(item)
-    asset = stated["assets"]["map"]
+    asset = stated["assets"][MAP]
+    for kind in BESIDE:
+        # All bands stand in the one file.
+        beside = stated["assets"].pop(kind, {"bands": [], "eo:bands": []})
+        asset["bands"] += beside["bands"]
+        asset["eo:bands"] += beside["eo:bands"]
     asset |= {
         "href": f"./{Path(map_name(day, 'netcdf')).name}",
         "type": NETCDF_TYPE,
@@ -230,6 +262,7 @@ def _as_netcdf(item: bytes, day: dt.date, content: bytes) -> bytes:
     }
     # A tile server draws GeoTIFFs.
     stated["properties"].pop("renders", None)
+    stated["stac_extensions"] = [name for name in stated["stac_extensions"] if "/render/" not in name]
     return item_text(stated).encode()
 
 
@@ -251,14 +284,15 @@ def _gather(opened: OpenJob, day: dt.date, names: Iterable[str]) -> Any:
     return out[:, *opened.view.slices]
 
 
-def item_of(opened: OpenJob, day: dt.date, content: bytes) -> bytes:
-    """Write the item of a map as it will read once both stand in their folder."""
+def item_of(opened: OpenJob, day: dt.date, contents: Mapping[str, bytes]) -> bytes:
+    """Write the item of a map as it will read once its files, by kind, stand in their folder."""
     inputs, where = opened.inputs, opened.folder.where
     year = f"{day.year:04d}"
     home = Remote(f"{where.url}/{year}") if isinstance(where, Remote) else where / year
     with tempfile.TemporaryDirectory(prefix="pm25map-") as scratch:
         draft = Path(scratch) / Path(map_name(day)).name
-        write_whole(draft, content)
+        for kind, content in contents.items():
+            write_whole(file_of(draft, kind), content)
         item = write_stac_item(
             draft,
             created=created_time(),

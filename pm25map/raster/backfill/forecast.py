@@ -26,7 +26,7 @@ from pm25map.raster.backfill.block import BlockReport
 from pm25map.raster.backfill.day import item_of
 from pm25map.raster.backfill.job import Job, OpenJob, open_job
 from pm25map.raster.backfill.plan import Plan
-from pm25map.raster.cog import cog_content
+from pm25map.raster.map_files import map_contents
 from pm25map.raster.stream import estimate_days
 
 _TASKS = 64
@@ -148,14 +148,14 @@ class _Trial:
             return now - self.began > self.seconds
 
     def lay_out(self, day: dt.date) -> int:
-        """Lay out a map whose land holds what was estimated, again and again; return the bytes of its file."""
+        """Lay out a map whose land holds what was estimated, again and again; return the bytes of its files."""
         estimator, grid = self.opened.estimator, self.opened.inputs.grid
         sample = np.concatenate(self.samples, axis=1)
         out = np.full((len(sample), *grid.shape), np.nan, dtype=np.float32)
         repeat = -(-estimator.cell_count // sample.shape[1])
         out[:, estimator.asked] = np.tile(sample, repeat)[:, : estimator.cell_count]
         layers = out[:, *estimator.view.slices]
-        content, _ = cog_content(
+        contents, _ = map_contents(
             "trial",
             layers[0],
             grid,
@@ -163,8 +163,8 @@ class _Trial:
             more={band: layers[i] for i, band in enumerate(estimator.bands) if i},
             block=estimator.view,
         )
-        item_of(self.opened, day, content)
-        return len(content)
+        item_of(self.opened, day, contents)
+        return sum(map(len, contents.values()))
 
 
 def _run_trial(order: dict[str, Any], started: float) -> dict[str, Any]:

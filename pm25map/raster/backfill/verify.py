@@ -13,11 +13,11 @@ from rasterio.io import MemoryFile
 
 from pm25map.base.errors import BadPredictors, DayOutsideStore, MissingDays
 from pm25map.base.storage import Folder
-from pm25map.grid import Block
 from pm25map.predictors.cache import ReadCount
 from pm25map.raster.accessor import STEP_UGM3
-from pm25map.raster.backfill.day import find_map, identity_of, item_name, map_name
+from pm25map.raster.backfill.day import StoredMap, find_map, identity_of, item_name, map_name
 from pm25map.raster.backfill.job import OpenJob
+from pm25map.raster.bands import PM25
 from pm25map.raster.cog import GDAL_ERRORS
 from pm25map.raster.stream import estimate_days
 
@@ -81,10 +81,11 @@ def _verify(opened: OpenJob, day: dt.date, cells: int) -> str:
         return f"its predictors are not there to compare with: {error}"
     if stored.identity != (wanted := identity_of(opened, day)):
         return f"it was made of other {stored.identity.differs(wanted)}: run the same backfill again, or name those"
-    return _compare_cells(opened, day, cells, stored.engine) if cells else ""
+    return _compare_cells(opened, day, cells, stored) if cells else ""
 
 
-def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> str:
+def _compare_cells(opened: OpenJob, day: dt.date, cells: int, stored: StoredMap) -> str:
+    engine = stored.engine
     draw = np.random.default_rng(day.toordinal())
     estimator = opened.estimator
     blocks = estimator.blocks()
@@ -98,7 +99,7 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, engine: str) -> st
     except BadPredictors:
         return f"its predictors cannot be read in block {block.id}"
     form = opened.job.format
-    values = _read(opened.folder, day, opened.view) if form == "cog" else _read_netcdf(opened, day)
+    values = _read(opened, stored) if form == "cog" else _read_netcdf(opened, day)
     if isinstance(values, str):
         return values
     whole = np.full((len(again), *estimator.asked.shape), np.nan, dtype=np.float32)
@@ -135,16 +136,26 @@ def _read_netcdf(opened: OpenJob, day: dt.date) -> npt.NDArray[np.float32] | str
     return values
 
 
-def _read(folder: Folder, day: dt.date, view: Block) -> npt.NDArray[np.float32] | str:
-    """Read all bands of a map: float32 (band, y, x), or what is wrong."""
-    content = folder.read(map_name(day)) or b""
-    try:
-        with MemoryFile(content) as memory, memory.open() as source:
-            values: npt.NDArray[np.float32] = source.read()
-    except GDAL_ERRORS as error:
-        return f"{map_name(day)} cannot be read ({error}): run the same backfill again"
-    if values.shape[1:] != (view.height, view.width):
-        return (
-            f"{map_name(day)} has {values.shape[1:]} cells, and {view.height} x {view.width} were asked for"
-        )
-    return values
+def _read(opened: OpenJob, stored: StoredMap) -> npt.NDArray[np.float32] | str:
+    """Read all bands of a map from its files, by name: float32 (band, y, x), or what is wrong."""
+    view = opened.view
+    layers: dict[str, npt.NDArray[np.float32]] = {}
+    for name in stored.names.values():
+        try:
+            with MemoryFile(opened.folder.read(name) or b"") as memory, memory.open() as source:
+                layers |= {source.tags(n).get("NAME", ""): source.read(n) for n in source.indexes}
+        except GDAL_ERRORS as error:
+            return f"{name} cannot be read ({error}): run the same backfill again"
+    if PM25.name in layers:
+        known = np.isfinite(layers[PM25.name])
+        layers |= {name: np.where(known, np.float32(v), np.nan) for name, v in stored.constant.items()}
+    wanted = [band.name for band in opened.estimator.bands]
+    absent = [name for name in wanted if name not in layers]
+    if absent:
+        return f"it lacks the band {absent[0]}: run the same backfill again"
+    wrong = next(
+        (layers[name].shape for name in wanted if layers[name].shape != (view.height, view.width)), None
+    )
+    if wrong:
+        return f"it has {wrong} cells, and {view.height} x {view.width} were asked for"
+    return np.stack([layers[name] for name in wanted]).astype(np.float32)
