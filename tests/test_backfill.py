@@ -15,11 +15,14 @@ pytest.importorskip("torch")
 import map_world
 import pystac
 import rasterio
+from looked_at import bands_in, write_bands
 from map_world import build_world, first_day
 from predictor_world import address
 
 from pm25map.base.errors import BadOutput
+from pm25map.base.files import sha256_of_file
 from pm25map.predictors.store import write_days
+from pm25map.raster.map_files import CONSTANT
 
 LENGTH = 33
 DAYS = [first_day() + dt.timedelta(days=i) for i in range(LENGTH - map_world.WINDOW + 1)]
@@ -465,21 +468,65 @@ def test_members_stream_in_the_same_pass(world, three_members, run, tmp_path):
     assert told["happened"]["read_bytes"] == plain["happened"]["read_bytes"]
     assert told["planned"]["map_bytes"] == 3 * plain["planned"]["map_bytes"]
     name = f"pm25_{DAYS[4]}.tif"
-    with rasterio.open(tmp_path / "maps" / "2020" / name) as source:
-        assert [source.tags(i)["NAME"] for i in source.indexes] == ["pm25", "pm25_spread", "pm25_members"]
-        mean, spread, count = source.read()
+    beside = name.replace(".tif", ".bands.tif")
+    bands = bands_in(tmp_path / "maps" / "2020" / name, tmp_path / "maps" / "2020" / beside)
+    assert list(bands) == ["pm25", "pm25_spread"]
+    mean, spread = bands.values()
     land = three_members.grid.land
-    assert (count[land] == 3).all()
     assert (spread[land] > 0).all()
     assert np.isfinite(mean[land]).all()
     item = json.loads((tmp_path / "maps" / "2020" / name).with_suffix(".json").read_text())
-    assert [band["name"] for band in item["assets"]["map"]["bands"]] == [
-        "pm25",
-        "pm25_spread",
-        "pm25_members",
-    ]
+    assert [band["name"] for band in item["assets"]["bands"]["bands"]] == ["pm25_spread"]
+    assert item["properties"]["pm25map:constant_bands"] == {"pm25_members": 3}
     assert run("predict", "--date", DAYS[4], "--out", name, *three_members.words()).exit_code == 0
-    assert (tmp_path / name).read_bytes() == (tmp_path / "maps" / "2020" / name).read_bytes()
+    for file in (name, beside):
+        assert (tmp_path / file).read_bytes() == (tmp_path / "maps" / "2020" / file).read_bytes()
+
+
+def test_what_stands_beside_a_map_is_checked_and_made_again_like_the_map(three_members, run, tmp_path):
+    assert run(*backfill(three_members)).exit_code == 0
+    folder = tmp_path / "maps" / "2020"
+    lost, damaged = (folder / f"pm25_{DAYS[i]}.bands.tif" for i in (1, 2))
+    before = {path: path.read_bytes() for path in (lost, damaged)}
+    lost.unlink()
+    damaged.write_bytes(before[damaged][:-1] + b"x")
+    done = run("verify", "maps", *three_members.words(), "--cells", 4)
+    assert done.exit_code == 3
+    told = [line[:10] for line in done.output.splitlines() if "checksum" in line]
+    assert told == [str(DAYS[1]), str(DAYS[2])]
+    told = json.loads(run(*backfill(three_members, "--json")).output)
+    assert told["happened"]["done"] == 2
+    assert {path: path.read_bytes() for path in (lost, damaged)} == before
+    done = run("verify", "maps", *three_members.words(), "--cells", 4)
+    assert done.exit_code == 0, done.output
+
+
+def test_maps_of_earlier_builds_with_all_bands_in_one_file_are_kept_and_verified(
+    three_members, run, tmp_path
+):
+    assert run(*backfill(three_members)).exit_code == 0
+    folder = tmp_path / "maps" / "2020"
+    path = folder / f"pm25_{DAYS[2]}.tif"
+    beside = path.with_suffix(".bands.tif")
+    bands = bands_in(path, beside)
+    count = np.where(np.isfinite(bands["pm25"]), np.float32(3), np.float32(np.nan))
+    with rasterio.open(path) as source:
+        tags = {name: value for name, value in source.tags().items() if name != CONSTANT}
+    old = {name: (values, "ug m-3", {"NAME": name}) for name, values in bands.items()}
+    write_bands(path, old | {"pm25_members": (count, "1", {"NAME": "pm25_members"})},
+                grid=three_members.grid, ours=tags)  # fmt: skip
+    beside.unlink()
+    item = json.loads(path.with_suffix(".json").read_text())
+    asset = item["assets"]["map"]
+    asset["bands"] = [{"name": name} for name in (*bands, "pm25_members")]
+    asset["file:checksum"] = "1220" + sha256_of_file(path)
+    del item["assets"]["bands"], item["properties"]["pm25map:constant_bands"]
+    path.with_suffix(".json").write_text(json.dumps(item))
+    content = path.read_bytes()
+    done = run("verify", "maps", *three_members.words(), "--cells", 4)
+    assert done.exit_code == 0, done.output
+    assert json.loads(run(*backfill(three_members, "--json")).output)["happened"]["done"] == 0
+    assert path.read_bytes() == content
 
 
 def test_a_month_reads_a_chunk_once_and_a_year_hardly_more_days_than_it_makes():

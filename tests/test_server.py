@@ -417,7 +417,8 @@ def test_a_browser_keeps_a_tile_only_as_long_as_the_map_is_the_same(tmp_path):
         known = {"if-none-match": first.headers["etag"]}
         again = client().get(address, headers=known)
         assert (again.status_code, again.content) == (304, b"")
-    path.unlink()
+    for made in tmp_path.iterdir():
+        made.unlink()
     write_map(path, GRID, LAND * 2)
     answer = client().get(tile, headers=known)
     assert (answer.status_code, answer.headers["etag"] != known["if-none-match"]) == (200, True)

@@ -29,6 +29,7 @@ DOORS = {
         "backfill.md",
         "python.md",
         "view.md",
+        "other-software.md",
         "exposure.md",
         "static.md",
         "commands.md",

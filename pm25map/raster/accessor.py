@@ -67,8 +67,13 @@ class Maps:
 
     def _band(self, name: str) -> Band:
         attrs = self._maps[name].attrs
-        texts = {key: attrs.get(key) for key in ("standard_name", "cell_methods")}
-        return Band(name, attrs.get("long_name", name), attrs.get("units", "1"), **texts)
+        return Band(
+            name,
+            attrs.get("long_name", name),
+            attrs.get("units", "1"),
+            attrs.get("standard_name"),
+            attrs.get("cell_methods"),
+        )
 
     @functools.cached_property
     def grid(self) -> Grid:
