@@ -8,10 +8,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import rasterio
-from looked_at import write_bands, write_map
+from looked_at import write_bands, write_map, write_map_with_bands
 from maps import address_grid, address_map
 from pyproj import Transformer
 from rasterio.transform import Affine
+
+from pm25map.raster.bands import PM25_SPREAD
 
 GRID = address_grid()
 LAND = address_map(GRID)
@@ -324,3 +326,18 @@ def test_an_output_that_is_an_input_or_of_no_form_is_refused_before_work(say, fo
     for out, words in ((path, "it is an input"), (tmp_path / "t.xlsx", "end its name in .csv or .parquet")):
         code, _, wrong = say("extract", folder, "--points", path, "--out", out, "--overwrite")
         assert (code, words in wrong) == (1, True)
+
+
+def test_the_files_beside_a_map_are_no_maps_of_their_own_and_their_bands_are_found_by_name(say, tmp_path):
+    """The spread stands alone in its file, in ug/m3: it is no PM2.5."""
+    write_map_with_bands(tmp_path / "maps" / "a.tif", GRID, LAND, {PM25_SPREAD: LAND / 10})
+    path = cohort(tmp_path / "p.csv", ("a", *place(20.5, 30.5)))
+    for words, factor in (((), 1), (("--band", "pm25_spread"), 0.1)):
+        code, said, wrong = say(
+            "extract", tmp_path / "maps", "--points", path, "--out", "t.csv", "--overwrite", *words
+        )
+        assert code == 0, wrong
+        assert "passed over" not in said + wrong
+        table = pd.read_csv("t.csv")
+        value = next(table[name].iloc[0] for name in table if name.startswith("pm25"))
+        assert value == pytest.approx(LAND[20, 30] * factor, rel=1e-5)

@@ -117,7 +117,7 @@ def test_every_band_is_a_band_of_single_maps_and_backfills_alike(world, run, tmp
     command = item["properties"]["processing:expression"]["expression"]
     assert command.endswith("--band exceedance --band neutral_place")
     # The bounds would be of the same calibration: other bands alone make the maps anew.
-    assert "other bands than before" in run(*backfill(world, "--band", "exceedance")).output
+    assert "other bands than before" in run(*backfill(world, "--band", "exceedance", "--overwrite")).output
     assert run("verify", "maps", *world.words(), "--band", "exceedance").exit_code == 0
     refused = run("predict", "--date", DAYS[3], "--out", "x.tif", *world.words(), "--band", "interval")
     assert refused.exit_code == 2 and "none of intervals, exceedance, neutral_place" in refused.output
@@ -126,7 +126,7 @@ def test_every_band_is_a_band_of_single_maps_and_backfills_alike(world, run, tmp
 def test_a_folder_of_maps_without_bounds_is_made_again_when_they_are_asked_for(world, run, tmp_path):
     assert run(*backfill(world)).exit_code == 0
     before = maps(tmp_path / "maps")
-    again = run(*backfill(world, "--intervals"))
+    again = run(*backfill(world, "--intervals", "--overwrite"))
     assert f"{len(DAYS)} to do, 0 done" in again.output
     assert "other intervals than before" in again.output
     after = maps(tmp_path / "maps")
@@ -155,7 +155,7 @@ def test_another_calibration_makes_them_again_and_takes_up_no_block_of_the_first
     told = json.loads(run(*backfill(world, "--intervals", "--json")).output)
     assert told["happened"]["estimates"] > 0
     calibrate(world.model)
-    assert f"{len(DAYS)} to do, 0 done" in run(*backfill(world, "--intervals")).output
+    assert f"{len(DAYS)} to do, 0 done" in run(*backfill(world, "--intervals", "--overwrite")).output
     assert run(*backfill(world, "--intervals", out="other")).exit_code == 0
     assert maps(tmp_path / "maps") == maps(tmp_path / "other")
 

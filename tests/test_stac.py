@@ -122,7 +122,7 @@ def test_the_item_of_a_part_is_where_that_part_is(folder):
     row, col = (int(axis.mean()) for axis in np.nonzero(np.isfinite(values)))
     part = np.full_like(values, np.nan)
     part[row : row + 2, col : col + 3] = values[row : row + 2, col : col + 3]
-    write_cog(folder / "cog.tif", part, grid, provenance(grid), overwrite=True)
+    write_map(folder / "cog.tif", part, grid, provenance(grid), overwrite=True)
     known = np.isfinite(part)
     rows, cols = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
     a, _, c, _, e, f = grid.transform

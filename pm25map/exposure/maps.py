@@ -128,13 +128,18 @@ def find_maps(paths: Iterable[Path], band: str | None = None) -> MapFiles:
     files: dict[dt.date, tuple[Path, int]] = {}
     firsts: dict[str, tuple[Path, object]] = {}
     passed: list[str] = []
+    beside: list[str] = []
     place = Georeference("", (0, 0, 0, 0, 0, 0), (0, 0))
     key, unit, made_by = "", "", ""
     for path in list_maps(paths):
         with open_raster(path) as raster:
-            number = _band_of(raster, band)
             tags = raster.source.tags()
+            number = _band_of(raster, band, ours=bool(model_of(tags)))
             day = day_of(tags, path)
+            if number is None and model_of(tags):
+                # The other bands of a map stand beside it: nobody misses them.
+                beside.append(f"{path.name} (no such band)")
+                continue
             if number is None or day is None:
                 passed.append(f"{path.name} ({'no such band' if number is None else 'no day'})")
                 continue
@@ -148,6 +153,7 @@ def find_maps(paths: Iterable[Path], band: str | None = None) -> MapFiles:
             raise BadMap(f"{files[day][0]} and {path} are both of {day}: keep one map a day")
         files[day] = (path, number)
     if not files:
+        passed += beside
         wanted = f"band {band}" if band else "a band of PM2.5 in ug/m3"
         raise BadMap(
             f"none of {len(passed)} files has {wanted} and a day, in its tags or as 2020-09-12 in its name: "
@@ -161,13 +167,15 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
-def _band_of(raster: Raster, wanted: str | None) -> int | None:
-    """Choose the band; None where the raster does not have it."""
+def _band_of(raster: Raster, wanted: str | None, *, ours: bool) -> int | None:
+    """Choose the band of a raster, of pm25map or of another program; None where the raster does not have it."""
     keys = {key: number for number, key in keys_of(raster).items()}
     if wanted is not None:
         return keys.get(wanted)
     if PM25 in keys:
         return keys[PM25]
+    if ours:
+        return None
     # Another program's map of one quantity, whatever it calls it.
     only = list(keys.values())
     return only[0] if len(only) == 1 and is_ugm3(unit_of(raster, only[0])) else None
