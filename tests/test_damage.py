@@ -32,9 +32,9 @@ from pm25map.predictors.store import create_store, open_predictors, write_days, 
 from pm25map.predictors.verify import verify_store
 from pm25map.raster.backfill.stage import read_header, stage_rows
 from pm25map.raster.bands import PM25_SPREAD
-from pm25map.raster.cog import write_cog
 from pm25map.raster.info import describe
 from pm25map.raster.item_checks import check_map, is_as_written
+from pm25map.raster.map_files import write_map
 from pm25map.raster.stac import write_stac_item
 from pm25map.view.layers import read_map
 
@@ -283,7 +283,7 @@ def fill_map(folder):
     """A map of two bands with its item."""
     values = np.where(small_grid().land, address("elevation") / 10, np.nan).astype(np.float32)
     path = folder / "pm25.tif"
-    write_cog(path, values, small_grid(), provenance(small_grid()), more={PM25_SPREAD: values / 8})
+    write_map(path, values, small_grid(), provenance(small_grid()), more={PM25_SPREAD: values / 8})
     write_stac_item(path, created=CREATED, model_card=path.parent / "card.json", predictors=None)
     return path
 

@@ -8,7 +8,7 @@ import rasterio
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from looked_at import write_bands, write_map, write_map_with_bands
-from maps import address_grid, address_map, provenance
+from maps import CREATED, address_grid, address_map, provenance
 from pyproj import Transformer
 from rasterio.transform import Affine
 
@@ -16,6 +16,7 @@ from pm25map.base.aqi import truncate
 from pm25map.base.errors import BadMap
 from pm25map.raster.bands import PM25, PM25_SPREAD, Band
 from pm25map.raster.map_files import write_map as write_map_files
+from pm25map.raster.stac import write_stac_item
 from pm25map.view.layers import Layer, read_joined, read_map, read_maps
 from pm25map.view.pack import _refined, inflate, net_of, pack
 from pm25map.view.page_data import page_data, title_of
@@ -158,6 +159,17 @@ def test_bands_that_were_made_of_something_else_join_no_map(tmp_path):
     (tmp_path / "b.tif").unlink()
     maps, _ = read_maps([tmp_path / "a.tif"])
     assert [[layer.key for layer in one.layers] for one in maps] == [["pm25_lower"], ["pm25"]]
+
+
+def test_a_file_beside_a_map_that_was_changed_is_not_believed(tmp_path):
+    lower = Band("pm25_lower", "Lower end", "ug m-3", PM25.standard_name)
+    path = write_map_with_bands(tmp_path / "cog.tif", GRID, LAND, {lower: LAND / 2})
+    write_stac_item(path, created=CREATED, model_card=tmp_path / "card.json", predictors=None)
+    assert read_joined(path).layer("pm25_lower")
+    beside = tmp_path / "cog.bands.tif"
+    beside.write_bytes(beside.read_bytes()[:-1] + b"x")
+    with pytest.raises(BadMap, match=r"cog\.bands\.tif is damaged or was changed"):
+        read_joined(path)
 
 
 def test_two_models_of_one_day_stay_two_maps(tmp_path):

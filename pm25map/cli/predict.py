@@ -113,7 +113,6 @@ def command(
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.accessor import check_netcdf
     from pm25map.raster.estimator import Options
-    from pm25map.raster.item_checks import item_path
     from pm25map.raster.maps import maps_of, maps_with
     from pm25map.raster.predict import compute
 
@@ -163,16 +162,16 @@ def command(
 
 def _names(out: Path, *, netcdf: bool) -> tuple[Path, ...]:
     """Name every file that may be written for a map."""
+    from pm25map.raster.item_checks import item_path
     from pm25map.raster.map_files import names_beside
-    from pm25map.raster.stac import item_path
 
     return (out,) if netcdf else (out, *names_beside(out), item_path(out))
 
 
 def _files(out: Path, preview: Path | None, *, netcdf: bool) -> dict[str, Any]:
     """Name what was written, by what it is."""
+    from pm25map.raster.item_checks import item_path
     from pm25map.raster.map_files import files_beside
-    from pm25map.raster.stac import item_path
 
     return {
         "map": str(out),

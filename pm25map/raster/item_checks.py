@@ -32,17 +32,19 @@ def is_as_written(item: dict[str, Any]) -> bool:
 
 
 def check_map(path: Path) -> None:
-    """Compare a map with the checksum in the item beside it, where there is one that is whole.
+    """Compare a map, or a file with further bands, with the checksum in the item beside it, where one is whole.
 
     Raises:
-        BadMap: the map is not the one that the item describes.
+        BadMap: the file is not the one that the item describes.
     """
+    # cog.json speaks of cog.tif and of cog.bands.tif.
     beside = item_path(path)
+    beside = beside if beside.is_file() else path.with_name(f"{path.stem.rpartition('.')[0]}.json")
     try:
         item = json.loads(beside.read_bytes())
-        asset = item["assets"]["map"]
-        stated = str(asset["file:checksum"]).removeprefix(MULTIHASH_SHA256)
-        mine = Path(str(asset["href"])).name == path.name and is_as_written(item)
+        assets = [one for one in item["assets"].values() if Path(str(one["href"])).name == path.name]
+        mine = bool(assets) and is_as_written(item)
+        stated = str(assets[0]["file:checksum"]).removeprefix(MULTIHASH_SHA256) if mine else ""
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return
     if mine and path.is_file() and sha256_of_file(path) != stated:

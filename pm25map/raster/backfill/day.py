@@ -139,7 +139,7 @@ def find_map(folder: Folder, day: dt.date) -> StoredMap | None:
             kind: str(one["file:checksum"]).removeprefix(MULTIHASH_SHA256) for kind, one in files.items()
         }
         engine = str(model["engine"])
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         return StoredMap(None, "", "", whole=False)
     names |= {kind: name_of(day, kind) for kind in files if kind != MAP}
     contents = {kind: folder.read(name) for kind, name in names.items()}
