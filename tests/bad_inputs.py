@@ -122,10 +122,10 @@ def _texts(names: tuple[str, ...], option: str, kind: click.ParamType) -> tuple[
 def build(folder: Path) -> None:
     """Write good inputs of every kind, and the bad files that the cases name."""
     from pm25map.grid import save_grid
-    from pm25map.raster.cog import write_cog
+    from pm25map.raster.map_files import write_map
 
     grid = address_grid()
-    write_cog(folder / "map.tif", address_map(grid), grid, provenance(grid))
+    write_map(folder / "map.tif", address_map(grid), grid, provenance(grid))
     address_store(folder / "good.zarr")
     sky_store(folder / "sky.zarr")
     save_grid(small_grid(), folder / "grid")
