@@ -1,4 +1,4 @@
-"""What a predictor store is checked for, and what a user is told to do about it."""
+"""Checks of a predictor store for a model, each with the command that mends what is missing."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -10,24 +10,24 @@ from pm25map.predictors.computed import NEEDS
 from pm25map.predictors.variables import variable, variables_of
 
 
-def check_features(path: Location, held: Collection[str], features: Collection[str]) -> None:
-    """Refuse features that a store cannot give.
+def check_features(path: Location, available: Collection[str], features: Collection[str]) -> None:
+    """Refuse features that a store does not have.
 
     Raises:
         UnknownName: the table has no such variable.
-        BadPredictors: the store does not hold it, or what it is worked out from.
+        BadPredictors: the store has neither it nor the variables that it is computed from.
     """
-    if lacking := _lacking(held, features):
+    if lacking := _lacking(available, features):
         source = variable(lacking[0]).source
         raise BadPredictors(f"{path} lacks {', '.join(lacking)}. Run: {_command(source)} --store {path}")
 
 
 def check_from_monitors(features: Collection[str]) -> None:
-    """Refuse features that neither monitors give nor the layers that come with the package.
+    """Refuse features that come neither from monitors nor from the layers of the package.
 
     Raises:
         UnknownName: the table has no such variable.
-        BadPredictors: a model reads what other sources give.
+        BadPredictors: a model reads variables of other sources.
     """
     if lacking := _lacking((*variables_of("neighbours"), *variables_of("static")), features):
         sources = ", ".join(dict.fromkeys(variable(name).source for name in lacking))
@@ -37,10 +37,10 @@ def check_from_monitors(features: Collection[str]) -> None:
         )
 
 
-def _lacking(held: Collection[str], features: Collection[str]) -> list[str]:
-    """List what is stored of some features, or of what they are worked out from, and is not held."""
+def _lacking(available: Collection[str], features: Collection[str]) -> list[str]:
+    """List the stored variables that some features need, themselves or to be computed, and that are absent."""
     needed = [need for name in features for need in (NEEDS.get(name, ()) if name in NEEDS else (name,))]
-    return [name for name in dict.fromkeys(needed) if variable(name).stored and name not in held]
+    return [name for name in dict.fromkeys(needed) if variable(name).stored and name not in available]
 
 
 def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: list[dt.date]) -> None:
@@ -52,10 +52,10 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
         days: of the window, the estimated day last.
 
     Raises:
-        DayOutsideStore: the last day, or the begin of its window, lies outside; says which days there are.
-        MissingDays: days inside are missing; says which, and the command that gets them.
+        DayOutsideStore: the last day, or the start of its window, lies outside; names the days in the store.
+        MissingDays: days inside are missing; the message names them and the command that adds them.
     """
-    absent = {name: [day for day in days if day not in held] for name, held in whole.items()}
+    absent = {name: [day for day in days if day not in present] for name, present in whole.items()}
     absent = {name: lacking for name, lacking in absent.items() if lacking}
     if not absent:
         return
@@ -65,12 +65,12 @@ def check_days(path: Location, whole: Mapping[str, Collection[dt.date]], days: l
         f"{_command(source)} --start {lacking[0]} --end {lacking[-1]} --store {store_to_write(path)}"
         for source in sources
     )
-    held = [held for name, held in whole.items() if name in absent]
-    if not all(held):
+    incomplete = [present for name, present in whole.items() if name in absent]
+    if not all(incomplete):
         raise DayOutsideStore(
             f"cannot use {days[-1]}: {path} holds no day of {', '.join(absent)} yet. Run: {run}"
         )
-    first, last = max(map(min, held)), min(map(max, held))
+    first, last = max(map(min, incomplete)), min(map(max, incomplete))
     if not first <= days[-1] <= last:
         raise DayOutsideStore(
             f"cannot use {days[-1]}: {path} has the days {first} to {last}. Choose one of them, or run: {run}"
@@ -100,8 +100,8 @@ def check_monitored(label: str, whole: Mapping[str, Collection[dt.date]], days: 
         DayOutsideStore: nothing measured on the estimated day.
         MissingDays: nothing measured on another of the days.
     """
-    held = frozenset.intersection(*map(frozenset, whole.values())) if whole else frozenset(days)
-    lacking = [day for day in days if day not in held]
+    measured = frozenset.intersection(*map(frozenset, whole.values())) if whole else frozenset(days)
+    lacking = [day for day in days if day not in measured]
     if not lacking:
         return
     if days[-1] in lacking:
@@ -115,7 +115,7 @@ def check_monitored(label: str, whole: Mapping[str, Collection[dt.date]], days: 
 
 
 def store_to_write(path: Location) -> Location:
-    """Name a store that a hint may propose to write: a packed one, such as the shipped sample, is read only.
+    """Return a store that a hint may propose to write: a packed one, such as the shipped sample, is read only.
 
     >>> str(store_to_write(Path("sample.zarr.zip")))
     'predictors.zarr'
@@ -124,7 +124,7 @@ def store_to_write(path: Location) -> Location:
 
 
 def _command(source: str) -> str:
-    """Say what fills the variables of a source: gaps are imputed by a model, all else is ingested."""
+    """Return the command that fills the variables of a source: gaps are imputed by a model, all else is ingested."""
     return (
         f"pm25map data ingest --source {source}"
         if source != "imputation"

@@ -60,7 +60,7 @@ def open_group(path: Location, mode: Literal["r", "r+", "w"]) -> Group:
 
 
 def shard_days(grid: Grid) -> int:
-    """Give the days of one shard on a grid."""
+    """Return the number of days in a shard on a grid."""
     return SHARD_DAYS if math.prod(grid.shape) <= WIDE_GRID_CELLS else CHUNK_DAYS
 
 
@@ -133,7 +133,7 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
         shards=(shard_days(grid), *shard),
         dimension_names=("time", "y", "x"),
         overwrite=True,
-        **_held_as(row, precision),
+        **_stored_as(row, precision),
     )
     seal(array)
     marker.resize((marker.shape[0], len(names)))
@@ -144,12 +144,12 @@ def add_daily(group: Group, grid: Grid, row: Variable, length: int, precision: f
 
 
 def chunk_days(number: int, length: int) -> range:
-    """Give the slots of the time axis that a chunk of days holds; the last may be cut."""
+    """Return the slots of the time axis in a chunk of days; the last may be cut."""
     return range(number * CHUNK_DAYS, min((number + 1) * CHUNK_DAYS, length))
 
 
 def lengthen(group: Group, daily: Iterable[str], length: int) -> None:
-    """Give the time axis more days at its end. The axis comes last: until then the store reads as it did."""
+    """Extend the time axis at its end. The axis is written last: until then the store reads as before."""
     for name in (*daily, *(name for name in (FINGERPRINT, INPUTS, FACTS) if name in group)):
         array = group[name]
         array.resize((length, *array.shape[1:]))
@@ -180,7 +180,7 @@ def add_layer(
         shards=(*lead, *shard),
         dimension_names=(("month",) if monthly else ()) + ("y", "x"),
         overwrite=True,
-        **_held_as(row, precision),
+        **_stored_as(row, precision),
     )
     encoded = encode(values, dict(array.attrs))
     array[...] = encoded
@@ -188,8 +188,8 @@ def add_layer(
     seal(array, {**array.attrs, FINGERPRINT: sha256_of_bytes(np.ascontiguousarray(encoded).data)})
 
 
-def _held_as(row: Variable, precision: float | None) -> dict[str, Any]:
-    """Say how values are held: float32, or int16 in steps and squeezed harder, as it is to be shipped."""
+def _stored_as(row: Variable, precision: float | None) -> dict[str, Any]:
+    """Return how values are stored: float32, or int16 in steps and compressed harder, for a store to be shipped."""
     attributes = {**row.attributes(), "grid_mapping": "spatial_ref"}
     if precision is None:
         return {
@@ -209,7 +209,7 @@ def _held_as(row: Variable, precision: float | None) -> dict[str, Any]:
 
 
 def _squeezed(level: int) -> tuple[BloscCodec, Crc32cCodec]:
-    """Give the codecs of a chunk. The checksum is what tells a damaged chunk: Blosc may decode one in silence."""
+    """Return the codecs of a chunk. Only the checksum detects a damaged chunk: Blosc may decode one in silence."""
     return BloscCodec(cname="zstd", clevel=level, shuffle="bitshuffle"), Crc32cCodec()
 
 
@@ -241,7 +241,7 @@ def decode(stored: npt.NDArray[Any], attributes: dict[str, Any]) -> npt.NDArray[
 
 
 def fingerprint(encoded: npt.NDArray[Any]) -> int:
-    """Give eight bytes of the SHA-256 of a day's values as they are stored, never 0."""
+    """Return eight bytes of the SHA-256 of a day's values as they are stored, never 0."""
     return _part_of(sha256_of_bytes(np.ascontiguousarray(encoded).data))
 
 
@@ -296,7 +296,7 @@ def add_table(
 
 
 def _space(grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Give the rows and columns of a chunk, which is a block, and of a shard, which is whole chunks."""
+    """Return the rows and columns of a chunk, which is a block, and of a shard, which is a number of whole chunks."""
     chunk = min(grid.block_size, grid.shape[0]), min(grid.block_size, grid.shape[1])
     sides = [
         step * min(SHARD_BLOCKS, math.ceil(size / step)) for step, size in zip(chunk, grid.shape, strict=True)

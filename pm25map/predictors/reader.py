@@ -42,12 +42,12 @@ class Predictors:
 
     Attributes:
         path: folder *.zarr or file *.zarr.zip, or a folder *.zarr in an object store.
-        grid: that the store lies on, made again from what it says of it.
+        grid: of the store, rebuilt from its definition.
         daily: names of the daily variables.
         layers: names of the static variables and climatologies that are filled.
-        history: what made the store.
-        present: None for a store that refuses a window with a missing day; else the days, oldest first, that stand
-            in for the missing days before them (see `filling_gaps`).
+        history: the commands that wrote the store.
+        present: None for a store that refuses a window with a missing day; else the days, oldest first, that
+            replace the missing days before them (see `filling_gaps`).
         label: names the monitors that the days were computed from, where nobody named the store; empty otherwise.
     """
 
@@ -78,7 +78,7 @@ class Predictors:
 
     @property
     def grid_checksum(self) -> str:
-        """Give the checksum of the grid that the store lies on."""
+        """Return the checksum of the grid of the store."""
         return self.grid.checksum
 
     @property
@@ -88,7 +88,7 @@ class Predictors:
 
     @property
     def span(self) -> tuple[dt.date, dt.date]:
-        """Give the first and last day that the store has room for."""
+        """Return the first and last day of the time axis."""
         return self._first, self._first + dt.timedelta(days=self._length - 1)
 
     @functools.cached_property
@@ -118,7 +118,7 @@ class Predictors:
         return sha256_of_bytes(*parts)
 
     def window_checksum(self, features: tuple[str, ...], days: list[dt.date]) -> str:
-        """SHA-256 over the grid and those values that a window is made of, by their fingerprints.
+        """SHA-256 over the grid and the values of a window, by their fingerprints.
 
         It stays what it is when the store grows or other variables and days change: a map is out of date
         exactly when this differs.
@@ -133,10 +133,10 @@ class Predictors:
         parts = [self.grid.checksum.encode(), " ".join(features).encode(), numbers]
         # A day that is missing counts as 0, inside of the store as outside of it.
         inside = (slots >= 0) & (slots < self._length)
-        held = np.where(inside, slots, 0)
+        valid_slots = np.where(inside, slots, 0)
         for name in sorted(needed):
             if name in self._prints:
-                prints = np.where(inside, self._prints[name][held], 0)
+                prints = np.where(inside, self._prints[name][valid_slots], 0)
                 parts += [name.encode(), prints.astype("<i8").tobytes()]
             elif name in self.layers:
                 parts.append(f"{name} {self._arrays.attributes(name)[layout.FINGERPRINT]}".encode())
@@ -202,7 +202,7 @@ class Predictors:
         return sum(read == day for read, day in zip(self.days_read(days), days, strict=True))
 
     def precision(self, name: str) -> float | None:
-        """Give the step of a packed variable, in its units; None where it is float32."""
+        """Return the step of a packed variable, in its units; None where it is float32."""
         step = self._arrays.attributes(name).get("scale_factor")
         return None if step is None else float(step)
 
@@ -276,14 +276,16 @@ class Predictors:
                 f"{block} leaves grid {self.grid.name} of {rows} x {cols} cells: use its own blocks"
             )
         check_features(self.path, self.variables, features)
-        held = self.days_read(days)
-        check_days(self.path, {name: self._whole[name] for name in features if name in self._whole}, held)
+        days_read = self.days_read(days)
+        check_days(
+            self.path, {name: self._whole[name] for name in features if name in self._whole}, days_read
+        )
         values = np.empty((len(days), len(features), block.height, block.width), dtype=np.float32)
         land = self.grid.land[block.slices]
         for i, name in enumerate(features):
             kind = variable(name).kind
             if kind == "daily":
-                values[:, i] = self._arrays.daily(name, held, block, count)
+                values[:, i] = self._arrays.daily(name, days_read, block, count)
             elif kind == "static":
                 values[:, i] = self._arrays.layer(name, block)
             elif kind == "climatology":

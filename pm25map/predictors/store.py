@@ -1,4 +1,4 @@
-"""The predictor store, written: made empty, grown, and filled a whole day or a whole layer at a time.
+"""Writing the predictor store: it is created empty, extended, and filled a whole day or a whole layer at a time.
 
 A store is a Zarr v3 group: daily variables (time, y, x), climatologies (month, y, x), static layers (y, x),
 NaN where missing and off land. A day of a variable counts only once its fingerprint is written, which happens
@@ -63,7 +63,7 @@ def create_store(
         start: first day.
         end: last day, included; a store can grow later.
         precision: step of the daily variables that shall be packed to int16, in their units.
-        history: what made the store, for its attribute.
+        history: the command that creates the store, for its attribute.
         overwrite: replace a store that is there.
 
     Raises:
