@@ -12,7 +12,9 @@ from shapely.geometry import box
 from pm25map.base.errors import BadMonitors
 from pm25map.model.card import load_model
 from pm25map.monitors import Monitors, read_monitors
-from pm25map.monitors.examine import (
+from pm25map.monitors.examine import examine, examine_counts, examine_runs
+from pm25map.monitors.ground import in_united_states
+from pm25map.monitors.rules import (
     CODE,
     DEAD,
     EARLY,
@@ -25,11 +27,7 @@ from pm25map.monitors.examine import (
     TWINS,
     ZERO,
     Rules,
-    examine,
-    examine_counts,
-    examine_runs,
 )
-from pm25map.monitors.ground import in_united_states
 
 FIRST = dt.date(2020, 1, 1)
 

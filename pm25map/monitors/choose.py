@@ -23,7 +23,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from pm25map.monitors.doubts import Examination, doubts_of
-from pm25map.monitors.examine import Rules, examine_runs
+from pm25map.monitors.examine import examine_runs
+from pm25map.monitors.rules import Rules
 
 PARAMETERS = (88101, 88502)
 """PM2.5 by the reference method or its equal, then PM2.5 that is acceptable for the AQI."""

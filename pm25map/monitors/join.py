@@ -8,7 +8,7 @@ from pyproj import Geod
 
 from pm25map.base.errors import BadMonitors
 from pm25map.monitors.doubts import Examination, doubts_of
-from pm25map.monitors.examine import disagree
+from pm25map.monitors.examine_places import disagree
 from pm25map.monitors.sites import MOVED_M
 from pm25map.monitors.table import OPTIONAL_COLUMNS, Monitors, Reading
 

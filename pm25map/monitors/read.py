@@ -15,16 +15,8 @@ from pm25map.monitors.aqs import COLUMNS, is_daily_file, read_rows
 from pm25map.monitors.archive import each_csv, header_of, is_leftover
 from pm25map.monitors.choose import PARAMETERS, Events, Negatives, choose, prefer, settle_negatives
 from pm25map.monitors.doubts import Examination
-from pm25map.monitors.examine import (
-    RULES,
-    Rules,
-    examine,
-    examine_counts,
-    examine_places,
-    examine_runs,
-    examine_twins,
-    examine_values,
-)
+from pm25map.monitors.examine import examine, examine_counts, examine_runs, examine_values
+from pm25map.monitors.examine_places import examine_places, examine_twins
 from pm25map.monitors.ground import in_united_states
 from pm25map.monitors.join import join
 from pm25map.monitors.plain import (
@@ -34,6 +26,7 @@ from pm25map.monitors.plain import (
     read_plain_csv,
     read_plain_parquet,
 )
+from pm25map.monitors.rules import RULES, Rules
 from pm25map.monitors.sites import UNKNOWN, separate_places, to_wgs84
 from pm25map.monitors.table import Monitors, Reading, constant_column
 from pm25map.monitors.two_tables import OBSERVATIONS_FILE, SITES_FILE, read_two_tables
