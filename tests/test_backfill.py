@@ -213,6 +213,7 @@ def test_the_collection_names_every_map(world, run, tmp_path):
     told = json.loads((tmp_path / "maps" / "collection.json").read_text())
     items = [link["href"] for link in told["links"] if link["rel"] == "item"]
     assert len(items) == 10
+    assert "singlebandpseudocolor" in (tmp_path / "maps" / "aqi.qml").read_text()
     for href in items:
         item = json.loads((tmp_path / "maps" / href).read_text())
         assert (tmp_path / "maps" / href).with_suffix(".tif").is_file()

@@ -60,8 +60,9 @@ def write_stac_item(
     Args:
         cog_path: the map.
         created: when the map was made (see provenance.created_time).
-        model_card: what the map derives from; the link to it is relative where both are on a disk.
-        predictors: the store that the map derives from; linked likewise. None where no reader has it.
+        model_card: what the map derives from; linked where it lies in the map's folder.
+        predictors: the store that the map derives from; linked likewise, or where it is in an object store. None where
+            no reader has it.
         preview: the PNG of the map, None where there is none.
         home: the folder where map and item will stand in the end, where that is not the map's own.
         collection: relative address of the collection that the map will be part of, None where it stands alone.
@@ -93,7 +94,8 @@ def write_stac_item(
         (model_card, f"Card of the model {p.model_name} {p.model_version}"),
         (predictors, f"Predictors {p.predictors_name}"),
     ):
-        if path is None:
+        # Whoever gets the folder alone could not follow a link that leads out of it; the properties hold the checksums.
+        if path is None or not (isinstance(path, Remote) or _is_inside(path, folder)):
             continue
         # A store in a folder has no checksum of a file; its own is in the properties.
         extra = {}
@@ -242,6 +244,10 @@ def _style_asset(style: Path) -> pystac.Asset:
             "file:checksum": MULTIHASH_SHA256 + sha256_of_file(style),
         },
     )
+
+
+def _is_inside(path: Path, folder: Location) -> bool:
+    return not isinstance(folder, Remote) and path.absolute().is_relative_to(folder.absolute())
 
 
 def _relative(path: Location, folder: Location) -> str:

@@ -9,10 +9,15 @@ from pm25map.grid.outline import around
 from pm25map.raster.backfill.day import read_item
 from pm25map.raster.provenance import MAP_LICENCE, PRODUCT
 from pm25map.raster.stac import COLLECTION_FILE, collection_id
+from pm25map.raster.style import qgis_style
+
+
+STYLE_FILE = "aqi.qml"
+"""Name of the style for QGIS in a folder of maps: one for all days."""
 
 
 def write_collection(folder: Folder) -> tuple[int, list[str]]:
-    """Write collection.json for all maps of a folder.
+    """Write collection.json for all maps of a folder, and the style that draws any of them in QGIS.
 
     Returns:
         How many it names, and the damaged items that it leaves out: one of a day that nobody asked for now must
@@ -26,6 +31,7 @@ def write_collection(folder: Folder) -> tuple[int, list[str]]:
     damaged = [name for name in read if name not in items]
     if not items:
         return 0, damaged
+    folder.write(STYLE_FILE, qgis_style().encode())
     box = around([item["bbox"] for item in items.values()])
     starts = [pystac.utils.str_to_datetime(item["properties"]["start_datetime"]) for item in items.values()]
     ends = [pystac.utils.str_to_datetime(item["properties"]["end_datetime"]) for item in items.values()]
