@@ -11,7 +11,6 @@ from pm25map.raster.provenance import MAP_LICENCE, PRODUCT
 from pm25map.raster.stac import COLLECTION_FILE, collection_id
 from pm25map.raster.style import qgis_style
 
-
 STYLE_FILE = "aqi.qml"
 """Name of the style for QGIS in a folder of maps: one for all days."""
 
