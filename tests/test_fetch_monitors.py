@@ -1,4 +1,4 @@
-"""The monitors of a map's days, fetched from a server in the providers' layout, kept, asked again, or had elsewhere."""
+"""The monitors of a map's days, from a server in the providers' layout: fetched, kept, fetched again."""
 
 import datetime as dt
 import io
@@ -145,7 +145,7 @@ def test_without_a_way_out_auto_takes_the_hours_of_airnow_that_are_in_the_cache_
     lines = []
     found = read_april(NOWHERE, lines=lines)
     assert found.day_summary(APRIL).by_network == {"AirNow": 2}
-    (said,) = [line for line in lines if "AQS could not be asked" in line]
+    (said,) = [line for line in lines if "AQS could not be reached" in line]
     assert "daily_88101_2024.zip" in said
 
 

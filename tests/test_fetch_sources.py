@@ -270,13 +270,13 @@ def test_a_catalogue_that_fails_is_one_line(world):
 def test_a_catalogue_out_of_reach_is_one_line():
     with net.serving() as world:
         pass
-    with pytest.raises(BadFetch, match="cannot be asked for MCD19A2"):
+    with pytest.raises(BadFetch, match="cannot be searched for MCD19A2"):
         search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
 
 
 def test_a_catalogue_that_talks_nonsense_is_one_line(world):
     world.add("/search/granules.umm_json", b"<html>maintenance</html>")
-    with pytest.raises(BadFetch, match="cannot be asked for MCD19A2"):
+    with pytest.raises(BadFetch, match="cannot be searched for MCD19A2"):
         search(provider_of("maiac"), [DAY], ("",), ("h08v05",), CONUS, HttpClient(), world.url)
 
 
@@ -592,10 +592,10 @@ def test_a_full_disk_is_one_line(world, tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made_is_one_line(world, tmp_path):
     (tmp_path / "hms").write_text("a file")
     result = run(*hms_words(world, tmp_path / "hms"))
-    assert result.exit_code == 1 and "Not a directory. Choose another folder" in str(result.exception)
+    assert result.exit_code == 1 and "hms is in the way. Choose another name" in str(result.exception)
     (tmp_path / "in").write_text("a file")
     result = run(*hms_words(world, tmp_path / "in" / "hms"))
-    assert "cannot write" in str(result.exception)
+    assert "in is in the way. Choose another name" in str(result.exception)
 
 
 def test_netcdf_of_another_thing_is_refused(tmp_path):

@@ -53,7 +53,7 @@ TRUNCATION_SLACK = 5e-4
 """Tenths: 128.4 ug m-3 in float32 is 1283.99994 tenths and counts as 1284; this covers it up to 1,000 ug m-3."""
 
 CLASS_STARTS = (0.0, *(round(high + 0.1 - TRUNCATION_SLACK / 10, 6) for high in UPPER_ENDS))
-"""ug m-3: from here on a value, cut to 0.1 as the index asks, is of the class."""
+"""ug m-3: from here on a value, cut to 0.1 as the index requires, is of the class."""
 
 
 def truncate(pm25: float) -> float:

@@ -156,7 +156,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_all(paths: list[Path]) -> Iterator[list[Path]]:
-    """Give paths to write several files of one folder to; rename them into place when the block ends well.
+    """Yield paths to write several files of one folder to; rename them into place when the block ends well.
 
     When the block raises, or one of them cannot be put in its place, all targets are as they were.
 

@@ -8,7 +8,7 @@ def read_json(text: str | bytes) -> Any:
     """Read JSON.
 
     Raises:
-        ValueError: it is none, names a key twice, is nested too deeply, or holds NaN or Infinity. Python's own reader
+        ValueError: it is not JSON, has a key twice, is nested too deeply, or holds NaN or Infinity. Python's own reader
             takes the second of two keys in silence.
     """
     try:
@@ -18,12 +18,12 @@ def read_json(text: str | bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    held: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
     for key, value in pairs:
-        if key in held:
+        if key in mapping:
             raise ValueError(f"the key {key!r} stands there twice")
-        held[key] = value
-    return held
+        mapping[key] = value
+    return mapping
 
 
 def _no_number(text: str) -> NoReturn:

@@ -12,19 +12,19 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class _Strict(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping; PyYAML takes the second in silence."""
+    """A loader that refuses a key that occurs twice in one mapping; PyYAML takes the second in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Read a mapping whose keys are all different."""
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
             # What "<<" brings in may be replaced: that is its purpose.
-            if key.value in seen and isinstance(key.value, str):
+            if key.value in keys and isinstance(key.value, str):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands there twice", key.start_mark
                 )
             if isinstance(key.value, str) and key.value != "<<":
-                seen.add(key.value)
+                keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 

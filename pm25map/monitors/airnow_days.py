@@ -3,7 +3,7 @@
 A day is the local **standard** day of the site, as in AQS: an hour belongs to the day in which it begins. A mean needs
 18 of the 24 hours, which is AQS's 75 %. The rules, in the order in which they are counted:
 
-1. Monitors outside the United States are left out, unless they are asked for.
+1. Monitors outside the United States are left out, unless they are requested.
 2. Blank values and AirNow's mark for missing, -999 (anything from -99 down), are no values.
 3. Values below -15 or above 2,000 ug/m3 are no measurement. Small negative values, which are what is left of
    instrument noise in clean air, are kept as in AQS.

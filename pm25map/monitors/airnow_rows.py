@@ -72,7 +72,7 @@ def all_lists(holdings: Holdings, hours: Hours) -> tuple[pd.DataFrame, list[Sour
 def rows_of_sites(
     hours: Hours, lists: pd.DataFrame, counts: dict[str, int], *, outside_us: bool
 ) -> pd.DataFrame:
-    """Replace the ids of rows by those of AQS, and keep one value a site and hour, of the country asked for."""
+    """Replace the ids of rows by those of AQS, and keep one value a site and hour, of the requested country."""
     full = pd.Series(hours.rows["aqsid"].unique(), dtype="str")
     plain = plain_ids(full)
     in_us = in_the_us(plain, full, lists)
@@ -125,7 +125,7 @@ def placed_rows(
 
 
 def by_local_day(rows: pd.DataFrame, zones: pd.Series, days: Collection[dt.date] | None) -> pd.DataFrame:
-    """Add the local standard day in which each hour begins, and keep the days asked for."""
+    """Add the local standard day in which each hour begins, and keep the requested days."""
     seconds = np.round(zones.reindex(rows["site_id"].cat.categories).to_numpy() * 3600).astype(
         "timedelta64[s]"
     )

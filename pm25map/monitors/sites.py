@@ -1,4 +1,4 @@
-"""Where a site stands: datums brought to WGS84, and sites that moved told apart."""
+"""The positions of sites: datums converted to WGS84, and a place of its own for every position of a site that moved."""
 
 import numpy as np
 import pandas as pd

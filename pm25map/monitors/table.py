@@ -317,7 +317,7 @@ class Monitors:
         """Find the row and column of every observation on these days, and which observations those are."""
         requested = np.array(days, dtype="datetime64[D]")
         if len(np.unique(requested)) != len(requested):
-            raise BadMonitors("a day is asked for twice: list every day once")
+            raise BadMonitors("a day is listed twice: list every day once")
         rows = pd.Index(requested.astype("datetime64[s]")).get_indexer(
             pd.Index(self._day.astype("datetime64[s]"))
         )

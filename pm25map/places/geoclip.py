@@ -95,7 +95,7 @@ def about_geoclip(name: str, description: str, **known: Any) -> About:
 
 
 def write_geoclip(rows: Sequence[int] | None = None) -> bytes:
-    """Write the shipped network with an input of float64 and, where only some are asked for, some of its capsules.
+    """Write the shipped network with an input of float64 and, where only some capsules are requested, those alone.
 
     Args:
         rows: of the capsules among all three, 0 the smoothest; None for all.

@@ -49,7 +49,7 @@ class EncoderNetwork:
             dtype: of its input.
             threads: of ONNX Runtime.
             name: of the encoder, for the error.
-            outputs: that are asked for, each float32 (place, dimension).
+            outputs: names of those to return, each float32 (place, dimension).
 
         Raises:
             BadModel: ONNX Runtime cannot read it.

@@ -208,7 +208,7 @@ def _read_auto(
                 "hourly files"
             ) from error
         if announce is not None:
-            announce(f"AQS could not be asked: AirNow alone serves. {error}")
+            announce(f"AQS could not be reached: AirNow alone is used. {error}")
         return monitors
     reach = last_day_of_aqs(settled)
     if reach is None:
@@ -247,7 +247,7 @@ def _read_network(
     fetched = fetch_monitors(network, days, today, base_url=source.base_url, announce=announce)
     if fetched.unconfirmed and announce is not None:
         announce(
-            f"{fetched.unconfirmed[0]} could not be asked for again: the copy in {fetched.folder} serves"
+            f"{fetched.unconfirmed[0]} could not be requested again: the copy in {fetched.folder} is used"
         )
     if fetched.cannot:
         return _read_kept(fetched, source, days[-1], announce)
@@ -273,9 +273,9 @@ def _read_kept(
     try:
         monitors = read_monitors(list(fetched.files), rules=source.rules) if fetched.files else None
     except BadMonitors as error:
-        raise BadFetch(f"{fetched.cannot}. What is in {fetched.folder} does not serve: {error}") from error
+        raise BadFetch(f"{fetched.cannot}. The files in {fetched.folder} cannot be used: {error}") from error
     if monitors is None or day not in monitors.days:
         raise BadFetch(fetched.cannot)
     if announce is not None:
-        announce(f"{fetched.cannot}. The map is made without them, of what is in {fetched.folder}")
+        announce(f"{fetched.cannot}. The map is made without them, from the files in {fetched.folder}")
     return monitors

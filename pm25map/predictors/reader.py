@@ -156,7 +156,7 @@ class Predictors:
     def chunks_of(self, days: list[dt.date]) -> dict[int, list[dt.date]]:
         """Group days by the number of the chunk that holds them: those of a group are decoded together.
 
-        A missing day is in the group of the day that stands in for it.
+        A missing day is in the group of the day that replaces it.
         """
         groups: dict[int, list[dt.date]] = {}
         ordered = sorted(days)
@@ -172,7 +172,7 @@ class Predictors:
         return int(length * sum(widths) * block.height * block.width)
 
     def filling_gaps(self, features: tuple[str, ...]) -> "Predictors":
-        """Return the same store, in which the next day that is present stands in for a missing day of a window.
+        """Return the same store, in which the next day that is present replaces a missing day of a window.
 
         AirNow keeps fewer days than a window has, and monitors fall silent; docs/model.md says what it costs, and
         windows.gaps has the rule for stations. A day is present where the store has all daily variables of `features`.
@@ -186,7 +186,7 @@ class Predictors:
         return filled
 
     def days_read(self, days: list[dt.date]) -> list[dt.date]:
-        """List the days whose daily variables are read for some days: themselves, or those that stand in for them.
+        """List the days whose daily variables are read for some days: themselves, or those that replace them.
 
         A missing day after the last day that is present has none, and is listed as it is.
         """
@@ -264,7 +264,7 @@ class Predictors:
         Returns:
             float32 (day, feature, y, x) in the table's units; NaN where missing and off land. Layers are
             repeated, climatologies evaluated on each day, calendar variables worked out. Where gaps are filled, a
-            missing day has the daily variables of the day that stands in for it, and a calendar of its own.
+            missing day has the daily variables of the day that replaces it, and a calendar of its own.
 
         Raises:
             BadPredictors: the store lacks a variable, a value is out of range, or the block leaves the grid.

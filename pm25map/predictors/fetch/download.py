@@ -140,7 +140,9 @@ class Resuming:
             check_status(self._client, response, url)
             encoding = response.headers.get("Content-Encoding", "identity").lower()
             if encoding not in ("", "identity"):
-                raise BadFetch(f"{bare(url)} comes compressed ({encoding}), though it was asked for as it is")
+                raise BadFetch(
+                    f"{bare(url)} comes compressed ({encoding}), though it was requested uncompressed"
+                )
             if response.status_code == 206 and resumed is not None:
                 identity = self._continued(resumed, response)
             elif response.status_code == 200:

@@ -145,8 +145,8 @@ def _granules(
         ) from None
     except (requests.RequestException, ValueError, KeyError) as error:
         raise BadFetch(
-            f"NASA's catalogue cannot be asked for {collection} ({type(error).__name__}). Look at the network, and run "
-            "the same command again"
+            f"NASA's catalogue cannot be searched for {collection} ({type(error).__name__}). Look at the network, and "
+            "run the same command again"
         ) from None
 
 

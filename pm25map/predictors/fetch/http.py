@@ -161,7 +161,7 @@ def check_address(url: str) -> None:
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        raise BadFetch(f"{bare(url)} is not https: only a server on this machine may be asked by http")
+        raise BadFetch(f"{bare(url)} is not https: only a server on this machine may be reached by http")
     if "@" in parts.netloc:
         raise BadFetch(f"the address {bare(url)} holds a user or password: leave it out")
 
