@@ -368,3 +368,19 @@ def test_the_command_refuses_before_it_builds(tmp_path):
     assert "conus-4km" in str(result.exception)
     assert call("build", "a/b").exit_code == 2
     assert not (tmp_path / "g").exists()
+
+
+def test_grid_info_says_where_a_grid_over_the_date_line_begins_and_ends(tmp_path):
+    """From west to east: the least and the greatest of its longitudes go around the whole earth."""
+    halves = shapely.union_all([shapely.box(175, 62, 180, 66), shapely.box(-180, 62, -165, 66)])
+    path = tmp_path / "bering.geojson"
+    path.write_text(json.dumps(shapely.geometry.mapping(halves)))
+    place = ["--crs", "EPSG:3338", "--step", 50000, "--boundary", path, "--out", tmp_path / "g"]
+    assert call("build", "bering", *place).exit_code == 0
+    west, south, east, north = json.loads(call("info", tmp_path / "g", "--json").stdout)["lonlat_bounds"]
+    assert 165 < west < 175
+    assert -165 < east < -155
+    assert south < 62
+    assert north > 66
+    assert "over 180 degrees" in call("info", tmp_path / "g").stdout
+    assert "over 180 degrees" not in call("info", "conus-10km").stdout

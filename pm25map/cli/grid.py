@@ -55,9 +55,10 @@ def info(name: str, as_json: bool) -> None:
     Try: pm25map grid info conus-10km --json
     """  # noqa: D301 - click reads \b
     from pm25map.grid import load_grid
+    from pm25map.grid.outline import outline_of
 
     grid = load_grid(name)
-    lon, lat = grid.lonlat()
+    _, (west, south, east, north) = outline_of(grid.crs, grid.bounds)
     rows, cols = grid.shape
     facts = {
         "name": grid.name,
@@ -65,7 +66,7 @@ def info(name: str, as_json: bool) -> None:
         "step": list(grid.step),
         "shape": [rows, cols],
         "bounds": list(grid.bounds),
-        "lonlat_bounds": [round(float(v), 4) for v in (lon.min(), lat.min(), lon.max(), lat.max())],
+        "lonlat_bounds": [round(value, 4) for value in (west, south, east, north)],
         "land_cells": grid.cell_count,
         "blocks": len(grid.blocks()),
         "block_size": grid.block_size,
@@ -77,9 +78,8 @@ def info(name: str, as_json: bool) -> None:
     size = f"{grid.step[0]:.10g} x {grid.step[1]:.10g}"
     click.echo(f"{grid.name}: {rows} rows x {cols} columns of {size} on {grid.crs}")
     click.echo(f"land        {grid.cell_count:,} cells in {facts['blocks']} blocks of {grid.block_size}")
-    click.echo(
-        f"longitude   {lon.min():.2f} to {lon.max():.2f}\nlatitude    {lat.min():.2f} to {lat.max():.2f}"
-    )
+    over = ", over 180 degrees" if west > east else ""
+    click.echo(f"longitude   {west:.2f} to {east:.2f}{over}\nlatitude    {south:.2f} to {north:.2f}")
     click.echo(f"checksum    {grid.checksum}")
 
 
