@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from pm25map.predictors import arrays
 from pm25map.predictors.pack import pack_sample
 from pm25map.predictors.sources import DayInputs
 from pm25map.predictors.status import status_of
-from pm25map.predictors.store import create_store, open_predictors, write_days, write_layer
+from pm25map.predictors.store import create_store, forget, open_predictors, write_days, write_layer
 from pm25map.predictors.verify import verify_store
 from pm25map.raster.backfill.stage import read_header, stage_rows
 from pm25map.raster.bands import PM25_SPREAD
@@ -127,6 +128,32 @@ def test_a_gappy_day_that_lost_its_file_is_refused_and_one_without_values_is_not
         BadPredictors, match=rf"{GAPPY} of .* has lost values of {DAYS[0]} in .*: its file {GAPPY}/c/0/0/0"
     ):
         open_predictors(own_store).read((GAPPY,), DAYS[3:9], first)
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "inputs", "day_facts"])
+def test_a_table_of_days_that_lost_a_file_is_damaged_and_does_not_hold_no_day(own_store, tmp_path, name):
+    packed = pack_sample(open_predictors(own_store), tmp_path / "s.zarr.zip", DAYS[0], DAYS[-1])
+    lost = f"{name}/c/0/0"
+    rest = tmp_path / "rest.zarr.zip"
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(rest, "w") as target:
+        for file in source.namelist():
+            if file != lost:
+                target.writestr(file, source.read(file))
+    (own_store / lost).unlink()
+    for path in (own_store, rest):
+        with pytest.raises(BadPredictors, match=rf"{name} of .* is damaged .*its file {lost} is gone"):
+            open_predictors(path)
+
+
+def test_a_store_whose_days_are_all_missing_again_is_whole(own_store):
+    """Forgotten, or written anew from files that say nothing of themselves: no table lost anything."""
+    for name in (*DAILY, GAPPY):
+        forget(own_store, name, DAYS)
+    assert open_predictors(own_store).days == []
+    write_days(own_store, DAYS, {name: address(name, np.arange(len(DAYS))) for name in DAILY})
+    store = open_predictors(own_store)
+    assert store.days_of(DAILY) == DAYS
+    assert {store.inputs_of(name, day) for name in DAILY for day in DAYS} == {0}
 
 
 def nested(depth):
@@ -264,6 +291,21 @@ def test_a_damaged_file_of_an_encoder_gives_the_same_vectors_or_one_line(tmp_pat
         if one.file.name in ("card.json", "encoder.onnx"):
             found.append(wrong(lambda: read_encoder(folder), right, one))
     assert [text for text in found if text] == []
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "patch.onnx", "weights.safetensors"])
+def test_a_card_does_not_cover_a_file_of_an_encoder_that_is_another_one(tmp_path, name):
+    folder = Path(shutil.copytree(shipped_folder("models") / "places-open", tmp_path / "places-mine"))
+    told = CliRunner().invoke(export, ["--checksums", str(folder)])
+    assert "covers itself and encoder.onnx, patch.onnx, weights.safetensors" in told.output
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    said = (folder / "card.json").read_bytes()
+    told = CliRunner().invoke(export, ["--checksums", str(folder)])
+    assert isinstance(told.exception, BadModel)
+    assert f"{name} is damaged" in str(told.exception)
+    assert (folder / "card.json").read_bytes() == said
 
 
 def test_a_damaged_card_of_an_encoder_is_named(tmp_path):

@@ -41,7 +41,8 @@ def command(
 
     One --run gives a plain model. Several --member give one model that tells mean, spread (standard deviation)
     and number of its members. --unroll writes the second graph of a model that is there, without torch.
-    --checksums lets a card of an older version cover the calibration beside it, and itself.
+    --checksums lets a card of an older version cover the calibration beside it, and itself; of an encoder it compares
+    the files with the card first.
 
     Torch and ONNX are compared on 10,000 real windows a network, with values missing and one alone; no file is
     written when they differ by more than 1e-4 standard deviations of the truth.
@@ -119,6 +120,7 @@ def _cover(folder: Path) -> str:
     from pm25map.base.card_file import reseal
     from pm25map.base.errors import BadModel
     from pm25map.model.card import CARD_FILE, NETWORK_FILE, cover_files, load_model, read_beside
+    from pm25map.places.card import check_files
 
     if (folder / NETWORK_FILE).is_file():
         model = load_model(str(folder))
@@ -126,15 +128,11 @@ def _cover(folder: Path) -> str:
             read_beside(model, name, "make it with pm25map calibrate")
         card = cover_files(folder)
         return f"{folder / CARD_FILE}: covers itself and {', '.join(card.files if card else ()) or 'no other file'}"
-    try:
-        reseal(folder / CARD_FILE)
-    except FileNotFoundError as error:
-        raise BadModel(
-            f"there is no {CARD_FILE} in {folder}: name the folder of a model or an encoder"
-        ) from error
-    except ValueError as error:
-        raise BadModel(f"{folder / CARD_FILE} is damaged or was changed: {error}. Export it again") from error
-    return f"{folder / CARD_FILE}: covers itself"
+    if not (folder / CARD_FILE).is_file():
+        raise BadModel(f"there is no {CARD_FILE} in {folder}: name the folder of a model or an encoder")
+    covered = check_files(folder)
+    reseal(folder / CARD_FILE)
+    return f"{folder / CARD_FILE}: covers itself and {', '.join(covered)}"
 
 
 def _say_graphs(model: "Model") -> None:

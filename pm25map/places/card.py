@@ -175,7 +175,7 @@ def _is_damaged(folder: Path) -> bool:
 
 
 def read_network(path: Path, sha256: str) -> bytes:
-    """Read a network that a card names.
+    """Read a network, or other weights, that a card names.
 
     Raises:
         BadModel: it is absent, or its checksum is not that of the card.
@@ -212,6 +212,25 @@ def read_card(folder: Path) -> EncoderCard:
         raise BadModel(
             f"the card {folder / CARD} is damaged or was changed: {error}. Export the encoder again"
         ) from error
+
+
+def check_files(folder: Path) -> list[str]:
+    """Compare all files of an encoder with their checksums in its card: its network, its weights, its patch network.
+
+    Returns:
+        Their names.
+
+    Raises:
+        BadModel: the card is absent or damaged, or a file is gone or not the one that the card knows.
+    """
+    card = read_card(folder)
+    stated = {card.file: card.sha256, card.weights: card.weights_sha256}
+    if card.patch is not None:
+        stated[card.patch.file] = card.patch.sha256
+    covered = [(name, checksum) for name, checksum in stated.items() if name and checksum]
+    for name, checksum in covered:
+        read_network(folder / name, checksum)
+    return sorted(name for name, _ in covered)
 
 
 def write_card(card: EncoderCard, folder: Path, *, without: Collection[str] = ()) -> None:

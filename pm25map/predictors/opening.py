@@ -19,7 +19,7 @@ from pm25map.base.zarr_metadata import Files, damage, open_files, read_metadata
 from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.checks import store_to_write
-from pm25map.predictors.records import is_emptied
+from pm25map.predictors.records import files_of_empty_chunks
 from pm25map.predictors.variables import VARIABLES, Variable
 
 FRAME = ("time", "y", "x", "land", "spatial_ref", layout.FINGERPRINT)
@@ -173,8 +173,11 @@ def read_table(path: Location, arrays: Arrays, name: str, columns: list[str], le
         if array.ndim != 2 or not length <= array.shape[0] <= _LONGEST or array.shape[1] < len(columns):
             raise ValueError(f"its shape is {array.shape}")
         table = np.asarray(array[:length, : len(columns)])
-        if is_emptied(array, table):
-            raise ValueError("a file of it is gone")
+        if empty := files_of_empty_chunks(array, table):
+            with open_files(path) as files:
+                lost = next((file for file in empty if files.read(file) is None), None)
+            if lost is not None:
+                raise ValueError(f"its file {lost} is gone")
     return {column: table[:, i] for i, column in enumerate(columns)}
 
 

@@ -16,7 +16,7 @@ from pm25map.grid import Block
 from pm25map.predictors import layout
 from pm25map.predictors.checks import check_days, check_features
 from pm25map.predictors.reader import Predictors
-from pm25map.predictors.records import write_records
+from pm25map.predictors.records import write_records, write_rows
 from pm25map.predictors.variables import stored_only, variable
 
 Precision = Callable[[str], float | None]
@@ -125,7 +125,7 @@ def _copy_days(store: Predictors, group: layout.Group, name: str, start: dt.date
     attributes = dict(array.attrs)
     every = Block(0, 0, *store.grid.shape)
     days = days_between(start, end)
-    prints = np.zeros(len(days), dtype=np.int64)
+    prints = [0] * len(days)
     size = layout.shard_days(store.grid)
     for first in range(0, len(days), size):
         part = [day for day in days[first : first + size] if day in whole]
@@ -142,7 +142,7 @@ def _copy_days(store: Predictors, group: layout.Group, name: str, start: dt.date
     facts = [store.facts_of(day) if day in whole else {} for day in days]
     if any(inputs):
         write_records(group, slice(0, len(days)), [column], inputs, facts)
-    marker[:, column] = prints
+    write_rows(marker, slice(0, len(days)), column, prints)
 
 
 def _zip(folder: Path, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What the days of a store were computed from: a fingerprint for every variable, and numbers that sources state."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def write_records(
     add_records(group)
     marks, table = group[INPUTS], group[FACTS]
     for column in columns:
-        marks[slots, column] = np.array(prints, dtype=np.int64)
+        write_rows(marks, slots, column, prints)
     names = list(table.attrs["facts"])
     new = [name for name in dict.fromkeys(name for day in facts for name in day) if name not in names]
     if new:
@@ -47,15 +48,18 @@ def write_records(
         seal(table, {**table.attrs, "facts": names})
     for name in dict.fromkeys(name for day in facts for name in day):
         values = [day.get(name, np.nan) for day in facts]
-        table[slots, names.index(name)] = np.array(values, dtype=np.float32)
-    if any(prints):
-        _mark_filled(marks, slots)
-    if any(facts):
-        _mark_filled(table, slots)
+        write_rows(table, slots, names.index(name), values)
 
 
-def _mark_filled(table: Any, slots: slice) -> None:
-    """Write down which chunks of days of a table hold something: a chunk whose file is gone reads as empty."""
+def write_rows(table: Any, slots: slice, column: int, values: Sequence[float]) -> None:
+    """Write a column of some days of a table, and that the chunks of these days have a file from then on.
+
+    Zarr takes the file away of a chunk that holds nothing; then it could not be told from one that was lost.
+    """
+    rows = np.array(values, dtype=table.dtype)
+    if not rows.size:
+        return
+    table.with_config({"write_empty_chunks": True})[slots, column] = rows
     side = table.chunks[0]
     known = set(table.attrs.get(_FILLED, ()))
     filled = known | set(range(slots.start // side, (slots.stop - 1) // side + 1))
@@ -63,10 +67,12 @@ def _mark_filled(table: Any, slots: slice) -> None:
         seal(table, {**table.attrs, _FILLED: sorted(filled)})
 
 
-def is_emptied(table: Any, days: npt.NDArray[Any]) -> bool:
-    """Return whether a table (day, column), read from its start, lost a chunk that had values."""
+def files_of_empty_chunks(table: Any, days: npt.NDArray[Any]) -> list[str]:
+    """Name the files of the chunks of a table (day, column) that were written and read as empty.
+
+    A file that is not there was lost. The table was read from its begin.
+    """
     side, nothing = table.chunks[0], table.fill_value
-    lost = np.isnan(days) if np.isnan(nothing) else days == nothing
-    return any(
-        lost[side * n : side * (n + 1)].all() for n in table.attrs.get(_FILLED, ()) if side * n < len(days)
-    )
+    empty = np.isnan(days) if np.isnan(nothing) else days == nothing
+    chunks = [number for number in table.attrs.get(_FILLED, ()) if side * number < len(days)]
+    return [f"{table.basename}/c/{n}/0" for n in chunks if empty[side * n : side * (n + 1)].all()]

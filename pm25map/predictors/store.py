@@ -24,7 +24,7 @@ from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.lock import only_writer
 from pm25map.predictors.reader import Predictors, open_predictors
-from pm25map.predictors.records import write_records
+from pm25map.predictors.records import write_records, write_rows
 from pm25map.predictors.sources import DayInputs
 from pm25map.predictors.variables import Variable, check_range, variable
 
@@ -175,7 +175,7 @@ def _write_days(
     marker = group[layout.FINGERPRINT]
     columns = [marker.attrs["variables"].index(name) for name in checked]
     for column in columns:
-        marker[slots, column] = 0
+        write_rows(marker, slots, column, [0] * (slots.stop - slots.start))
     prints = []
     for name, array in checked.items():
         encoded = layout.encode(array, dict(group[name].attrs))
@@ -196,7 +196,7 @@ def _write_days(
             [dict(one.facts) if one else {} for one in inputs],
         )
     for column, numbers in zip(columns, prints, strict=True):
-        marker[slots, column] = np.array(numbers, dtype=np.int64)
+        write_rows(marker, slots, column, numbers)
 
 
 def write_layer(path: Path, name: str, values: npt.NDArray[np.float32]) -> None:
@@ -251,7 +251,7 @@ def forget(path: Path, name: str, days: list[dt.date]) -> None:
             column = marker.attrs["variables"].index(name)
             slots = [(day - store.span[0]).days for day in days]
             for slot in slots:
-                marker[slot, column] = 0
+                write_rows(marker, slice(slot, slot + 1), column, [0])
             for number in {slot // layout.CHUNK_DAYS for slot in slots}:
                 span = layout.chunk_days(number, group[name].shape[0])
                 if not np.any(marker[span.start : span.stop, column]):
