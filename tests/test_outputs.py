@@ -20,6 +20,8 @@ from pm25map.cli.view import command as view
 GRID = address_grid()
 PERIOD = ["--start", "2020-09-12", "--end", "2020-09-13"]
 READ = ["--monitors", "m", "--predictors", "p.zarr"]
+PLACE = ["--lat", "40", "--lon", "-100"]
+RASTERS = ["--rasters", "w"]
 GRID_WORDS = ["--crs", "EPSG:5070", "--step", "10000"]
 
 
@@ -153,12 +155,28 @@ def test_predict_refuses_an_output_that_it_reads_or_writes_already(tmp_path, mon
         (["data", "ingest", *PERIOD, "--monitors", "p.zarr", "--store", "p.zarr"], "it is an input"),
         (["data", "ingest", *PERIOD, "--source", "hms", "--files", "m", "--store", "m"], "it is an input"),
         (["lab", "smoothing", *READ, "--cache", "c", "--out", "x.json"], "are one file"),
+        (["data", "fetch", "--source", "hms", *PERIOD, "--out", "a.csv"], "in the way"),
+        (["lab", "report", "--out", "study", "--page", "study/study.md"], "it is an input"),
+        (["lab", "report", "--out", "study", "--page", "study/runs.parquet"], "it is an input"),
+        (["lab", "report", "--out", "study", "--page", "report.json"], "are one file"),
+        (["lab", "report", "--out", "study", "--page", "report"], "Name the page report.md"),
+        (["lab", "report", "--out", "study", "--page", "pictures.md"], "in the way"),
+        (["lab", "places", "similarity", *RASTERS, "--out", "w"], "it is an input"),
+        (["lab", "places", "similarity", *RASTERS, "--out", "a.csv"], "in the way"),
+        (["lab", "places", "probe", *RASTERS, "--maps", "w"], "it is an input"),
+        (["lab", "places", "patch", *RASTERS, *PLACE, "--out", "w/a.tif", "--overwrite"], "it is an input"),
+        (["lab", "places", "locate", "p.tif", *RASTERS, "--out", "p.tif", "--overwrite"], "it is an input"),
+        (["lab", "places", "locate", "p.tif", *RASTERS, "--out", "w/a.tif", "--overwrite"], "it is an input"),
+        (["lab", "places", "pretrain", "--config", "c.yaml", "--data", "w", "--out", "w"], "it is an input"),
+        (["lab", "places", "export", "--run", "runs/a", "--out", "runs"], "holds an input"),
+        (["lab", "places", "convert", "runs/a/card.json", "--out", "runs"], "holds an input"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )
 def test_every_command_refuses_to_write_over_what_it_reads(tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.csv", "c.yaml", "p.zarr/zarr.json", "m/a.csv", "d/scores.json", "g/land.tif"):
+    files = "pictures a.csv c.yaml p.tif p.zarr/zarr.json m/a.csv d/scores.json g/land.tif w/a.tif"
+    for name in (*files.split(), "study/study.json", "study/runs.parquet"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"held")
     for name in ("run/card.json", "runs/card.json", "runs/a/card.json"):

@@ -118,8 +118,8 @@ def a_file_in_the_way_of_maps(world: Path) -> list[object]:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (a_file_in_the_way, "a file is in the way"),
-        (a_file_in_the_way_of_maps, "a file is in the way"),
+        (a_file_in_the_way, "file is in the way"),
+        (a_file_in_the_way_of_maps, "elevation_5arcmin.tif is in the way"),
         (no_crs, "has no CRS. Write it with one"),
         (two_bands, "has 2 bands, not the 12 of places-open"),
         (another_extent, "elevation_5arcmin.tif reaches from -180 to 180 E and from -60 to 90 N"),

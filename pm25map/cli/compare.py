@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, monitors_and_store, progress_bar
+from pm25map.cli.options import DAY, FILE, check_cache, monitors_and_store, progress_bar
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def command(
     from pm25map.scores.compare import AGAINST, INTERPOLATION, compare
 
     levels = [_level(text) for text in above]
+    check_cache(cache, [monitors, predictors])
     threads = usable_cores()
     ours, theirs = (
         [open_session(load_model(name), "cpu", threads=threads) for name in side] for side in (first, second)

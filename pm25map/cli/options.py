@@ -259,6 +259,14 @@ def files_read(predictors: "Location | None", monitors: tuple[str, ...]) -> list
     return [predictors, *named] if isinstance(predictors, Path) else named
 
 
+def check_cache(cache: Path | None, inputs: list[Path]) -> None:
+    """Refuse a folder of --cache that cannot be made, or that is an input; nothing is made yet."""
+    from pm25map.base.files import check_output_folder
+
+    if cache is not None:
+        check_output_folder(cache, inputs)
+
+
 def monitors_and_store(
     monitors: Path, predictors: Path, cache: Path | None = None
 ) -> "tuple[Monitors, Predictors]":
@@ -268,12 +276,11 @@ def monitors_and_store(
         monitors, predictors: as the options of the same names.
         cache: folder for the stations' neighbours, made where it is absent.
     """
-    from pm25map.base.files import check_output_folder, make_folder
+    from pm25map.base.files import make_folder
     from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
 
-    if cache is not None:
-        check_output_folder(cache, [monitors, predictors])
+    check_cache(cache, [monitors, predictors])
     opened = open_predictors(predictors)
     measured = read_monitors(monitors)
     if cache is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, monitors_and_store, progress_bar
+from pm25map.cli.options import FILE, check_cache, monitors_and_store, progress_bar
 from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def command(
     from pm25map.predictors.lock import only_writer
 
     check_output_folder(out, [config_path, monitors, predictors])
+    check_cache(cache, [monitors, predictors])
     config = read_config(config_path)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})

@@ -74,7 +74,7 @@ def locate(
     \b
     Try: pm25map lab places locate patch.tif --rasters global --out map.png
     """  # noqa: D301 - click reads \b
-    from pm25map.base.files import check_output
+    from pm25map.base.files import check_outputs
     from pm25map.laboratory.locate.draw import PLACES
     from pm25map.laboratory.locate.search import Search
 
@@ -87,7 +87,9 @@ def locate(
     if count is not None and (name == "geoclip" or out is not None):
         raise click.UsageError("--score needs an encoder with patches that were held out, and draws no map")
     if out is not None:
-        check_output(out, overwrite=overwrite)
+        check_outputs(
+            [out], [*filter(None, (patch_path, gallery)), *_rasters_in(rasters)], overwrite=overwrite
+        )
     if count is not None and rasters is not None:
         _score(name, rasters, _parts(name, rasters, gallery, places), count, seed, as_json)
     elif patch_path is not None:
@@ -102,6 +104,11 @@ def locate(
             title = f"Where {patch_path.name} may be from, by {name}"
             draw_found(search.found(), title, out, countries=rasters, truth=own, overwrite=overwrite)
             click.echo(out, err=as_json)
+
+
+def _rasters_in(folder: Path | None) -> list[Path]:
+    """List what a folder of rasters holds, each an input of its own."""
+    return sorted(folder.rglob("*")) if folder is not None else []
 
 
 def _seen(
@@ -204,9 +211,11 @@ def patch(*, name: str, rasters: Path, lat: float, lon: float, out: Path, overwr
     \b
     Try: pm25map lab places patch --rasters global --lat 39.1 --lon -108.6 --out patch.tif
     """  # noqa: D301 - click reads \b
+    from pm25map.base.files import check_outputs
     from pm25map.laboratory.encoders.vision import open_vision
     from pm25map.laboratory.locate.patch_file import cut_patch, write_patch
 
+    check_outputs([out], _rasters_in(rasters), overwrite=overwrite)
     vision = open_vision(name)
     cut = cut_patch(vision.card, vision.name, rasters, lat, lon)
     write_patch(cut, vision.card, out, overwrite=overwrite)

@@ -57,11 +57,12 @@ def pretrain(
 
     from pm25map.base.cores import usable_cores
     from pm25map.base.errors import DeviceUnavailable
-    from pm25map.base.files import make_folder
+    from pm25map.base.files import check_output_folder, make_folder
     from pm25map.laboratory.pretrain.config import read_config
     from pm25map.laboratory.pretrain.pairs import open_pairs
     from pm25map.laboratory.pretrain.run import PretrainRun
 
+    check_output_folder(out, [config_path, data])
     config = read_config(config_path)
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceUnavailable("--device cuda: torch finds no CUDA device. Use --device cpu")
@@ -106,10 +107,12 @@ def export(*, run: Path, out: Path, data: Path | None, grid_name: str) -> None:
     \b
     Try: pm25map lab places export --run runs/places --out models/places-mine
     """  # noqa: D301 - click reads \b
+    from pm25map.base.files import check_output_folder
     from pm25map.grid import load_grid
     from pm25map.laboratory.encoders.write import write_encoder
     from pm25map.laboratory.pretrain.export import finished
 
+    check_output_folder(out, [run] if data is None else [run, data], replaced=True)
     siren, about, patch = finished(run, data)
     _say_card(out, write_encoder(siren, about, out, load_grid(grid_name), patch))
 
@@ -128,10 +131,12 @@ def convert(*, checkpoint: Path, out: Path, grid_name: str) -> None:
     \b
     Try: pm25map lab places convert satclip-vit16-l40.ckpt --out models/satclip-l40
     """  # noqa: D301 - click reads \b
+    from pm25map.base.files import check_output_folder
     from pm25map.grid import load_grid
     from pm25map.laboratory.encoders.satclip import about_satclip, read_satclip
     from pm25map.laboratory.encoders.write import write_encoder
 
+    check_output_folder(out, [checkpoint], replaced=True)
     siren = read_satclip(checkpoint)
     _say_card(out, write_encoder(siren, about_satclip(siren, checkpoint), out, load_grid(grid_name)))
 
@@ -202,11 +207,14 @@ def probe(
     import json
     from dataclasses import asdict
 
+    from pm25map.base.files import check_output_folder
     from pm25map.laboratory.probes import score, targets
     from pm25map.laboratory.probes.error_maps import ErrorMaps
     from pm25map.laboratory.probes.table import as_table
     from pm25map.places.catalogue import encoder
 
+    if maps is not None:
+        check_output_folder(maps, [rasters])
     made = {name: encoder(name) for name in names}
     lat, lon, country = targets.land_places(rasters, count, seed)
     asked = [targets.read_target(name, rasters, lat, lon, country) for name in wanted or targets.TARGETS]
@@ -274,19 +282,22 @@ def similarity(
     \b
     Try: pm25map lab places similarity --grid conus-10km --to phoenix --to manhattan --out likeness
     """  # noqa: D301 - click reads \b
-    from pm25map.base.files import make_folder
+    from pm25map.base.files import check_output_folder, check_outputs, make_folder
     from pm25map.grid import load_grid
-    from pm25map.laboratory.similarity.draw import draw_likeness, look_at, write_likeness
+    from pm25map.laboratory.similarity.draw import draw_likeness, likeness_paths, look_at, write_likeness
     from pm25map.laboratory.similarity.similarity import read_place, world_grid
     from pm25map.places.catalogue import encoder
 
     if (grid_name is None) == (rasters is None):
         raise click.UsageError("give either --grid, or --rasters for the world")
+    check_output_folder(out, [] if rasters is None else [rasters])
     places = [read_place(text) for text in words]
     grid = load_grid(str(grid_name)) if rasters is None else world_grid(rasters)
     made = [encoder(name) for name in names]
     make_folder(out)
     picture = out / f"similarity-{grid.name}.png"
+    files = [path for one in made for path in likeness_paths(one.name, grid, out, similarity=bool(places))]
+    check_outputs([picture, *files], overwrite=overwrite)
     looks = [look_at(one, grid, places) for one in made]
     draw_likeness(looks, grid, places, picture, overwrite=overwrite)
     for look in looks:

@@ -27,9 +27,10 @@ def command(*, out: Path, page: Path) -> None:
     \b
     Try: pm25map lab report --out study --page report.md
     """  # noqa: D301 - click reads \b
-    from pm25map.laboratory.study.report import write_report
+    from pm25map.laboratory.study.report import check_page, write_report
     from pm25map.laboratory.study.results import join_rows
 
+    check_page(out, page)
     join_rows(out)
     for path in write_report(out, page):
         click.echo(path)

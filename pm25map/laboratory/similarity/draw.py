@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pyproj import Transformer
 
-from pm25map.base.files import check_output, replacing
+from pm25map.base.files import check_output, check_outputs, replacing
 from pm25map.grid import Block, Grid
 from pm25map.laboratory.similarity.similarity import NamedPlace, as_colours, likeness
 from pm25map.places.location_encoder import LocationEncoder
@@ -94,6 +94,12 @@ def draw_likeness(
             figure.savefig(part, format="png", metadata={"Software": None})
 
 
+def likeness_paths(encoder: str, grid: Grid, folder: Path, *, similarity: bool) -> list[Path]:
+    """Return the COGs that `write_likeness` writes for an encoder: its colours, and its similarity to places."""
+    kinds = ("rgb", "similarity") if similarity else ("rgb",)
+    return [folder / f"{encoder}-{kind}-{grid.name}.tif" for kind in kinds]
+
+
 def write_likeness(
     look: Looks, grid: Grid, places: list[NamedPlace], folder: Path, *, overwrite: bool = False
 ) -> list[Path]:
@@ -113,12 +119,11 @@ def write_likeness(
         Band(f"component_{i + 1}", f"{name} principal component, 2 to 98 % stretched to 1 to 255", "1"): layer
         for i, (name, layer) in enumerate(zip(names, look.colours, strict=True))
     }
-    contents = {"rgb": lay_out(colours, grid, whole, tags, nodata=0, options=COLOUR_OPTIONS)}
+    contents = [lay_out(colours, grid, whole, tags, nodata=0, options=COLOUR_OPTIONS)]
     if similarity:
-        contents["similarity"] = lay_out(similarity, grid, whole, tags)
-    paths = [folder / f"{look.encoder}-{kind}-{grid.name}.tif" for kind in contents]
-    for path in paths:
-        check_output(path, overwrite=overwrite)
-    for path, content in zip(paths, contents.values(), strict=True):
+        contents.append(lay_out(similarity, grid, whole, tags))
+    paths = likeness_paths(look.encoder, grid, folder, similarity=bool(similarity))
+    check_outputs(paths, overwrite=overwrite)
+    for path, content in zip(paths, contents, strict=True):
         write_whole(path, content)
     return paths

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from pm25map.base.errors import BadStudy
-from pm25map.base.files import check_output, replacing
+from pm25map.base.errors import BadOutput, BadStudy
+from pm25map.base.files import check_output_folder, check_outputs, replacing
 from pm25map.base.yaml_file import load_yaml
 from pm25map.laboratory.study import figures, phrases, tables
 from pm25map.laboratory.study.config import read_study
@@ -87,8 +87,8 @@ def write_report(folder: Path, page: Path) -> list[Path]:
         BadConfig: the protocol cannot be read.
         BadOutput: a file cannot be written.
     """
-    check_output(page, overwrite=True)
-    templates = {path: _template(path) for path in (page, page.with_stem(f"{page.stem}-tables"))}
+    check_page(folder, page)
+    templates = {path: _template(path) for path in _pages(page)}
     protocol = page.with_suffix(".yaml")
     configuration = load_yaml(protocol) if protocol.is_file() else {}
     if configuration and (folder / PROTOCOL).is_file():
@@ -108,15 +108,50 @@ def write_report(folder: Path, page: Path) -> list[Path]:
     if templates[page] is None:
         templates[page] = own_words(held, pictures, page)
     pages = {path: render(words, unpacked(text)) for path, words in templates.items() if words is not None}
-    numbers = page.with_suffix(".json")
+    numbers = _numbers(page)
     for path, words in {numbers: text, **pages}.items():
         with replacing(path) as part:
             part.write_text(words)
     return [*pages, numbers, *pictures]
 
 
+def check_page(folder: Path, page: Path) -> None:
+    """Refuse a page that cannot be written, or that is read, with what stands beside it; before any work is done.
+
+    Args:
+        folder: of the results.
+        page: as in `write_report`.
+
+    Raises:
+        BadOutput: a file of the report is one of the results, a template or the protocol, or cannot be written.
+    """
+    pages = _pages(page)
+    read = [*folder.glob("*"), *map(_template_path, pages), page.with_suffix(".yaml")]
+    tables = [path for path in pages[1:] if _template_path(path).is_file()]
+    check_outputs([page, *tables, _numbers(page)], read, overwrite=True)
+    pictures = page.with_suffix("")
+    if pictures == page:
+        raise BadOutput(
+            f"cannot write {page}: its pictures go to a folder of this name. Name the page {page}.md"
+        )
+    check_output_folder(pictures)
+
+
+def _pages(page: Path) -> tuple[Path, Path]:
+    """Return the page, and that of its tables."""
+    return page, page.with_stem(f"{page.stem}-tables")
+
+
+def _numbers(page: Path) -> Path:
+    return page.with_suffix(".json")
+
+
+def _template_path(page: Path) -> Path:
+    return page.with_name(f"{page.name}.in")
+
+
 def _template(page: Path) -> str | None:
-    template = page.with_name(f"{page.name}.in")
+    template = _template_path(page)
     return _text(template, "the template of the page") if template.is_file() else None
 
 
