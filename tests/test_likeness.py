@@ -62,7 +62,8 @@ def test_a_picture_and_two_cogs_are_written_and_not_over_another(tmp_path: Path)
     colours, similarity = write_likeness(looks[1], grid, places, tmp_path)
     with rasterio.open(similarity) as source:
         assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-        assert source.descriptions == ("cosine similarity to phoenix", "cosine similarity to manhattan")
+        assert source.descriptions == ("like_phoenix", "like_manhattan")
+        assert source.tags(1)["long_name"] == "cosine similarity to phoenix"
         assert source.tags()["ENCODER"] == "harmonics-2"
         values = source.read()
         np.testing.assert_array_equal(np.isnan(values[0]), ~grid.land)
