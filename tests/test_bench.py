@@ -15,9 +15,10 @@ def bench(monkeypatch):
     import cog
     import engines
     import render
+    import stages
 
-    yield {"cog": cog, "engines": engines, "render": render}
-    for name in ("cog", "engines", "render"):
+    yield {"cog": cog, "engines": engines, "render": render, "stages": stages}
+    for name in ("cog", "engines", "render", "stages"):
         sys.modules.pop(name)
 
 
@@ -66,3 +67,13 @@ def test_writing_is_measured(bench):
 def test_a_product_in_openvino_can_be_measured(bench):
     pytest.importorskip("openvino")
     assert bench["engines"].openvino_gemm("f32")() > 1e8
+
+
+def test_a_stage_is_not_charged_for_another_that_it_calls(bench, monkeypatch):
+    now = iter([1.0, 3.0, 7.0, 8.0])
+    monkeypatch.setattr("time.process_time", lambda: next(now))
+    clock = bench["stages"].Clock()
+    read = clock.around(lambda: None, "predictors")
+    clock.around(read, "network")()
+    spent = {name: seconds for name, seconds in clock.spent.items() if seconds}
+    assert spent == {"imports": 1.0, "network": 3.0, "predictors": 4.0}

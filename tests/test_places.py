@@ -156,8 +156,9 @@ def test_wrong_onnxruntime_is_explained(
     wheels: list[str], way_out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pm25map.base.onnx.installed_wheels", lambda: wheels)
+    chosen = encoder("geoclip")
     with pytest.raises(BadInstall, match=way_out):
-        encoder("geoclip")
+        chosen.encode(LAT, LON)
 
 
 def test_damaged_network_is_refused(tmp_path: Path) -> None:
@@ -192,6 +193,29 @@ def test_store_round_trip(name: str, tmp_path: Path) -> None:
     assert store.read(np.array([], int)).shape == (0, chosen.dimension)
     with pytest.raises(IndexError):
         store.read(np.array([-1]))
+
+
+def test_cells_are_the_same_whether_a_store_stays_in_memory_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = make_grid(75, 120)
+    path = embed_grid(grid, Sincos(), tmp_path / "a.zarr")
+    rng = np.random.default_rng(2)
+    some = [np.arange(4000, 4200), rng.integers(0, grid.cell_count, 300), slice(4090, 6000, 7), slice(None)]
+    held = [open_store(path).read(cells) for cells in some]
+    monkeypatch.setattr("pm25map.places.store.HELD_BYTES", 0)
+    for cells, values in zip(some, held, strict=True):
+        np.testing.assert_array_equal(open_store(path).read(cells), values)
+
+
+def test_a_store_in_memory_is_read_once_and_verified_by_its_files(tmp_path: Path) -> None:
+    grid = make_grid(75, 120)
+    store = open_store(embed_grid(grid, Sincos(), tmp_path / "a.zarr"))
+    first = store.read(np.array([5, 4000]))
+    shards(store.path)[0].unlink()
+    np.testing.assert_array_equal(store.read(np.array([5, 4000])), first)
+    with pytest.raises(BadModel, match="the vector of cell 0 is absent"):
+        store.verify()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (75, 120)])

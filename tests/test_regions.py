@@ -60,6 +60,13 @@ def test_every_land_cell_has_exactly_one_state():
     assert list(postal[state[row, col]]) == ["OR", "CO", "GA"]
 
 
+def test_the_state_of_a_cell_is_the_one_whose_outline_holds_its_centre():
+    grid = load_grid("conus-10km")
+    state = state_of_cells(grid)
+    for number, outline in enumerate(states().geometry):
+        assert (state[cells_of(grid, outline)] == number).all()
+
+
 def test_oregon_has_its_area():
     # 98,379 square miles with its waters (Census State Area Measurements), less three miles of sea.
     cells = cells_of(load_grid("conus-10km"), region("Oregon")).sum()

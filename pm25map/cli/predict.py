@@ -235,9 +235,10 @@ def _write_beside(out: Path, inputs: "Inputs", preview: Path | None, *, overwrit
     """Draw the picture of a map where it is asked for, and write its STAC item."""
     from pm25map.raster.provenance import created_time
     from pm25map.raster.stac import write_stac_item
-    from pm25map.view.preview import draw_preview
 
     if preview:
+        from pm25map.view.preview import draw_preview  # matplotlib is slow to import
+
         draw_preview(out, preview, overwrite=overwrite)
     write_stac_item(
         out,

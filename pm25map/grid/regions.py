@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pm25map.base.errors import UnknownName
 from pm25map.grid.grid import Grid
-from pm25map.grid.inside import cells_inside, project
+from pm25map.grid.inside import NONE, cells_inside, number_inside, project, project_all
 
 if TYPE_CHECKING:
     import geopandas
@@ -32,7 +32,7 @@ GROUPS = {
 """NOAA NCEI's nine climate regions (Karl and Koss 1984; DC added to the northeast) and, beside them, the
 west coast and the Census Bureau's Midwest."""
 
-NO_STATE = 255
+NO_STATE = NONE
 
 _BOUNDARIES = Path(__file__).parent / "boundaries"
 COUNTIES = _BOUNDARIES / "us-counties.parquet"
@@ -124,9 +124,8 @@ def state_of_cells(grid: Grid) -> npt.NDArray[np.uint8]:
     It is the state that holds the cell's centre, or, where none does, that of the nearest cell which has one.
     A grid without a centre in any state has 255 everywhere.
     """
-    index = np.full(grid.shape, NO_STATE, dtype=np.uint8)
-    for number, outline in enumerate(states().geometry):
-        index[cells_of(grid, outline)] = number
+    outlines = list(project_all(list(states().geometry), grid.crs))
+    index = np.where(grid.land, number_inside(outlines, grid.transform, grid.shape), np.uint8(NO_STATE))
     known = index != NO_STATE
     if known.any():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)

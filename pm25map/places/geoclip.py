@@ -1,5 +1,6 @@
 """GeoCLIP's location encoder (Vivanco Cepeda et al. 2023), run by ONNX Runtime without torch."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def read_geoclip(folder: Path | None = None) -> tuple[dict[str, Any], bytes]:
 class Geoclip:
     """512 numbers a place, learnt from where photos were taken. One thread at a time may use it.
 
+    Its network is opened when a place is first embedded: a map whose places are in the cache needs only its checksum.
+
     Attributes:
         checksum: SHA-256 of the network's file.
     """
@@ -52,7 +55,7 @@ class Geoclip:
     name = "geoclip"
 
     def __init__(self, folder: Path | None = None, threads: int = 1) -> None:
-        """Open the network.
+        """Check the network's file against the card.
 
         Args:
             folder: holds card.json and the network; the shipped one where None.
@@ -60,11 +63,15 @@ class Geoclip:
 
         Raises:
             BadModel: the folder is damaged.
-            BadInstall: ONNX Runtime is absent or doubled.
         """
-        card, network = read_geoclip(folder)
+        card, _ = read_geoclip(folder)
         self.dimension, self.checksum = int(card["dimension"]), str(card["sha256"])
-        self._network = EncoderNetwork(network, self.dimension, np.float32, threads=threads)
+        self._folder, self._threads = folder, threads
+
+    @functools.cached_property
+    def _network(self) -> EncoderNetwork:
+        network = read_geoclip(self._folder)[1]
+        return EncoderNetwork(network, self.dimension, np.float32, threads=self._threads)
 
     def encode(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> Vectors:
         """Return the vectors of some places; see LocationEncoder.encode."""

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ SHARD = 4096
 CHUNK = 128
 """Cells read together: the cells of a block are many short runs of the land cells of a grid."""
 
+HELD_BYTES = 128 * 2**20
+"""A store up to this size stays in memory, file by file as its cells are asked for: a block asks for hundreds of short
+runs of cells, and opening a chunk for each takes longer than decoding it."""
+
 _ARRAY = "vector"
 _ATTRIBUTES = ("encoder", "encoder_checksum", "grid", "grid_checksum", "dimension", "checksum")
 _log = logging.getLogger(__name__)
@@ -59,6 +64,11 @@ class PlaceStore:
         self.checksum = str(attributes["checksum"])
         self.cell_count, self.dimension = map(int, array.shape)
         self._array = array
+        self._held: npt.NDArray[Any] | None = None
+        if array.nbytes <= HELD_BYTES:
+            self._held = np.empty(array.shape, array.dtype)
+        self._files: set[int] = set()
+        self._lock = threading.Lock()
 
     def read(self, cells: slice | npt.NDArray[np.integer[Any]]) -> Vectors:
         """Return the vectors of some cells.
@@ -84,11 +94,13 @@ class PlaceStore:
         return np.asarray(self._read(cells), np.float32)
 
     def verify(self) -> None:
-        """Read the whole store and compare it with its checksum.
+        """Read the whole store from its files and compare it with its checksum.
 
         Raises:
             BadModel: the store is damaged.
         """
+        with self._lock:
+            self._files.clear()
         digest = hashlib.sha256()
         for start in range(0, self.cell_count, SHARD):
             digest.update(self._read(slice(start, start + SHARD)).tobytes())
@@ -97,7 +109,9 @@ class PlaceStore:
 
     def _read(self, cells: slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         try:
-            vectors: npt.NDArray[Any] = self._array.oindex[cells]
+            vectors: npt.NDArray[Any] = (
+                self._array.oindex[cells] if self._held is None else self._kept(self._held, cells)
+            )
         except damage() as error:
             raise BadModel(_damaged(self.path, first_line(error))) from error
         good = np.isfinite(vectors)
@@ -109,6 +123,17 @@ class PlaceStore:
                 raise BadModel(_damaged(self.path, f"the vector of cell {cell} is absent"))
             why = f"number {column + 1} of the vector of cell {cell}, by {self.encoder}, is {vectors[row, column]}"
             raise BadModel(_damaged(self.path, why))
+        return vectors
+
+    def _kept(self, held: npt.NDArray[Any], cells: slice | npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        """Return the vectors of some cells, whose files are read whole where they are not held yet."""
+        asked = np.arange(*cells.indices(self.cell_count)) if isinstance(cells, slice) else cells
+        with self._lock:
+            for number in set(np.unique(asked // SHARD).tolist()) - self._files:
+                part = slice(number * SHARD, (number + 1) * SHARD)
+                held[part] = self._array[part]
+                self._files.add(number)
+        vectors: npt.NDArray[Any] = held[cells]
         return vectors
 
 
