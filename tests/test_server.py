@@ -122,6 +122,21 @@ def test_statistics_over_a_polygon_are_those_of_its_cells(client):
     assert sum(said["class_percent"].values()) == pytest.approx(100, abs=0.05)
 
 
+@pytest.mark.parametrize("shape", [box_of(10, 20, 5, 8), shapely.MultiPolygon([box_of(10, 20, 5, 8)])])
+def test_a_bare_geometry_says_what_its_feature_says(client, shape):
+    bare = shapely.geometry.mapping(shape)
+    feature = {"type": "Feature", "properties": {}, "geometry": bare}
+    answers = [client.post("/maps/pm25_2020-09-12/statistics", json=body) for body in (bare, feature)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json() == ask(client, shape).json()
+
+
+def test_a_bare_geometry_that_is_no_polygon_is_refused(client):
+    for kind, coordinates in (("Point", [-98, 36]), ("Polygon", [[-98, 36]])):
+        body = {"type": kind, "coordinates": coordinates}
+        assert client.post("/maps/pm25_2020-09-12/statistics", json=body).status_code == 422
+
+
 def test_a_polygon_within_a_cell_takes_that_cell(client):
     lon, lat = place(20, 30)
     said = ask(client, shapely.Point(lon + 0.02, lat + 0.02).buffer(0.001)).json()

@@ -1,6 +1,5 @@
 """The STAC item: valid, true to the file, and free of this machine's folders."""
 
-import datetime as dt
 import hashlib
 import json
 import re
@@ -21,10 +20,8 @@ from titiler.core.factory import TilerFactory
 from pm25map.base.aqi import category_of
 from pm25map.base.errors import BadOutput
 from pm25map.grid import Grid
-from pm25map.model.card import Model, ModelCard, write_card
 from pm25map.raster.bands import PM25_MEMBERS, UPPER
 from pm25map.raster.map_files import write_map
-from pm25map.raster.model_item import write_model_item
 from pm25map.raster.stac import write_stac_item
 
 
@@ -162,6 +159,13 @@ def test_links_are_relative(folder):
     assert str(folder) not in (folder / "cog.json").read_text()
 
 
+def test_the_item_of_a_backfill_leads_to_its_collection(folder):
+    links = item_of(folder, collection="../collection.json")["links"]
+    hrefs = {link["rel"]: link["href"] for link in links}
+    assert {hrefs.pop(relation) for relation in ("root", "parent", "collection")} == {"../collection.json"}
+    assert set(hrefs) == {"derived_from"}, "an address of its own would have to be absolute"
+
+
 def test_what_stands_beside_the_map_is_an_asset_of_the_item(folder):
     grid = address_grid()
     more = {UPPER: address_map(grid) * 2, PM25_MEMBERS: address_map(grid) * 0 + 5}
@@ -242,65 +246,3 @@ def test_an_item_that_is_there_is_kept(folder):
     item_of(folder)
     with pytest.raises(BadOutput, match="--overwrite"):
         item_of(folder)
-
-
-def a_model(folder) -> Model:
-    """A model whose network is not one: only its card and checksums matter to a catalogue."""
-    (folder / "model.onnx").write_bytes(b"a network")
-    card = ModelCard.model_validate(
-        {
-            "name": "conus-open",
-            "version": "1.0",
-            "description": "An invented model.",
-            "window_days": 21,
-            "scaler": {
-                "scales": {"elevation": {"transform": "linear", "center": 300.0, "scale": 200.0}},
-                "indicators": ["elevation"],
-            },
-            "units": {"elevation": "m"},
-            "place": {"encoder": "geoclip", "dimension": 512, "checksum": "ec" * 32},
-            "network": {},
-            "target_scale": 1.0,
-            "grid": "address",
-            "grid_checksum": address_grid().checksum,
-            "opset": 20,
-            "network_checksum": hashlib.sha256(b"a network").hexdigest(),
-            "training": {
-                "start": dt.date(2018, 1, 1),
-                "end": dt.date(2021, 12, 31),
-                "stations": 9,
-                "targets": 99,
-                "monitors_checksum": "aa" * 32,
-                "predictors_checksum": "bb" * 32,
-                "holdout_fraction": 0.1,
-                "holdout_seed": 7,
-                "config": {},
-                "epochs": 1,
-                "command": "pm25map train",
-                "provenance": "invented",
-            },
-            "parity": {"windows": 10_000, "worst_scaled": 1e-6, "worst_ugm3": 1e-5},
-        }
-    )
-    write_card(card, folder / "card.json")
-    return Model(card, folder / "model.onnx")
-
-
-def test_the_item_of_a_model_says_how_to_run_it(tmp_path):
-    path = write_model_item(a_model(tmp_path), address_grid(), created=CREATED)
-    item = json.loads(path.read_text())
-    check_with_the_schema_of_stac(item)
-    properties = item["properties"]
-    assert any("/mlm/v1.4.0/" in extension for extension in item["stac_extensions"])
-    assert properties["mlm:name"] == "conus-open"
-    assert [one["name"] for one in properties["mlm:input"]] == ["window", "place"]
-    assert properties["mlm:input"][0]["input"]["shape"] == [-1, 21, 2]
-    assert properties["mlm:hyperparameters"]["inputs"] == ["elevation", "elevation_missing"]
-    network = item["assets"]["network"]
-    assert "mlm:model" in network["roles"]
-    assert network["mlm:artifact_type"] == "onnx"
-    assert network["file:checksum"] == "1220" + hashlib.sha256(b"a network").hexdigest()
-    assert (properties["start_datetime"][:10], properties["end_datetime"][:10]) == (
-        "2018-01-01",
-        "2022-01-01",
-    )

@@ -20,17 +20,19 @@ from pm25map.raster.map_files import MAP, TITLES, files_beside, style_of
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
 from pm25map.raster.style import render_hint
 
-EXTENSIONS: Final = tuple(
-    f"https://stac-extensions.github.io/{name}/schema.json"
-    for name in (
-        "eo/v1.1.0",
-        "file/v2.1.0",
-        "processing/v1.2.0",
-        "projection/v2.0.0",
-        "raster/v2.0.0",
-        "render/v2.0.0",
-        "scientific/v1.0.0",
-    )
+
+def _extensions(*names: str) -> list[str]:
+    return [f"https://stac-extensions.github.io/{name}/schema.json" for name in names]
+
+
+EXTENSIONS: Final = _extensions(
+    "eo/v1.1.0",
+    "file/v2.1.0",
+    "processing/v1.2.0",
+    "projection/v2.0.0",
+    "raster/v2.0.0",
+    "render/v2.0.0",
+    "scientific/v1.0.0",
 )
 
 COLLECTION_FILE = "collection.json"
@@ -89,7 +91,9 @@ def write_stac_item(
     p = found.provenance
     if collection is not None:
         item.collection_id = collection_id([p.grid_name], [p.model_name])
-        item.add_link(pystac.Link("collection", collection, media_type=pystac.MediaType.JSON))
+        # No link to the item itself: it would have to be absolute, and folders are moved and copied.
+        for relation in ("root", "parent", "collection"):
+            item.add_link(pystac.Link(relation, collection, media_type=pystac.MediaType.JSON))
     for path, title in (
         (model_card, f"Card of the model {p.model_name} {p.model_version}"),
         (predictors, f"Predictors {p.predictors_name}"),

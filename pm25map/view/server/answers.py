@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
 from geojson_pydantic import MultiPolygon, Polygon
-from pydantic import BaseModel
+from pydantic import BaseModel, Discriminator, Tag
 
 SAID: dict[int | str, dict[str, Any]] = {
     400: {"description": "The question has no answer on these maps; detail says why"},
@@ -81,7 +81,21 @@ class StatisticsSaid(BaseModel):
     class_percent: dict[str, float] | None
 
 
-class Asked(BaseModel):
-    """A polygon in degrees (WGS84)."""
+class AskedFeature(BaseModel):
+    """A polygon in degrees (WGS84) as a GeoJSON Feature; of its members only the geometry counts."""
 
     geometry: Polygon | MultiPolygon
+
+
+def _kind_of(body: Any) -> str:
+    kind = body.get("type") if isinstance(body, dict) else None
+    return kind if kind in ("Polygon", "MultiPolygon") else "Feature"
+
+
+Asked = Annotated[
+    Annotated[Polygon, Tag("Polygon")]
+    | Annotated[MultiPolygon, Tag("MultiPolygon")]
+    | Annotated[AskedFeature, Tag("Feature")],
+    Discriminator(_kind_of),
+]
+"""A polygon in degrees (WGS84): a bare GeoJSON geometry, or a Feature."""

@@ -24,6 +24,7 @@ from pm25map.view.report import page_text
 from pm25map.view.server.answers import (
     SAID,
     Asked,
+    AskedFeature,
     Key,
     LayerSaid,
     MapSaid,
@@ -129,8 +130,9 @@ def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Ent
     def polygon(name: Name, asked: Annotated[Asked, Body()], layer: Key = PM25) -> StatisticsSaid:
         """Sum up the cells in a polygon: mean, extremes, and the share of each class of the index."""
         entry = find(name)
+        geometry = asked.geometry if isinstance(asked, AskedFeature) else asked
         try:
-            shape = shapely.geometry.shape(asked.geometry.model_dump())
+            shape = shapely.geometry.shape(geometry.model_dump())
         except (ValueError, shapely.errors.ShapelyError) as error:
             raise BadRequest("the geometry is no polygon: a ring needs four positions or more") from error
         with slots.one():
