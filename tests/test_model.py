@@ -24,7 +24,7 @@ from pm25map.model.network import Base, Network  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.model.splits import hold_out_stations  # noqa: E402
-from pm25map.model.train import train  # noqa: E402
+from pm25map.model.train import train, training_set  # noqa: E402
 from pm25map.predictors.variables import variable  # noqa: E402
 from pm25map.scores.evaluate import score_table  # noqa: E402
 
@@ -101,7 +101,7 @@ def run(folder, config=None, **changes):
     folder.mkdir(exist_ok=True)
     place, about = place_vectors(config.geolocation, world.lat, world.lon)
     held = hold_out_stations(world.lat, world.lon, config.holdout_fraction, config.holdout_seed)
-    trained = train(world, place, config, held, folder)
+    trained = train(training_set(world, place, config, held), config, folder)
     return trained, world, place, about, held
 
 
@@ -126,9 +126,9 @@ def test_a_run_with_vectors_of_another_encoder_begins_anew(tmp_path):
     held = hold_out_stations(world.lat, world.lon, config.holdout_fraction, config.holdout_seed)
     rng = np.random.default_rng(0)
     place, other = rng.normal(size=(2, len(world.lat), 6)).astype(np.float32)
-    first = weights(train(world, place, config, held, tmp_path))
-    again = weights(train(world, place, config, held, tmp_path))
-    anew = weights(train(world, other, config, held, tmp_path))
+    first = weights(train(training_set(world, place, config, held), config, tmp_path))
+    again = weights(train(training_set(world, place, config, held), config, tmp_path))
+    anew = weights(train(training_set(world, other, config, held), config, tmp_path))
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not all(np.array_equal(first[name], anew[name]) for name in first)
 
@@ -172,10 +172,10 @@ def test_a_held_out_station_is_not_learned_from(tmp_path):
     assert 0 < held.sum() < 30
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    before = train(world, place, config, held, tmp_path / "a")
+    before = train(training_set(world, place, config, held), config, tmp_path / "a")
     world.values[held] *= 9
     world.truth[held] *= 9
-    after = train(world, place, config, held, tmp_path / "b")
+    after = train(training_set(world, place, config, held), config, tmp_path / "b")
     assert before.scaler == after.scaler
     a, b = weights(before), weights(after)
     assert all(np.array_equal(a[name], b[name]) for name in a)

@@ -17,7 +17,7 @@ from pm25map.cli.main import cli
 from pm25map.model import train as train_module
 from pm25map.model.config import read_config
 from pm25map.model.splits import hold_out_stations
-from pm25map.model.train import train
+from pm25map.model.train import train, training_set
 from pm25map.scores import short as short_module
 from pm25map.scores.held_out import HeldOut
 from pm25map.scores.short import error_ratios, error_sums, judge_short
@@ -102,7 +102,7 @@ def weights(folder, **changes):
     world = model_world.samples()
     held = hold_out_stations(world.lat, world.lon, config.holdout_fraction, config.holdout_seed)
     folder.mkdir()
-    trained = train(world, None, config, held, folder)
+    trained = train(training_set(world, None, config, held), config, folder)
     return np.concatenate([value.numpy().ravel() for value in trained.network.state_dict().values()])
 
 

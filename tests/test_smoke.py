@@ -22,7 +22,7 @@ from pm25map.model.fit import provenance_of
 from pm25map.model.places import place_vectors
 from pm25map.model.runtime import open_session
 from pm25map.model.splits import hold_out_stations
-from pm25map.model.train import train
+from pm25map.model.train import train, training_set
 from pm25map.predictors.reader import open_predictors
 from pm25map.scores import held_out
 from pm25map.scores.compare import compare, gains
@@ -88,7 +88,7 @@ def two(tmp_path_factory):
         )
         place, about = place_vectors("latlon", stack.lat, stack.lon)
         folder = tmp_path_factory.mktemp("run")
-        trained = train(own, place, used, np.arange(30) < 6, folder)
+        trained = train(training_set(own, place, used, np.arange(30) < 6), used, folder)
         draft = handover(trained, used, about).draft_card("1")
         windows = np.zeros((3, 5, len(features)), dtype=np.float32)
         made.append(export_model(trained.network, draft, windows, place[:3], folder / "model"))

@@ -51,7 +51,13 @@ class Session:
 
     def __init__(self, scaler) -> None:
         self.card = SimpleNamespace(
-            name="tiny", window_days=WINDOW, scaler=scaler, network_checksum="n" * 64, units=UNITS, files={}
+            name="tiny",
+            window_days=WINDOW,
+            scaler=scaler,
+            network_checksum="n" * 64,
+            units=UNITS,
+            files={},
+            place=SimpleNamespace(encoder="none"),
         )
 
     def run(self, window, place):

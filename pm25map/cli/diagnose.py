@@ -3,18 +3,13 @@
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
+from pm25map.cli.one_day import MapOptions, one_day_options
 from pm25map.cli.options import (
     FILE,
     MAP_DAY,
-    day_source,
-    files_read,
-    map_options,
-    open_day,
-    part_asked,
     progress_bar,
     workers_option,
 )
@@ -26,7 +21,7 @@ from pm25map.cli.words import Count
     "--date", "day", type=MAP_DAY, required=True, help="Day to estimate (AQS day, local standard time)."
 )
 @click.option("--out", type=FILE, required=True, help="Folder to write to; made if absent.")
-@map_options
+@one_day_options
 @workers_option
 @click.option(
     "--top", type=Count(min=0), default=8, show_default=True, help="Suspects to print, worst first."
@@ -37,16 +32,7 @@ def command(
     *,
     day: dt.date,
     out: Path,
-    model_name: str,
-    grid_name: str | None,
-    predictors: Any,
-    monitors: tuple[str, ...],
-    foreign_monitors: bool,
-    base_url: str | None,
-    strict_window: bool,
-    bbox: tuple[float, float, float, float] | None,
-    region_name: str | None,
-    device: Any,
+    asked: MapOptions,
     workers: int | None,
     top: int,
     overwrite: bool,
@@ -69,14 +55,11 @@ def command(
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.raster.estimator import Options
 
-    check_files(out, files_read(predictors, monitors), overwrite=overwrite)
-    part = part_asked(model_name, grid_name, bbox, region_name)
-    source = day_source(
-        predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
-    )
-    inputs = open_day(model_name, grid_name, source, day)
+    check_files(out, asked.files_read(), overwrite=overwrite)
+    part = asked.part()
+    inputs = asked.open(day)
     with progress_bar(f"PM2.5 of {day}") as progress:
-        options = Options(device, workers=workers or usable_cores(), progress=progress)
+        options = Options(asked.device, workers=workers or usable_cores(), progress=progress)
         found = diagnose(inputs, day, part, options)
     told = write_files(out, found, inputs, day, part, with_map=True)
     if as_json:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pm25map.predictors.reader import Predictors
     from pm25map.raster.day_source import DaySource, ReadyDays
     from pm25map.raster.inputs import Inputs
-    from pm25map.raster.part import Part
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -288,20 +287,6 @@ def monitors_and_store(
     return measured, opened
 
 
-def part_asked(
-    model_name: str,
-    grid_name: str | None,
-    bbox: tuple[float, float, float, float] | None,
-    region_name: str | None,
-) -> "Part":
-    """Find the part of the grid that the options of these names ask for, before any day is made ready."""
-    from pm25map.model.card import load_model
-    from pm25map.raster.inputs import open_grid_of
-    from pm25map.raster.part import part_of
-
-    return part_of(open_grid_of(load_model(model_name), grid_name), bbox, region_name)
-
-
 def ready_days(
     model_name: str,
     grid_name: str | None,
@@ -376,20 +361,6 @@ def open_for_maps(
             smoothing_km=smoothing_km,
             progress=progress,
         )
-
-
-def open_day(
-    model_name: str,
-    grid_name: str | None,
-    source: "DaySource",
-    day: dt.date,
-    *,
-    bands: tuple[str, ...] = (),
-    smoothing_km: float = 0.0,
-) -> "Inputs":
-    """Make one day ready and open what its map is made of; arguments as `ready_days` and `open_for_maps`."""
-    ready = ready_days(model_name, grid_name, source, [day]).source
-    return open_for_maps(model_name, grid_name, ready, [day], bands=bands, smoothing_km=smoothing_km)
 
 
 class SourceType(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pm25map.cli.one_day import MapOptions, one_day_options
 from pm25map.cli.options import (
     FILE,
     MAP_DAY,
     band_option,
     bands_asked,
-    day_source,
     engine_option,
-    files_read,
     intervals_option,
-    map_options,
-    open_day,
-    part_asked,
     progress_bar,
     workers_option,
 )
@@ -45,7 +41,7 @@ if TYPE_CHECKING:
     required=True,
     help="Map to write: a COG (.tif) or NetCDF (.nc), PM2.5 in ug/m3.",
 )
-@map_options
+@one_day_options
 @click.option(
     "--place-smoothing",
     "smoothing_km",
@@ -71,17 +67,8 @@ def command(
     *,
     day: dt.date,
     out: Path,
-    model_name: str,
-    grid_name: str | None,
-    predictors: Any,
-    monitors: tuple[str, ...],
-    foreign_monitors: bool,
-    base_url: str | None,
-    strict_window: bool,
-    bbox: tuple[float, float, float, float] | None,
-    region_name: str | None,
+    asked: MapOptions,
     smoothing_km: float,
-    device: Any,
     engine: Any,
     workers: int | None,
     preview: Path | None,
@@ -125,20 +112,17 @@ def command(
     if netcdf:
         check_netcdf()
     written = (*_names(out, netcdf=netcdf), *((preview,) if preview else ()))
-    check_outputs(written, files_read(predictors, monitors), overwrite=overwrite)
+    check_outputs(written, asked.files_read(), overwrite=overwrite)
     doubts = out.with_suffix(".diagnostics")
     if diagnostics:
-        check_files(doubts, files_read(predictors, monitors), overwrite=overwrite)
-    part = part_asked(model_name, grid_name, bbox, region_name)
-    source = day_source(
-        predictors, monitors, base_url, strict_window=strict_window, foreign_monitors=foreign_monitors
-    )
-    inputs = open_day(model_name, grid_name, source, day, bands=bands, smoothing_km=smoothing_km)
+        check_files(doubts, asked.files_read(), overwrite=overwrite)
+    part = asked.part()
+    inputs = asked.open(day, bands=bands, smoothing_km=smoothing_km)
     workers = workers or usable_cores()
     with progress_bar(f"checking engine {engine}"):
         engine = resolve_engine(inputs.model, engine, sessions=workers)
     with progress_bar(f"PM2.5 of {day}") as progress:
-        options = Options(device, engine, workers, progress=progress)
+        options = Options(asked.device, engine, workers, progress=progress)
         if diagnostics:
             found = diagnose(inputs, day, part, options)
             maps = maps_with(found.made, inputs, day, part, options)

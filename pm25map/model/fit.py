@@ -14,7 +14,7 @@ from pm25map.model.export import PARITY_WINDOWS
 from pm25map.model.handover import Handover, save_handover
 from pm25map.model.places import check_encoder, place_vectors
 from pm25map.model.splits import hold_out_stations
-from pm25map.model.train import Epoch, Trained, train
+from pm25map.model.train import Epoch, Trained, train, training_set
 from pm25map.monitors import Monitors
 from pm25map.predictors.reader import Predictors
 from pm25map.predictors.variables import variable
@@ -98,10 +98,8 @@ def fit(
     held = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
     place, about = place_vectors(config.geolocation, samples.lat, samples.lon)
     trained = train(
-        samples,
-        place,
+        training_set(samples, place, config, held),
         config,
-        held,
         folder,
         device=device,
         on_step=listeners.training,

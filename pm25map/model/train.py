@@ -50,48 +50,6 @@ class Trained:
     targets: int
 
 
-def train(
-    samples: StationSamples,
-    place: npt.NDArray[np.float32] | None,
-    config: TrainConfig,
-    held_out: npt.NDArray[np.bool_],
-    folder: Path,
-    *,
-    device: str = "cpu",
-    on_step: Callable[[int, int], None] | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
-) -> Trained:
-    """Train a network on the stations that are not held out.
-
-    Args:
-        samples: predictors and truth at all stations.
-        place: (station, d) of the config's encoder; None for geolocation none.
-        config: what to train.
-        held_out: bool (station,): neither learned from nor used to stop.
-        folder: of the checkpoint, written after every epoch; a run of the same configuration and data goes on.
-        device: of torch.
-        on_step: called with the steps done and the steps in all.
-        on_epoch: called after every epoch.
-
-    Raises:
-        BadMonitors: no target is left to learn from.
-    """
-    validation = stops_by(samples, config)
-    learning = ~held_out & ~validation
-    targets = samples.targets(learning, config.start, config.end, config.window_days)
-    judged = samples.targets(validation & ~held_out, config.start, config.end, config.window_days)
-    units = tuple(variable(name).units for name in config.features)
-    scaler = fit_scaler(samples.values[learning], config.features, units, config.indicators)
-    return train_on(
-        TrainingSet(samples, place, scaler, targets, judged),
-        config,
-        folder,
-        device=device,
-        on_step=on_step,
-        on_epoch=on_epoch,
-    )
-
-
 def stops_by(samples: StationSamples, config: TrainConfig) -> npt.NDArray[np.bool_]:
     """Choose the stations by which training stops: bool (station,); it does not learn from them."""
     if config.folds:
@@ -119,7 +77,30 @@ class TrainingSet:
     judged: npt.NDArray[np.int64]
 
 
-def train_on(
+def training_set(
+    samples: StationSamples,
+    place: npt.NDArray[np.float32] | None,
+    config: TrainConfig,
+    held_out: npt.NDArray[np.bool_],
+) -> TrainingSet:
+    """Choose what to learn from: the stations that are not held out, but for those that training stops by.
+
+    Args:
+        samples: predictors and truth at all stations.
+        place: (station, d) of the config's encoder; None for geolocation none.
+        config: what to train.
+        held_out: bool (station,): neither learned from nor used to stop.
+    """
+    validation = stops_by(samples, config)
+    learning = ~held_out & ~validation
+    targets = samples.targets(learning, config.start, config.end, config.window_days)
+    judged = samples.targets(validation & ~held_out, config.start, config.end, config.window_days)
+    units = tuple(variable(name).units for name in config.features)
+    scaler = fit_scaler(samples.values[learning], config.features, units, config.indicators)
+    return TrainingSet(samples, place, scaler, targets, judged)
+
+
+def train(
     given: TrainingSet,
     config: TrainConfig,
     folder: Path,
@@ -128,10 +109,15 @@ def train_on(
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
-    """Train a network on some targets.
+    """Train a network.
 
     Args:
-        given: what there is to learn from. Else as `train`.
+        given: what there is to learn from.
+        config: what to train.
+        folder: of the checkpoint, written after every epoch; a run of the same configuration and data goes on.
+        device: of torch.
+        on_step: called with the steps done and the steps in all.
+        on_epoch: called after every epoch.
 
     Raises:
         BadMonitors: no target is left to learn from.

@@ -13,7 +13,7 @@ from pm25map.model.card import ModelCard
 from pm25map.model.runtime import Session
 from pm25map.monitors import Monitors
 from pm25map.predictors.reader import Predictors
-from pm25map.scores.evaluate import HIGH_UGM3, Matches, estimates_of, match, strata_of
+from pm25map.scores.evaluate import HIGH_UGM3, Matches, estimates, match, strata_of
 from pm25map.scores.held_out import (
     BASELINES,
     at_targets,
@@ -129,10 +129,10 @@ def compare(
     )
     samples, targets = held.samples, held.targets()
     matches = match(samples, targets)
-    ours = np.stack([estimates_of(session, samples, targets, progress) for session in first])
+    ours = np.stack([estimates(session, samples, targets, progress) for session in first])
     baseline = matches.baselines[INTERPOLATION]
     if second:
-        theirs = np.stack([estimates_of(session, samples, targets, progress) for session in second])
+        theirs = np.stack([estimates(session, samples, targets, progress) for session in second])
     else:
         assert baseline is not None  # noqa: S101 - it was asked for
         theirs = baseline[None]

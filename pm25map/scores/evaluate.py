@@ -148,7 +148,7 @@ def judge(
         progress=progress,
     )
     samples, chosen = held.samples, held.targets()
-    model = estimates_of(session, samples, chosen, progress)
+    model = estimates(session, samples, chosen, progress)
     matches = match(samples, chosen)
     return Judgement(
         score_table(matches, model),
@@ -160,21 +160,6 @@ def judge(
             strata_of(samples, matches),
         ),
     )
-
-
-def estimates_of(
-    session: Session,
-    samples: StationSamples,
-    targets: npt.NDArray[np.int64],
-    progress: Progress | None = None,
-    present: npt.NDArray[np.bool_] | None = None,
-) -> Values:
-    """Predict targets with a model that reads some of the samples' features, at the places that its encoder gives.
-
-    Arguments and values are those of `estimates`.
-    """
-    place, _ = place_vectors(session.card.place.encoder, samples.lat, samples.lon)
-    return estimates(session, of_model(session, samples), place, targets, progress, present)
 
 
 def of_model(session: Session, samples: StationSamples) -> StationSamples:
@@ -189,16 +174,28 @@ def of_model(session: Session, samples: StationSamples) -> StationSamples:
 def estimates(
     session: Session,
     samples: StationSamples,
-    place: npt.NDArray[np.float32] | None,
     targets: npt.NDArray[np.int64],
     progress: Progress | None = None,
     present: npt.NDArray[np.bool_] | None = None,
+    *,
+    place: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Predict targets (target, 2) of station and day numbers, as `StationSamples.targets` lists them: ug m-3.
+    """Predict targets at stations.
 
-    Where only some days of every window are present, bool (day,), the others are filled as they are on a map.
+    Args:
+        session: the model.
+        samples: with the features that the model reads, and maybe more.
+        targets: (target, 2) of station and day numbers, as `StationSamples.targets` lists them.
+        progress: called with the targets done and in all.
+        present: bool (day,): the days of every window that are there; the others are filled as they are on a map.
+        place: vectors of the stations (station, d); those that the model's encoder gives where None.
+
+    Returns:
+        Estimates, ug m-3 (target,).
     """
-    card = session.card
+    card, samples = session.card, of_model(session, samples)
+    if place is None:
+        place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
     daily = kept_by_day(samples.features)
     model = np.empty(len(targets), dtype=np.float32)
     for first in range(0, len(targets), TARGETS_AT_ONCE):

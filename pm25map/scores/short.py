@@ -13,7 +13,7 @@ from pm25map.model.runtime import Session
 from pm25map.monitors import Monitors
 from pm25map.predictors.reader import Predictors
 from pm25map.scores.compare import DRAWS
-from pm25map.scores.evaluate import estimates_of
+from pm25map.scores.evaluate import estimates
 from pm25map.scores.held_out import BASELINES, at_targets, gather_held_out, places_of
 from pm25map.scores.resampling import Resampled, bootstrap
 from pm25map.scores.sums import scores_of_sums
@@ -86,7 +86,7 @@ def judge_short(
     }
     by_count = {}
     for count in dict.fromkeys((length, *days_present)):
-        ours = estimates_of(session, samples, targets, progress, last_days(count, length))
+        ours = estimates(session, samples, targets, progress, last_days(count, length))
         by_count[count] = error_sums(truth, ours, place)
     baselines["whole window"] = by_count[length]
     stations = len(np.unique(station))

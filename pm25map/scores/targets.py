@@ -61,7 +61,7 @@ def estimate_targets(
         progress: called with the targets done and in all.
     """
     station, day = chosen[:, 0], chosen[:, 1]
-    pm25 = estimates(session, samples, place, chosen, progress).astype(np.float64)
+    pm25 = estimates(session, samples, chosen, progress, place=place).astype(np.float64)
     return Targets(
         station,
         day,

@@ -130,7 +130,7 @@ def match_left_out(
         )
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
     own = of_model(session, samples)
-    pm25 = estimates(session, own, place, targets, progress)
+    pm25 = estimates(session, own, targets, progress, place=place)
     found = match(samples, targets)
     frame = pd.DataFrame(
         {

@@ -33,7 +33,7 @@ def train_pipeline(features: tuple[str, ...], geolocation: Geolocation, seed: in
     """
 
     def pipeline(world: AuditWorld) -> AuditMaterial:
-        from pm25map.model.train import train  # noqa: PLC0415 - torch is slow to import
+        from pm25map.model.train import train, training_set  # noqa: PLC0415 - torch is slow to import
 
         held_out = hold_out_stations(world.lat, world.lon, HELD_OUT, seed)
         samples = gather(world, features, held_out)
@@ -54,7 +54,7 @@ def train_pipeline(features: tuple[str, ...], geolocation: Geolocation, seed: in
             targets_an_epoch=1,
         )
         with tempfile.TemporaryDirectory() as folder:
-            trained = train(samples, place, config, held_out, Path(folder))
+            trained = train(training_set(samples, place, config, held_out), config, Path(folder))
         every = np.ones(len(held_out), dtype=np.bool_)
         targets = samples.targets(every, config.start, config.end, WINDOW_DAYS)
         return rows_of(samples, place, targets, held_out[targets[:, 0]], trained.scaler, trained.target_scale)

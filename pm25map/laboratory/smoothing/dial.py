@@ -99,7 +99,7 @@ def turn_dial(
     for km in settings_km:
         setting = replace(inputs, smoothing_km=km, bands=comparison_bands(inputs))
         spots = at_stations(setting.vectors or places, grid, samples.lat, samples.lon)
-        model = estimates(session, samples, spots, targets)
+        model = estimates(session, samples, targets, place=spots)
         made = predict_day(setting, day, options=Options(workers=workers))
         seen = examine(made, grid, grid.land, inputs.model.card.place.encoder).scores
         ours = scores(samples.truth[targets[:, 0], targets[:, 1]], model)

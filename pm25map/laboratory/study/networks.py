@@ -11,7 +11,7 @@ import torch
 from pm25map.laboratory.study.material import FoldMaterial
 from pm25map.model.config import TrainConfig
 from pm25map.model.network import Attention, Network
-from pm25map.model.train import Trained, TrainingSet, train_on
+from pm25map.model.train import Trained, TrainingSet, train
 from pm25map.predictors.variables import variable
 from pm25map.windows.scaler import fit_scaler
 
@@ -48,7 +48,7 @@ def train_fold(
     cells[learned[:, :1], learned[:, 1:] + back] = True
     units = tuple(variable(name).units for name in config.features)
     scaler = fit_scaler(material.samples.values[cells], config.features, units, config.indicators)
-    return train_on(
+    return train(
         TrainingSet(material.samples, place, scaler, learned, material.validated),
         config,
         folder,
