@@ -372,6 +372,17 @@ def test_an_item_knows_what_it_said(own_map):
     assert not is_as_written(item)
 
 
+def test_an_item_with_other_values_is_told_and_the_map_is_read(own_map, caplog):
+    right = read_map(own_map).layers[0].values
+    assert caplog.text == ""
+    item = own_map.with_suffix(".json")
+    said = json.loads(item.read_text())
+    said["assets"]["map"]["bands"][0]["statistics"]["maximum"] += 1
+    item.write_text(json.dumps(said))
+    np.testing.assert_array_equal(read_map(own_map).layers[0].values, right)
+    assert "pm25.json was changed since it was written: pm25.tif is not compared with it" in caplog.text
+
+
 def test_a_damaged_header_of_the_stage_counts_as_absent_or_gives_the_same_rows(tmp_path):
     """What counts as absent is computed again; a row that is damaged says so."""
     folder, block = open_folder(tmp_path), small_grid().blocks()[0]

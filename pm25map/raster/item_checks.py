@@ -1,11 +1,14 @@
 """A map and the item beside it, each against its checksum."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, Final
 
 from pm25map.base.errors import BadMap
 from pm25map.base.files import sha256_of_bytes, sha256_of_file
+
+_log = logging.getLogger(__name__)
 
 MULTIHASH_SHA256: Final = "1220"
 """What stands before a SHA-256 in a multihash: the algorithm, and 32 bytes."""
@@ -34,6 +37,8 @@ def is_as_written(item: dict[str, Any]) -> bool:
 def check_map(path: Path) -> None:
     """Compare a map, or a file with further bands, with the checksum in the item beside it, where one is whole.
 
+    An item that was changed since it was written is told, and the file is taken as it is.
+
     Raises:
         BadMap: the file is not the one that the item describes.
     """
@@ -43,11 +48,13 @@ def check_map(path: Path) -> None:
     try:
         item = json.loads(beside.read_bytes())
         assets = [one for one in item["assets"].values() if Path(str(one["href"])).name == path.name]
-        mine = bool(assets) and is_as_written(item)
-        stated = str(assets[0]["file:checksum"]).removeprefix(MULTIHASH_SHA256) if mine else ""
+        stated = str(assets[0]["file:checksum"]).removeprefix(MULTIHASH_SHA256)
+        unchanged = is_as_written(item)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return
-    if mine and path.is_file() and sha256_of_file(path) != stated:
+        return  # it is absent, or speaks of something else
+    if not unchanged:
+        _log.warning("%s was changed since it was written: %s is not compared with it", beside, path.name)
+    elif path.is_file() and sha256_of_file(path) != stated:
         raise BadMap(
             f"{path} is damaged or was changed: its SHA-256 is not that of {beside.name} beside it. Make the map "
             f"again; or, where it was changed on purpose, take {beside.name} away"
