@@ -18,6 +18,7 @@ import rasterio
 from looked_at import bands_in, write_bands
 from map_world import build_world, first_day
 from predictor_world import address
+from stac_checks import check_stac
 
 from pm25map.base.errors import BadOutput
 from pm25map.base.files import sha256_of_file
@@ -219,6 +220,14 @@ def test_the_collection_names_every_map(world, run, tmp_path):
         assert (tmp_path / "maps" / href).with_suffix(".tif").is_file()
         assert item["type"] == "Feature"
         assert item["collection"] == told["id"]
+        assert check_stac(item) == check_stac(told) | {"file-v2.1.0"}
+    assert check_stac(told) == {"eo-v1.1.0", "projection-v2.0.0", "render-v2.0.0", "scientific-v1.0.0"}
+    assert told["summaries"]["proj:code"] == [world.grid.crs]
+    assert told["item_assets"].keys() == item["assets"].keys()
+    assert [band["name"] for band in told["item_assets"]["map"]["bands"]] == ["pm25"]
+    assert "statistics" not in told["item_assets"]["map"]["bands"][0]
+    assert told["renders"] == item["properties"]["renders"]
+    assert told["providers"][0]["name"] == "pm25map"
     (first, last) = told["extent"]["temporal"]["interval"][0]
     assert first.startswith(str(START))
     assert last.startswith(str(END + dt.timedelta(days=1)))

@@ -10,6 +10,7 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 from looked_at import bands_in
+from stac_checks import check_stac
 
 from pm25map.base.shipped import shipped_folder
 from pm25map.cli.main import cli
@@ -171,6 +172,7 @@ def test_predict_writes_the_same_doubts_beside_its_map(doubts, tmp_path, monkeyp
     words = ["predict", "--date", "2020-09-12", "--out", "cog.tif", *BOX]
     assert CliRunner().invoke(cli, [*words, "--diagnostics"], catch_exceptions=False).exit_code == 0
     map_with = (tmp_path / "cog.tif").read_bytes()
+    check_stac(json.loads((tmp_path / "cog.json").read_bytes()))
     assert CliRunner().invoke(cli, [*words, "--overwrite"], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "cog.tif").read_bytes() == map_with
     ours, theirs = every_band(tmp_path / "cog.diagnostics"), every_band(folder)

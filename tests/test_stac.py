@@ -4,25 +4,30 @@ import hashlib
 import json
 import re
 
-import jsonschema
 import numpy as np
 import pystac
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from jsonschema import ValidationError
 from maps import CREATED, address_grid, address_map, provenance
 from pyproj import Transformer
-from pystac.validation.local_validator import get_local_schema_cache
 from rasterio.io import MemoryFile
-from referencing import Registry, Resource
+from stac_checks import check_stac
 from titiler.core.factory import TilerFactory
 
 from pm25map.base.aqi import category_of
 from pm25map.base.errors import BadOutput
+from pm25map.base.storage import LocalFolder
 from pm25map.grid import Grid
+from pm25map.raster.backfill.collection import write_collection
 from pm25map.raster.bands import PM25_MEMBERS, UPPER
+from pm25map.raster.item_checks import item_text
 from pm25map.raster.map_files import write_map
 from pm25map.raster.stac import write_stac_item
+
+VALIDATED = {"eo-v1.1.0", "file-v2.1.0", "projection-v2.0.0", "render-v2.0.0", "scientific-v1.0.0"}
+"""Extensions of an item by whose schemas it is validated."""
 
 
 @pytest.fixture
@@ -51,17 +56,30 @@ def item_of(folder, **options):
 
 def test_the_item_is_valid_stac(folder):
     item = item_of(folder)
-    check_with_the_schema_of_stac(item)
+    assert check_stac(item) == VALIDATED
     assert item["stac_version"] == "1.1.0"
     assert pystac.Item.from_file(str(folder / "cog.json")).assets["map"].media_type == pystac.MediaType.COG
 
 
-def check_with_the_schema_of_stac(item):
-    """Use the schemas that pystac ships: nothing is fetched."""
-    schemas = get_local_schema_cache()
-    registry = Registry().with_resources([(k, Resource.from_contents(v)) for k, v in schemas.items()])
-    schema = next(v for k, v in schemas.items() if k.endswith("/item-spec/json-schema/item.json"))
-    jsonschema.Draft7Validator(schema, registry=registry).validate(item)
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("assets", "map", "file:size"), "large"),
+        (("assets", "map", "eo:bands"), []),
+        (("properties", "proj:shape"), [40.5, 60]),
+        (("properties", "renders", "aqi", "assets"), "map"),
+        (("properties", "sci:publications"), [{"doi": 7}]),
+        (("stac_version",), "0.9.0"),
+    ],
+)
+def test_the_schemas_find_a_field_of_each_extension_that_is_wrong(folder, path, value):
+    item = item_of(folder)
+    place = item
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    with pytest.raises(ValidationError):
+        check_stac(item)
 
 
 def test_every_extension_that_is_used_is_named(folder):
@@ -130,7 +148,7 @@ def test_the_item_of_a_part_is_where_that_part_is(folder):
     )
     np.testing.assert_allclose(item["bbox"], wanted, atol=1e-5)
     assert tuple(item["properties"]["proj:bbox"]) == grid.bounds
-    check_with_the_schema_of_stac(item)
+    assert check_stac(item) == VALIDATED
 
 
 def test_the_day_is_local_standard_time(folder):
@@ -181,7 +199,7 @@ def test_what_stands_beside_the_map_is_an_asset_of_the_item(folder):
         assert assets[name]["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
     assert [band["name"] for band in assets["bands"]["bands"]] == ["pm25_upper"]
     assert item["properties"]["pm25map:constant_bands"] == {"pm25_members": 5.0}
-    check_with_the_schema_of_stac(item)
+    assert check_stac(item) == VALIDATED
 
 
 EDGES = [0.0, 8.94, 9.0, 9.06, 9.1, 9.4, 35.4, 35.46, 35.5, 55.4, 55.5, 125.4, 125.5, 225.4, 225.5, 900.0]
@@ -246,3 +264,59 @@ def test_an_item_that_is_there_is_kept(folder):
     item_of(folder)
     with pytest.raises(BadOutput, match="--overwrite"):
         item_of(folder)
+
+
+def a_folder_of(folder, *items):
+    """A folder of maps that holds items alone, one a day."""
+    opened = LocalFolder(folder / "maps")
+    for day, item in enumerate(items, start=1):
+        opened.write(f"2020/pm25_2020-09-{day:02d}.json", item_text(item).encode())
+    number, damaged = write_collection(opened)
+    return json.loads(opened.read("collection.json")), number, damaged
+
+
+def as_netcdf(item):
+    changed = json.loads(json.dumps(item))
+    asset = changed["assets"]["map"]
+    asset["type"] = "application/netcdf"
+    for name in ("bands", "eo:bands"):
+        asset[name].append({**asset[name][0], "name": "pm25_spread"})
+    changed["properties"].pop("renders")
+    changed["stac_extensions"] = [name for name in changed["stac_extensions"] if "/render/" not in name]
+    return changed
+
+
+def test_a_collection_of_netcdf_files_has_no_hint_for_drawing(folder):
+    found, _, _ = a_folder_of(folder, as_netcdf(item_of(folder)))
+    assert "renders" not in found
+    assert check_stac(found) == VALIDATED - {"file-v2.1.0", "render-v2.0.0"}
+    assert found["item_assets"]["map"]["type"] == "application/netcdf"
+
+
+def test_a_collection_says_of_its_assets_what_holds_on_every_day(folder):
+    item = item_of(folder)
+    found, number, _ = a_folder_of(folder, item, as_netcdf(item))
+    assert number == 2
+    check_stac(found)
+    asset = found["item_assets"]["map"]
+    assert "type" not in asset, "it differs"
+    assert asset["roles"] == ["data"]
+    assert [band["name"] for band in asset["bands"]] == ["pm25", "pm25_spread"]
+    assert not asset.keys() & {"href", "file:size", "file:checksum"}
+    assert found["renders"] == item["properties"]["renders"]
+    assert found["summaries"]["proj:code"] == ["EPSG:5070"]
+
+
+def test_a_grid_without_a_code_gives_no_summary_of_codes(folder):
+    item = item_of(folder)
+    item["properties"]["proj:code"] = None
+    found, _, _ = a_folder_of(folder, item)
+    check_stac(found)
+    assert "proj:code" not in found["summaries"]
+
+
+def test_an_item_without_assets_is_left_out_of_the_collection(folder):
+    item = item_of(folder)
+    found, number, damaged = a_folder_of(folder, item, {**item, "assets": None})
+    assert (number, damaged) == (1, ["2020/pm25_2020-09-02.json"])
+    check_stac(found)

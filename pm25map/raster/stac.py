@@ -20,20 +20,20 @@ from pm25map.raster.map_files import MAP, TITLES, files_beside, style_of
 from pm25map.raster.provenance import REFERENCE_CITATION, REFERENCE_DOI, time_bounds
 from pm25map.raster.style import render_hint
 
-
-def _extensions(*names: str) -> list[str]:
-    return [f"https://stac-extensions.github.io/{name}/schema.json" for name in names]
-
-
-EXTENSIONS: Final = _extensions(
-    "eo/v1.1.0",
-    "file/v2.1.0",
-    "processing/v1.2.0",
-    "projection/v2.0.0",
-    "raster/v2.0.0",
-    "render/v2.0.0",
-    "scientific/v1.0.0",
+EXTENSIONS: Final = tuple(
+    f"https://stac-extensions.github.io/{name}/schema.json"
+    for name in (
+        "eo/v1.1.0",
+        "file/v2.1.0",
+        "processing/v1.2.0",
+        "projection/v2.0.0",
+        "raster/v2.0.0",
+        "render/v2.0.0",
+        "scientific/v1.0.0",
+    )
 )
+
+PUBLICATIONS: Final = ({"doi": REFERENCE_DOI, "citation": REFERENCE_CITATION},)
 
 COLLECTION_FILE = "collection.json"
 """Name of the collection in a folder of maps."""
@@ -155,7 +155,7 @@ def _properties(found: MapDescription, created: dt.datetime) -> dict[str, Any]:
         "processing:version": p.product_version,
         "processing:datetime": created.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "processing:expression": {"format": "shell", "expression": p.command},
-        "sci:publications": [{"doi": REFERENCE_DOI, "citation": REFERENCE_CITATION}],
+        "sci:publications": list(PUBLICATIONS),
         "renders": {"aqi": render_hint(p.aqi_edition)},
         "pm25map:day": p.day.isoformat(),
         "pm25map:day_definition": p.day_definition,

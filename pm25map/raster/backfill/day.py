@@ -166,7 +166,8 @@ def read_item(content: bytes) -> dict[str, Any] | None:
             dt.datetime.fromisoformat(properties[name])
         west, south, east, north = map(float, item["bbox"])
         properties["pm25map:grid"]["name"], properties["pm25map:model"]["name"], item["id"]
-    except (ValueError, KeyError, TypeError):
+        [band["name"] for asset in item["assets"].values() for band in asset.get("bands", [])]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     # A box that crosses 180 degrees has west > east.
     return item if west != east and south < north and is_as_written(item) else None
