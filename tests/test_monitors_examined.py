@@ -318,3 +318,27 @@ def test_monitors_are_known_by_their_checksum_of_before_they_were_examined(share
     assert plain.matches(plain.checksum) and not plain.matches(examined.checksum)
     card = load_model("conus-ensemble").card
     assert examined.matches(card.training.monitors_checksum)
+
+
+def test_every_command_that_reads_monitors_says_what_it_left_out(say, tmp_path, monkeypatch):
+    monkeypatch.setenv("PM25MAP_CACHE", str(tmp_path / "cache"))
+    places = [(45 + i / 10, -100 - i / 10) for i in range(6)]
+    days = [dt.date(2020, 8, 1) + dt.timedelta(days=i) for i in range(43)]
+    rows = [
+        f"s{i},{lat},{lon},{day},{8 + i + day.day / 4}" for i, (lat, lon) in enumerate(places) for day in days
+    ]
+    rows[42] = rows[42].rpartition(",")[0] + ",-999"
+    (tmp_path / "daily.csv").write_text("\n".join(["site_id,latitude,longitude,date,pm25", *rows]) + "\n")
+    day = ("--date", "2020-09-12", "--monitors", "daily.csv")
+    period = ("--start", "2020-09-12", "--end", "2020-09-12", "--monitors", "daily.csv")
+    told = (
+        "site s0, 2020-09-12 (daily.csv, line 44): a code for a missing value, it says -999 ug/m3; 1 left out"
+    )
+    for words in (
+        ("validate", *day, "--out", "v"),
+        ("predict", *day, "--region", "north dakota", "--out", "m.tif"),
+        ("data", "ingest", "--source", "knnidw", *period, "--store", "s.zarr"),
+    ):
+        code, out, err = say(*words)
+        assert code == 0, (out, err)
+        assert f"Monitors: {told}\n" in err, words

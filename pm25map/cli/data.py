@@ -12,7 +12,7 @@ from pm25map.cli.data_now import now
 from pm25map.cli.data_status import status
 from pm25map.cli.fetch import fetch
 from pm25map.cli.impute import impute
-from pm25map.cli.options import DAY, FILE, LOCATION, SourceType, progress_bar
+from pm25map.cli.options import DAY, FILE, LOCATION, SourceType, progress_bar, read_and_tell
 
 if TYPE_CHECKING:
     from pm25map.grid import Grid
@@ -171,7 +171,6 @@ def _ingest_own(
     source: str, monitors: Path | None, static: Path | None, store: Path, grid: "Grid", days: list[dt.date]
 ) -> "tuple[int, Ingested | None]":
     """Fill what comes from monitors and from static rasters; return layers written, and days."""
-    from pm25map.monitors import read_monitors
     from pm25map.predictors.checks import check_features
     from pm25map.predictors.ingest import ingest_daily, ingest_layers, store_to_fill
     from pm25map.predictors.sources.knnidw import Knnidw
@@ -181,7 +180,9 @@ def _ingest_own(
     from pm25map.predictors.variables import variables_of
 
     # Read what is asked for before the store is made: a bad file leaves nothing behind.
-    measured = read_monitors(monitors) if monitors is not None and source != "static" else None
+    measured = None
+    if monitors is not None and source != "static":
+        measured = read_and_tell(monitors, days[0], days[-1])
     with store_to_fill(store, grid, days[0], days[-1]):
         layers = 0
         if source in ("static", "all"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, monitors_and_store, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, monitors_and_store, progress_bar, read_and_tell
 from pm25map.cli.score_lines import score_lines
 from pm25map.cli.words import Count
 
@@ -86,7 +86,6 @@ def command(
     from pm25map.model.card import CARD_FILE, Scores, load_model
     from pm25map.model.card import write_card as save_card
     from pm25map.model.runtime import open_session
-    from pm25map.monitors import read_monitors
     from pm25map.scores.evaluate import judge
     from pm25map.scores.short import judge_short
 
@@ -108,7 +107,7 @@ def command(
         rows_of = [asdict(score) for score in short]
         click.echo(json.dumps(rows_of, indent=1) if as_json else "\n".join(_short_lines(short)))
         return
-    others = read_monitors(targets) if targets else None
+    others = read_and_tell(targets, start, end) if targets else None
     with progress_bar("neighbours, then targets") as progress:
         found = judge(session, measured, opened, start, end, others, cache, progress)
     words = ["pm25map", "evaluate", "--model", model.card.name]

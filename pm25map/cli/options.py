@@ -266,6 +266,23 @@ def check_cache(cache: Path | None, inputs: list[Path]) -> None:
         check_output_folder(cache, inputs)
 
 
+def read_and_tell(monitors: Path, first: dt.date | None = None, last: dt.date = dt.date.max) -> "Monitors":
+    """Read monitors, and say on stderr what their examination left out or doubted.
+
+    Args:
+        monitors: file or folder.
+        first, last: days that are used, with those before them that the fields remember. Default: all.
+    """
+    from pm25map.monitors import read_monitors
+    from pm25map.predictors.kriging import MEMORY_DAYS
+
+    measured = read_monitors(monitors)
+    start = first - dt.timedelta(days=MEMORY_DAYS) if first else dt.date.min
+    for line in measured.reading.examination.between(start, last).lines():
+        click.echo(f"Monitors: {line}", err=True)
+    return measured
+
+
 def monitors_and_store(
     monitors: Path, predictors: Path, cache: Path | None = None
 ) -> "tuple[Monitors, Predictors]":
@@ -276,12 +293,11 @@ def monitors_and_store(
         cache: folder for the stations' neighbours, made where it is absent.
     """
     from pm25map.base.files import make_folder
-    from pm25map.monitors import read_monitors
     from pm25map.predictors.reader import open_predictors
 
     check_cache(cache, [monitors, predictors])
     opened = open_predictors(predictors)
-    measured = read_monitors(monitors)
+    measured = read_and_tell(monitors)
     if cache is not None:
         make_folder(cache)
     return measured, opened

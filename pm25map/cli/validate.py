@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, progress_bar
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar, read_and_tell
 from pm25map.cli.score_lines import score_lines
 from pm25map.cli.words import Count
 
@@ -73,7 +73,6 @@ def command(
     """  # noqa: D301 - click reads \b
     from pm25map.base.errors import BadDate, BadMap
     from pm25map.base.files import check_output, check_outputs, replacing
-    from pm25map.monitors import read_monitors
     from pm25map.scores.matchups import write_matchups
     from pm25map.scores.validate import USED, score_strata
     from pm25map.view.validation import draw_bias_map, draw_scatter
@@ -93,8 +92,8 @@ def command(
         raise BadMap(f"there is no folder of maps {maps}: name one that pm25map backfill or predict filled")
     # What opens at once is opened before monitors are read.
     opened = _opened(model_name, predictors, threads) if maps is None else None
-    measured = read_monitors(monitors)
-    feeding = read_monitors(neighbours) if neighbours else None
+    measured = read_and_tell(monitors, first, last)
+    feeding = read_and_tell(neighbours, first, last) if neighbours else None
     if opened is not None:
         frame, notes = _left_out(*opened, measured, feeding, first, last)
     else:

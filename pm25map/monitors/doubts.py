@@ -94,6 +94,13 @@ class Examination:
         """Count by rule what is doubted on one day."""
         return dict(self.days.get(day, {}))
 
+    def between(self, start: dt.date, end: dt.date) -> "Examination":
+        """Keep the doubts that concern a day from start to end, both included."""
+        doubts = (doubt for doubt in self.doubts if doubt.first_day <= end and start <= doubt.last_day)
+        return Examination(
+            tuple(doubts), {day: rules for day, rules in self.days.items() if start <= day <= end}
+        )
+
     def lines(self, shown: int = SHOWN) -> list[str]:
         """Write each doubt in a line; after `shown` of them only how many more there are."""
         lines = [str(doubt) for doubt in self.doubts[:shown]]

@@ -111,7 +111,8 @@ def read_source(
         source: where they come from.
         days: whose fields are wanted, oldest first.
         today: no day after it is fetched.
-        announce: called with what is fetched, from where and how large it is, before it is.
+        announce: called with what is fetched, from where and how large it is, before it is; then with what the
+            examination of these days' monitors left out or doubted.
 
     Raises:
         BadMonitors: a file cannot be read, or nothing measured on any of the days.
@@ -127,6 +128,9 @@ def read_source(
         else:
             parts.append(_read_network(cast(Network, name), source, fed, today, announce))
     joined = join(parts)
+    if announce is not None:
+        for line in joined.reading.examination.between(fed[0], fed[-1]).lines():
+            announce(f"Monitors: {line}")
     monitors = joined.between(fed[0], fed[-1])
     if not monitors.days:
         reach = f"they have {joined.days[0]} to {joined.days[-1]}" if joined.days else "they have no day"
