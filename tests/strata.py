@@ -16,7 +16,7 @@ from pm25map.model.runtime import open_session
 from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
 from pm25map.scores.calibrate import WIDTH_TARGETS_A_STATION, conformalize
-from pm25map.scores.calibration_data import gather_material
+from pm25map.scores.calibration_data import gather_calibration_data
 from pm25map.scores.coverage import LEAST
 from pm25map.scores.fit_widths import fit_widths
 from pm25map.scores.strata import distance_class, region_of
@@ -65,15 +65,15 @@ def short_of(inside, stratum):
 def main(monitors, predictors, cache):
     session = open_session(load_model(DEFAULT_MODEL), "cpu", threads=1)
     given = read_monitors(monitors), open_predictors(predictors)
-    material = gather_material(session, *given, None, None, cache, 1)
-    few = draw(material.targets(~material.held_out), WIDTH_TARGETS_A_STATION, 1)
+    data = gather_calibration_data(session, *given, None, None, cache, 1)
+    few = draw(data.targets(~data.held_out), WIDTH_TARGETS_A_STATION, 1)
     learned, judged = (
-        estimate_targets(session, material.samples, material.place, chosen)
-        for chosen in (few, material.targets(material.held_out))
+        estimate_targets(session, data.samples, data.place, chosen)
+        for chosen in (few, data.targets(data.held_out))
     )
-    widths, half = fit_widths(learned.terms, learned.residual), material.fold_of_places(2)[judged.station]
+    widths, half = fit_widths(learned.terms, learned.residual), data.fold_of_places(2)[judged.station]
     group, truth = class_index(judged.pm25), np.maximum(judged.truth, 0)
-    region = region_of(material.samples.lat, material.samples.lon)[judged.station]
+    region = region_of(data.samples.lat, data.samples.lon)[judged.station]
     stratum = 100 * region + 10 * group + distance_class(judged.distance)
     bounds = {fold: conformalize(widths, judged.select(half != fold)) for fold in (0, 1)}
     for tail in (bounds[0].tail, 0.04, 0.03, 0.02):

@@ -65,7 +65,7 @@ def command(
     from pm25map.model.card import load_model
     from pm25map.model.runtime import open_session
     from pm25map.scores.calibrate import FOLDS, calibrate_applicability, calibrate_intervals
-    from pm25map.scores.calibration_data import gather_material
+    from pm25map.scores.calibration_data import gather_calibration_data
 
     model = load_model(model_name)
     folder = model.network.parent
@@ -85,24 +85,24 @@ def command(
     measured, opened = monitors_and_store(monitors, predictors, cache)
     card = None
     with progress_bar("neighbours, then targets") as progress:
-        material = gather_material(session, measured, opened, start, end, cache, seed, progress)
+        data = gather_calibration_data(session, measured, opened, start, end, cache, seed, progress)
         if only != "intervals":
-            made = calibrate_applicability(material)
-            stations = int((~material.held_out).sum())
+            made = calibrate_applicability(data)
+            stations = int((~data.held_out).sum())
             checksum = model.card.network_checksum
             found = applicability.save_applicability(
                 folder, made, checksum, stations, FOLDS, shlex.join(words)
             )
         if only != "applicability":
-            done = calibrate_intervals(material, progress)
+            done = calibrate_intervals(data, progress)
             card = intervals.IntervalCard(
                 network_checksum=model.card.network_checksum,
                 widths=done.bounds.widths,
                 probabilities=tuple(float(p) for p in done.bounds.probabilities),
                 quantiles=tuple(float(q) for q in done.bounds.quantiles),
                 tail=done.bounds.tail,
-                start=material.start,
-                end=material.end,
+                start=data.start,
+                end=data.end,
                 stations=done.stations,
                 targets=done.targets,
                 coverage=done.coverage,

@@ -1,1 +1,1 @@
-"""Every figure: held-out samples, baselines, match-ups, calibration, scores in parts with intervals over stations."""
+"""Accuracy: held-out samples, baselines, match-ups, calibration, and scores by stratum with intervals over stations."""

@@ -1,4 +1,4 @@
-"""From station samples to what a model says of its own trust: applicability and intervals."""
+"""Calibrate a model on station samples: its area of applicability and its intervals."""
 
 import importlib
 from dataclasses import dataclass
@@ -42,25 +42,23 @@ SENSITIVITY_TARGETS = 3000
 FOLDS = 10
 
 
-def calibrate_applicability(material: CalibrationData) -> Applicability:
+def calibrate_applicability(data: CalibrationData) -> Applicability:
     """Draw reference points from the training stations and find the threshold by folds of whole places."""
-    samples, session, place = material.samples, material.session, material.place
-    rng = np.random.default_rng(material.seed)
-    chosen = _spread_over_levels(material.targets(~material.held_out), samples, rng)
+    samples, session, place = data.samples, data.session, data.place
+    rng = np.random.default_rng(data.seed)
+    chosen = _spread_over_levels(data.targets(~data.held_out), samples, rng)
     window, spots = _windows(session, samples, place, chosen)
     descriptors = choose_descriptors(session.card, window, spots)
     some = rng.permutation(len(chosen))[:SENSITIVITY_TARGETS]
-    weight = descriptors.sensitivity(
-        session, window[some], None if spots is None else spots[some], material.seed
-    )
+    weight = descriptors.sensitivity(session, window[some], None if spots is None else spots[some], data.seed)
     values = descriptors.describe(window, spots)
-    fold = material.fold_of_places(FOLDS)[chosen[:, 0]]
+    fold = data.fold_of_places(FOLDS)[chosen[:, 0]]
     return Applicability(descriptors, training_points(values, weight, fold))
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """Intervals that were calibrated, and how they did where calibration did not look (see IntervalCard)."""
+    """Calibrated intervals, and their coverage at stations that calibration did not use (see IntervalCard)."""
 
     bounds: Bounds
     stations: int
@@ -70,56 +68,56 @@ class Calibrated:
     reliability: tuple[ReliabilityRow, ...]
 
 
-def calibrate_intervals(material: CalibrationData, progress: Progress | None = None) -> Calibrated:
+def calibrate_intervals(data: CalibrationData, progress: Progress | None = None) -> Calibrated:
     """Fit widths on training stations, calibrate them on those held out, and count the coverage crosswise.
 
     Raises:
         BadInstall: mapie is absent.
         BadMonitors: there are too few targets or stations.
     """
-    samples = material.samples
-    few = draw(material.targets(~material.held_out), WIDTH_TARGETS_A_STATION, material.seed)
-    learned = estimate_targets(material.session, samples, material.place, few, progress)
-    held = material.targets(material.held_out)
-    judged = estimate_targets(material.session, samples, material.place, held, progress)
-    widths = fit_widths(learned.terms, learned.residual)
-    half = material.fold_of_places(2)[judged.station]
-    crosswise = {fold: conformalize(widths, judged.select(half != fold)) for fold in (0, 1)}
-    ten = material.fold_of_places(FOLDS)[learned.station]
+    samples = data.samples
+    few = draw(data.targets(~data.held_out), WIDTH_TARGETS_A_STATION, data.seed)
+    training = estimate_targets(data.session, samples, data.place, few, progress)
+    held_out_targets = data.targets(data.held_out)
+    held_out = estimate_targets(data.session, samples, data.place, held_out_targets, progress)
+    widths = fit_widths(training.terms, training.residual)
+    half = data.fold_of_places(2)[held_out.station]
+    crosswise = {fold: conformalize(widths, held_out.select(half != fold)) for fold in (0, 1)}
+    ten = data.fold_of_places(FOLDS)[training.station]
     tenfold = {}
     for fold in range(FOLDS):
-        others = learned.select(ten != fold)
+        others = training.select(ten != fold)
         tenfold[fold] = conformalize(fit_widths(others.terms, others.residual), others)
-    inside, chance = _coverage(material, judged, half, crosswise)
+    inside, chance = _coverage(data, held_out, half, crosswise)
     return Calibrated(
-        conformalize(widths, judged),
-        len(np.unique(judged.station)),
-        len(held),
+        conformalize(widths, held_out),
+        len(np.unique(held_out.station)),
+        len(held_out_targets),
         inside,
-        _coverage(material, learned, ten, tenfold)[0],
-        reliability_rows(judged.truth, chance),
+        _coverage(data, training, ten, tenfold)[0],
+        reliability_rows(held_out.truth, chance),
     )
 
 
 def _coverage(
-    material: CalibrationData, targets: Targets, fold: npt.NDArray[np.int64], bounds: dict[int, Bounds]
+    data: CalibrationData, targets: Targets, fold: npt.NDArray[np.int64], bounds: dict[int, Bounds]
 ) -> tuple[tuple[CoverageRow, ...], dict[float, npt.NDArray[np.float64]]]:
-    """Count the coverage of targets, each by the bounds of its fold, and give the probabilities of the levels."""
+    """Count the coverage of targets, each by the bounds of its fold, and the probabilities of exceeding the levels."""
     lower, upper = np.empty(len(fold)), np.empty(len(fold))
     chance = {level: np.empty(len(fold)) for level in EXCEEDANCE}
-    for one, made in bounds.items():
+    for one, fold_bounds in bounds.items():
         mine = fold == one
         part = targets.select(mine)
-        lower[mine], upper[mine] = made.interval(part.pm25, part.terms)
+        lower[mine], upper[mine] = fold_bounds.interval(part.pm25, part.terms)
         for level, probability in chance.items():
-            probability[mine] = made.exceedance(part.pm25, part.terms, level)
-    region = region_of(material.samples.lat, material.samples.lon)[targets.station]
-    month = np.array([day.month for day in material.samples.days])[targets.day]
+            probability[mine] = fold_bounds.exceedance(part.pm25, part.terms, level)
+    region = region_of(data.samples.lat, data.samples.lon)[targets.station]
+    month = np.array([day.month for day in data.samples.days])[targets.day]
     return coverage_rows(targets, region, month, lower, upper), chance
 
 
 def conformalize(widths: Widths, held_out: Targets) -> Bounds:
-    """Find the quantiles of the scaled distances at stations that neither model nor widths have seen.
+    """Find the quantiles of the scaled distances at stations used neither for the model nor for the widths.
 
     Raises:
         BadInstall: mapie is absent.
@@ -151,7 +149,7 @@ def conformalize(widths: Widths, held_out: Targets) -> Bounds:
 
 
 def _quantiles(scaled: npt.NDArray[np.float64], levels: list[float]) -> tuple[Any, Any]:
-    """Give the conformal quantiles of both tails, by split conformal prediction of an estimate of zero."""
+    """Return the conformal quantiles of both tails, by split conformal prediction of an estimate of zero."""
     try:
         regression = importlib.import_module("mapie.regression")
         scores = importlib.import_module("mapie.conformity_scores")
@@ -175,7 +173,7 @@ def _quantiles(scaled: npt.NDArray[np.float64], levels: list[float]) -> tuple[An
 def _spread_over_levels(
     targets: npt.NDArray[np.int64], samples: StationSamples, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Choose targets of every station at even ranks of what was measured, and its highest: (target, 2)."""
+    """Choose targets of every station at even ranks of the observations, and its highest: (target, 2)."""
     level = samples.truth[targets[:, 0], targets[:, 1]]
     kept = []
     for station in np.unique(targets[:, 0]):
@@ -193,6 +191,6 @@ def _windows(
     place: npt.NDArray[np.float32] | None,
     targets: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Give the scaled windows of targets, (target, day, input), and their places."""
+    """Return the scaled windows of targets, (target, day, input), and their places."""
     window = session.card.scaler.apply(samples.windows(targets, session.card.window_days))
     return window, None if place is None else place[targets[:, 0]]

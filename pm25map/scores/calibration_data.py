@@ -1,4 +1,4 @@
-"""What calibration works on: a model, and the samples of the stations that it learned from and of those held out."""
+"""The data of a calibration: a model, and the samples of its training stations and of those held out."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from pm25map.windows.samples import Progress, StationSamples
 
 @dataclass(frozen=True, eq=False)
 class CalibrationData:
-    """What calibration works on.
+    """The data of a calibration.
 
     Attributes:
         session: the model.
-        samples: left-one-out; stations held out feed nobody.
+        samples: left-one-out; stations held out feed no estimate.
         place: (station, d), or None.
         held_out: bool (station,).
         start, end: days of the targets.
@@ -43,17 +43,17 @@ class CalibrationData:
         Raises:
             BadMonitors: there is none.
         """
-        found = self.samples.targets(stations, self.start, self.end, self.session.card.window_days)
-        if not len(found):
+        targets = self.samples.targets(stations, self.start, self.end, self.session.card.window_days)
+        if not len(targets):
             which = "held out" if (stations & self.held_out).any() else "training"
             raise BadMonitors(
                 f"no {which} station measured anything between {self.start} and {self.end}: "
                 "choose other days or monitors"
             )
-        return found
+        return targets
 
     def fold_of_places(self, folds: int) -> npt.NDArray[np.int64]:
-        """Deal whole places to folds at random, those held out and the others apart: (station,) from 0."""
+        """Assign whole places to folds at random, held-out ones separately from the others: (station,) from 0."""
         places = places_of(self.samples)
         fold = np.empty(len(places), dtype=np.int64)
         rng = np.random.default_rng(self.seed)
@@ -64,7 +64,7 @@ class CalibrationData:
         return fold
 
 
-def gather_material(
+def gather_calibration_data(
     session: Session,
     monitors: Monitors,
     predictors: Predictors,
@@ -91,7 +91,7 @@ def gather_material(
     """
     card = session.card
     days = start or card.training.start, end or card.training.end
-    held = gather_held_out(card, monitors, predictors, days, cache=cache, progress=progress)
-    samples = held.samples
+    held_out = gather_held_out(card, monitors, predictors, days, cache=cache, progress=progress)
+    samples = held_out.samples
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
-    return CalibrationData(session, samples, place, held.judged, *days, seed)
+    return CalibrationData(session, samples, place, held_out.judged, *days, seed)

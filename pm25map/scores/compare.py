@@ -22,16 +22,16 @@ from pm25map.scores.held_out import (
     with_baselines,
 )
 from pm25map.scores.resampling import bootstrap
-from pm25map.scores.strata import ALL, LEVEL, Part
+from pm25map.scores.strata import ALL, LEVEL, StratumKey
 from pm25map.scores.sums import scores_of_sums
 from pm25map.scores.table import StratumErrors, score_by_stratum, sums_of_models
 from pm25map.windows.samples import Progress, StationSamples
 
 INTERPOLATION = "interpolation"
-"""What stands against a model where no other model does."""
+"""What a model is compared with where there is no other model."""
 
 MODEL, AGAINST = "model", "against"
-"""What the two sides are called beside the baselines."""
+"""Names of the two sides in the table with the baselines."""
 
 DRAWS = 2_000
 """Bootstrap draws of the stations; the intervals hold 95 % of them."""
@@ -42,9 +42,9 @@ class Gain:
     """A score of both sides, and the first less the second with its 95 % interval over stations.
 
     Attributes:
-        first, second: the score itself; None where nothing can be said, such as an R2 of equal observations.
-        difference, low, high: first less second; below zero is a gain for errors, above zero for R2. No interval of
-            few stations.
+        first, second: the score itself; None where undefined, such as the R2 of equal observations.
+        difference, low, high: first less second; below zero is a gain for errors, above zero for R2. There is no
+            interval over few stations.
     """
 
     first: float | None
@@ -106,9 +106,9 @@ def compare(
         monitors: that feed the neighbours; those held out feed nothing.
         predictors: a store with every feature but the neighbours.
         days: first and last day of the targets.
-        above: variables and levels that the targets are parted by, as (name, level).
-        cache: folder for the stations' neighbours; a training run's folder will do.
-        progress: called with what is done and what is to do.
+        above: variables and levels that the targets are divided by, as (name, level).
+        cache: folder for the stations' neighbours; that of a training run will do.
+        progress: called with the work done and the work in all.
 
     Raises:
         BadModel: the models were not made with the same held-out stations, window and grid.
@@ -118,7 +118,7 @@ def compare(
     card = _agree([*first, *second])
     wanted = [name for name, _ in above] + ([] if second else [BASELINES[INTERPOLATION]])
     features = _union([*(s.card.scaler.features for s in (*first, *second)), wanted])
-    held = gather_held_out(
+    held_out = gather_held_out(
         card,
         monitors,
         predictors,
@@ -127,20 +127,20 @@ def compare(
         cache=cache,
         progress=progress,
     )
-    samples, targets = held.samples, held.targets()
+    samples, targets = held_out.samples, held_out.targets()
     matches = match(samples, targets)
     ours = np.stack([estimates(session, samples, targets, progress) for session in first])
     baseline = matches.baselines[INTERPOLATION]
     if second:
         theirs = np.stack([estimates(session, samples, targets, progress) for session in second])
     else:
-        assert baseline is not None  # noqa: S101 - it was asked for
+        assert baseline is not None  # noqa: S101 - it was requested
         theirs = baseline[None]
     place = places_of(samples)[matches.station]
-    found = _strata(samples, matches, above) | strata_of(samples, matches)
-    kinds = list(dict.fromkeys(kind for kind, _ in found))
+    masks = _strata(samples, matches, above) | strata_of(samples, matches)
+    kinds = list(dict.fromkeys(kind for kind, _ in masks))
     parts = {
-        key: found[key] for key in sorted(found, key=lambda key: kinds.index(key[0])) if found[key].any()
+        key: masks[key] for key in sorted(masks, key=lambda key: kinds.index(key[0])) if masks[key].any()
     }
     sides = {MODEL: ours} | ({AGAINST: theirs} if second else {}) | matches.baselines
     return Compared(
@@ -152,9 +152,9 @@ def compare(
     )
 
 
-def _without_r2(kind: str, found: Comparison) -> Comparison:
-    """Take the R2 from a class of the observation: it would compare with the mean of what the class has chosen."""
-    return replace(found, r2=None) if kind == LEVEL else found
+def _without_r2(kind: str, comparison: Comparison) -> Comparison:
+    """Remove the R2 of a class of the observation: its mean would be that of a selection by the observation itself."""
+    return replace(comparison, r2=None) if kind == LEVEL else comparison
 
 
 def gains(
@@ -175,10 +175,10 @@ def gains(
         draws: of the bootstrap, seed 0.
     """
     sums = np.concatenate([sums_of_models(truth, side, station) for side in (first, second)], axis=1)
-    found = bootstrap(sums, _both, draws)
+    resampled = bootstrap(sums, _both, draws)
 
     def gain(score: str) -> Gain:
-        a, b, apart = (found[f"{score} {what}"] for what in ("first", "second", "apart"))
+        a, b, apart = (resampled[f"{score} {what}"] for what in ("first", "second", "apart"))
         numbers = (a.value, b.value, apart.value, apart.low, apart.high)
         return Gain(*(round(value, 4) if np.isfinite(value) else None for value in numbers))
 
@@ -197,22 +197,22 @@ def _both(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
 
 def _strata(
     samples: StationSamples, matches: Matches, above: Sequence[tuple[str, float]]
-) -> dict[Part, npt.NDArray[np.bool_]]:
-    """Part the targets: all of them, each level from above and below, and by what was measured."""
+) -> dict[StratumKey, npt.NDArray[np.bool_]]:
+    """Divide the targets: all of them, above and below each level of a variable, and by the observation."""
     targets = np.stack([matches.station, matches.day], axis=1)
-    found: dict[Part, npt.NDArray[np.bool_]] = {(ALL, ALL): np.ones(len(targets), dtype=np.bool_)}
+    masks: dict[StratumKey, npt.NDArray[np.bool_]] = {(ALL, ALL): np.ones(len(targets), dtype=np.bool_)}
     for name, level in above:
         values = at_targets(samples, targets, {name: name})[name]
-        assert values is not None  # noqa: S101 - its feature was asked for
-        found["above", f"{name} above {level:g}"] = values.astype(np.float64) > level
-        found["above", f"{name} up to {level:g}"] = values.astype(np.float64) <= level
-    found[LEVEL, f"above {HIGH_UGM3:g} ug/m3"] = matches.truth > HIGH_UGM3
-    found[LEVEL, f"up to {HIGH_UGM3:g} ug/m3"] = matches.truth <= HIGH_UGM3
-    return found
+        assert values is not None  # noqa: S101 - its feature was requested
+        masks["above", f"{name} above {level:g}"] = values.astype(np.float64) > level
+        masks["above", f"{name} up to {level:g}"] = values.astype(np.float64) <= level
+    masks[LEVEL, f"above {HIGH_UGM3:g} ug/m3"] = matches.truth > HIGH_UGM3
+    masks[LEVEL, f"up to {HIGH_UGM3:g} ug/m3"] = matches.truth <= HIGH_UGM3
+    return masks
 
 
 def _agree(sessions: Sequence[Session]) -> ModelCard:
-    """Refuse models whose scores cannot stand side by side."""
+    """Refuse models whose scores are not comparable."""
     card = sessions[0].card
     for session in sessions[1:]:
         other = session.card

@@ -1,4 +1,4 @@
-"""How often intervals hold the truth, by region, class, distance and season."""
+"""Coverage: how often intervals contain the truth, by region, class, distance and season."""
 
 import itertools
 
@@ -44,11 +44,11 @@ def coverage_rows(
     distances = {f"nearest station {name}": far == i for i, name in enumerate(distance_names())}
     estimated, observed = (class_index(values) for values in (targets.pm25, truth))
     classes = {f"estimate {c.name}": estimated == i for i, c in enumerate(CATEGORIES)}
-    seen = {f"observed {c.name}": observed == i for i, c in enumerate(CATEGORIES)}
+    observed_classes = {f"observed {c.name}": observed == i for i, c in enumerate(CATEGORIES)}
     seasons = {name: season_of(month) == i for i, name in enumerate(SEASONS)}
     smoke = np.isin(month, SMOKE_MONTHS) & (targets.pm25 > SMOKE_UGM3)
     strata: dict[str, Bools] = {"all": np.ones(len(truth), dtype=np.bool_)}
-    strata |= regions | distances | classes | seen | seasons
+    strata |= regions | distances | classes | observed_classes | seasons
     strata[f"smoke (July to October, estimate above {SMOKE_UGM3:g} ug/m3)"] = smoke
     for (a, in_a), (b, in_b), (c, in_c) in itertools.product(
         regions.items(), classes.items(), distances.items()

@@ -1,4 +1,4 @@
-"""Scores of a model on stations that it never saw, beside interpolation and kriging of the same targets."""
+"""Scores of a model on held-out stations, beside interpolation and kriging of the same targets."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from pm25map.scores.held_out import (
     places_of,
     with_baselines,
 )
-from pm25map.scores.strata import Part, distance_class, distance_names, parts_of, region_of
+from pm25map.scores.strata import StratumKey, distance_class, distance_names, parts_of, region_of
 from pm25map.scores.table import StratumErrors, score_by_stratum
 from pm25map.windows.gaps import fill_missing_days
 from pm25map.windows.samples import Progress, StationSamples
@@ -31,14 +31,14 @@ HIGH_UGM3 = 35.0
 TARGETS_AT_ONCE = 4096
 
 ESTIMATE = "estimate"
-"""What the model's estimates are called beside those of the baselines."""
+"""Name of the model's estimates beside those of the baselines."""
 
 Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Targets with what was measured and what the baselines say of them; all (target,), ug m-3 and km.
+    """Targets with their observations and the estimates of the baselines; all (target,), ug m-3 and km.
 
     Attributes:
         station, day: numbers in the samples.
@@ -55,7 +55,7 @@ class Matches:
 
 
 def match(samples: StationSamples, targets: npt.NDArray[np.int64]) -> Matches:
-    """Read what was measured, and what neighbours alone say, of targets (target, 2) of station and day numbers."""
+    """Read the observations and the baselines of targets, (target, 2) of station and day numbers."""
     station, day = targets[:, 0], targets[:, 1]
     distance = at_targets(samples, targets, {DISTANCE: DISTANCE})[DISTANCE]
     return Matches(
@@ -67,8 +67,8 @@ def match(samples: StationSamples, targets: npt.NDArray[np.int64]) -> Matches:
     )
 
 
-def strata_of(samples: StationSamples, matches: Matches) -> dict[Part, npt.NDArray[np.bool_]]:
-    """Part targets by distance, level, season and region, as `strata.parts_of`."""
+def strata_of(samples: StationSamples, matches: Matches) -> dict[StratumKey, npt.NDArray[np.bool_]]:
+    """Divide targets by distance, level, season and region, as `strata.parts_of`."""
     month = np.array([day.month for day in samples.days])[matches.day]
     region = region_of(samples.lat, samples.lon)[matches.station]
     return parts_of(matches.truth, matches.distance, month, region)
@@ -98,7 +98,7 @@ def _row(name: str, matches: Matches, model: Values, chosen: npt.NDArray[np.bool
 
 @dataclass(frozen=True)
 class Judgement:
-    """How a model did on stations that it never saw.
+    """Scores of a model on held-out stations.
 
     Attributes:
         rows: as its card holds them.
@@ -130,14 +130,14 @@ def judge(
         start, end: days of the targets.
         targets: stations to judge instead of those held out.
         cache: folder for the stations' neighbours.
-        progress: called with what is done and what is to do.
+        progress: called with the work done and the work in all.
 
     Raises:
         BadMonitors: there is nothing to judge.
         BadPredictors: the store lies on another grid than the model's.
     """
     card = session.card
-    held = gather_held_out(
+    held_out = gather_held_out(
         card,
         monitors,
         predictors,
@@ -147,7 +147,7 @@ def judge(
         cache=cache,
         progress=progress,
     )
-    samples, chosen = held.samples, held.targets()
+    samples, chosen = held_out.samples, held_out.targets()
     model = estimates(session, samples, chosen, progress)
     matches = match(samples, chosen)
     return Judgement(
@@ -163,7 +163,7 @@ def judge(
 
 
 def of_model(session: Session, samples: StationSamples) -> StationSamples:
-    """Take of samples the features that a model reads, in its order."""
+    """Select the features that a model reads, in its order."""
     features = session.card.scaler.features
     if features == samples.features:
         return samples

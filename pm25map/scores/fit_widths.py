@@ -49,5 +49,5 @@ def _quantile(design: Doubles, target: Doubles) -> Doubles:
 
     start = np.zeros(design.shape[1])
     start[-1] = np.log(max(float(np.quantile(target, 1 - TAIL)), 1e-3))
-    found: Doubles = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    return found
+    coefficients: Doubles = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+    return coefficients

@@ -1,4 +1,4 @@
-"""Stations by which a model is judged: gathered once, in one way, for every score, comparison and calibration."""
+"""The stations that judge a model, gathered in one way for every score, comparison and calibration."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pm25map.predictors.reader import Predictors
 from pm25map.windows.samples import Progress, StationSamples, gather_samples
 
 BASELINES = {"interpolation": "neighbours_idw9", "kriging": "neighbours_kriging"}
-"""What the neighbours alone say at a station: inverse distance, 9 nearest, power 2; and kriging. By feature."""
+"""Estimates from the neighbours alone, by feature: inverse distance (9 nearest, power 2) and kriging."""
 
 DISTANCE = "neighbours_distance"
 """The feature that holds the distance to the nearest station with a value that day, km."""
@@ -25,10 +25,10 @@ DISTANCE = "neighbours_distance"
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Samples of all stations, and which of them judge.
+    """Samples of all stations, and which of them judge the model.
 
     Attributes:
-        samples: left-one-out; stations held out feed nobody.
+        samples: left-one-out; stations held out feed no estimate.
         judged: bool (station,).
         start, end: days of the targets.
         window_days: that a target needs.
@@ -46,13 +46,13 @@ class HeldOut:
         Raises:
             BadMonitors: there is none.
         """
-        found = self.samples.targets(self.judged, self.start, self.end, self.window_days)
-        if not len(found):
+        targets = self.samples.targets(self.judged, self.start, self.end, self.window_days)
+        if not len(targets):
             raise BadMonitors(
                 f"no station that is held out measured anything between {self.start} and {self.end}: choose other "
                 "days or monitors"
             )
-        return found
+        return targets
 
 
 def gather_held_out(
@@ -66,7 +66,7 @@ def gather_held_out(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> HeldOut:
-    """Gather what the stations that training held out need to judge a model.
+    """Gather the samples by which the stations that training held out judge a model.
 
     Args:
         card: of the model.
@@ -76,7 +76,7 @@ def gather_held_out(
         features: of the samples; the model's where None.
         targets: stations that judge instead of those held out.
         cache: folder for the stations' neighbours; days inside of the training's are taken from those of its run.
-        progress: called with what is done and what is to do.
+        progress: called with the work done and the work in all.
 
     Raises:
         BadPredictors: the store lies on another grid than the model's.
@@ -92,7 +92,7 @@ def gather_held_out(
     training = card.training
     first, last = start, end
     if cache is not None and training.start <= start and end <= training.end:
-        # The days of the training run: what it gathered serves again.
+        # The days of the training run: the samples that it gathered are used again.
         first, last = training.start, training.end
     first -= dt.timedelta(days=card.window_days - 1)
     samples = gather_samples(
@@ -117,10 +117,10 @@ def check_grid(predictors: Predictors, card: ModelCard) -> None:
 
 
 def check_trained_on(monitors: Monitors, card: ModelCard) -> None:
-    """Refuse monitors of which nobody can tell what a model's training held out.
+    """Refuse monitors for which it is unknown which stations a model's training held out.
 
-    The draw of the held-out places is one from all places of a table: of another table it is another, and stations
-    that trained the model would be scored as if it had never seen them.
+    Held-out places are drawn from all places of a table. Another table gives another draw, and stations that trained
+    the model would be scored as held out.
 
     Raises:
         BadMonitors: they are not the table of the training.
@@ -133,7 +133,7 @@ def check_trained_on(monitors: Monitors, card: ModelCard) -> None:
 
 
 def held_out_in_training(card: ModelCard, monitors: Monitors) -> npt.NDArray[np.bool_]:
-    """Mark the stations that the training of a model held out, were these its monitors: bool (site,)."""
+    """Return which stations the training of a model held out, if these are its monitors: bool (site,)."""
     lat, lon = (monitors.sites[name].to_numpy() for name in ("latitude", "longitude"))
     return hold_out_stations(lat, lon, card.training.holdout_fraction, card.training.holdout_seed)
 
@@ -144,9 +144,9 @@ def places_of(samples: StationSamples) -> npt.NDArray[np.integer]:
 
 
 def with_baselines(features: tuple[str, ...], predictors: Predictors) -> tuple[str, ...]:
-    """Add to features what interpolation, kriging and the distance need, where the store can give it.
+    """Add the features of interpolation, kriging and the distance, where the store has what they need.
 
-    They are worked out from the monitors and the elevation of the stations, so a store without elevation gives none.
+    They are computed from the monitors and the elevation of the stations, so a store without elevation gives none.
     """
     more = (*BASELINES.values(), DISTANCE) if "elevation" in predictors.variables else ()
     return tuple(dict.fromkeys((*features, *more)))
@@ -167,7 +167,7 @@ _TARGET = "target "
 
 
 def join_targets(monitors: Monitors, targets: Monitors) -> tuple[Monitors, npt.NDArray[np.bool_]]:
-    """Put stations to be judged beside those that feed the neighbours.
+    """Join stations to be judged with those that feed the neighbours.
 
     Args:
         monitors: that feed the neighbours.
@@ -178,10 +178,10 @@ def join_targets(monitors: Monitors, targets: Monitors) -> tuple[Monitors, npt.N
         the same place as a target, which must not feed it.
     """
     mine = targets.sites.assign(site_id=_TARGET + targets.sites["site_id"].astype(str))
-    seen = targets.observations.assign(site_id=_TARGET + targets.observations["site_id"].astype(str))
+    observations = targets.observations.assign(site_id=_TARGET + targets.observations["site_id"].astype(str))
     both = Monitors(
         sites=pd.concat([monitors.sites, mine], ignore_index=True),
-        observations=pd.concat([monitors.observations, seen], ignore_index=True),
+        observations=pd.concat([monitors.observations, observations], ignore_index=True),
     )
     sites = both.sites
     lat, lon = sites["latitude"].to_numpy(), sites["longitude"].to_numpy()

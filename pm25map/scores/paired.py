@@ -1,4 +1,4 @@
-"""Is one variant better than another? Both on the same targets, stations resampled together."""
+"""Paired comparison of two variants on the same targets, stations resampled together."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from pm25map.scores.resampling import LEAST_STATIONS, RESAMPLES, Resampled, inte
 Floats = npt.NDArray[np.float64]
 
 _TARGET = ["site", "date", "fold"]
-_TOLD = ("truth", "distance_km", "smoke")
+_STRATA_COLUMNS = ("truth", "distance_km", "smoke")
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class PairedComparison:
 
 
 def losses(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the squared error of every target, the mean over seeds: also site, date, fold and what strata ask for."""
+    """Return the squared error of every target, averaged over seeds, with site, date, fold and what strata need."""
     squared = (frame["prediction"].astype("float64") - frame["truth"].astype("float64")) ** 2
     frame = frame.assign(loss=squared)
-    kept = [*_TARGET, "loss", *(name for name in _TOLD if name in frame)]
+    kept = [*_TARGET, "loss", *(name for name in _STRATA_COLUMNS if name in frame)]
     if frame["seed"].nunique() < 2:
         return frame[kept]
     mean = frame.groupby(_TARGET, sort=False)["loss"].mean().reset_index()
-    told = frame[kept].drop(columns="loss").drop_duplicates(_TARGET)
-    return mean.merge(told, on=_TARGET)
+    columns = frame[kept].drop(columns="loss").drop_duplicates(_TARGET)
+    return mean.merge(columns, on=_TARGET)
 
 
 def pair(variant: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Join the losses of two variants on the targets that both have: loss and loss_other beside each other."""
+    """Join the losses of two variants on the targets that both have, in columns loss and loss_other."""
     return variant.merge(other[[*_TARGET, "loss"]], on=_TARGET, suffixes=("", "_other"))
 
 
@@ -102,11 +102,11 @@ def compare(paired: pd.DataFrame, draws: int = RESAMPLES, seed: int = 0) -> Pair
 
 def adjust(p_values: list[float]) -> list[float]:
     """Adjust p-values of a family of tests by Benjamini and Hochberg; NaN stays NaN."""
-    found = np.array(p_values, dtype=np.float64)
-    known = np.isfinite(found)
+    adjusted_p = np.array(p_values, dtype=np.float64)
+    known = np.isfinite(adjusted_p)
     if known.any():
-        found[known] = stats.false_discovery_control(found[known])
-    adjusted: list[float] = found.tolist()
+        adjusted_p[known] = stats.false_discovery_control(adjusted_p[known])
+    adjusted: list[float] = adjusted_p.tolist()
     return adjusted
 
 

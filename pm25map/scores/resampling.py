@@ -16,12 +16,12 @@ Floats = npt.NDArray[np.float64]
 COVERAGE = 0.95
 RESAMPLES = 1000
 LEAST_STATIONS = 5
-"""Stations from which an interval over stations says something."""
+"""The least number of stations for an interval over stations."""
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A score with its 95 % interval; NaN where nothing can be said."""
+    """A score with its 95 % interval; NaN where undefined."""
 
     value: float
     low: float

@@ -1,4 +1,4 @@
-"""What a short history costs: scores on held-out stations when only the last days of the windows are present."""
+"""The cost of a short history: scores on held-out stations when only the last days of the windows are present."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -74,8 +74,10 @@ def judge_short(
             raise BadModel(
                 f"model {session.card.name} reads {length} days, so it cannot have {count} of them: give 1 to {length}"
             )
-    held = gather_held_out(session.card, monitors, predictors, (start, end), cache=cache, progress=progress)
-    samples, targets = held.samples, held.targets()
+    held_out = gather_held_out(
+        session.card, monitors, predictors, (start, end), cache=cache, progress=progress
+    )
+    samples, targets = held_out.samples, held_out.targets()
     station, day = targets[:, 0], targets[:, 1]
     truth, place = samples.truth[station, day], places_of(samples)[station]
     # Both are of the estimated day, which is present.
@@ -112,9 +114,9 @@ def error_ratios(ours: Numbers, other: Numbers, draws: int = DRAWS) -> tuple[Res
         ours, other: of `error_sums`, (place, 8).
         draws: of the bootstrap, seed 0.
     """
-    found = bootstrap(np.concatenate([ours, other], axis=1), _ratios, draws, least=1)
+    ratios = bootstrap(np.concatenate([ours, other], axis=1), _ratios, draws, least=1)
     rmse, mae = (
-        Resampled(*(round(value, 4) for value in (found[name].value, found[name].low, found[name].high)))
+        Resampled(*(round(value, 4) for value in (ratios[name].value, ratios[name].low, ratios[name].high)))
         for name in ("rmse", "mae")
     )
     return rmse, mae

@@ -1,4 +1,4 @@
-"""The parts that are scored apart: by distance to the monitors, level, season, region, smoke."""
+"""The strata that are scored separately: by distance to the monitors, level, season, region and smoke."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from pm25map.grid import regions
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-Part = tuple[str, str]
+StratumKey = tuple[str, str]
 """A kind of stratum and its name, such as ("season", "winter")."""
 
 ALL = "all"
 LEVEL = "level"
 CONCENTRATIONS = ("0-9", "9-35.4", "35.4-55.4", "55.4-125.4", "above 125.4")
-"""ug m-3, as observed, by the classes of the Air Quality Index; a study takes the two highest classes as one."""
+"""ug m-3, as observed, by the classes of the Air Quality Index; a study merges the two highest classes."""
 SEASONS = ("winter", "spring", "summer", "autumn")
 """December to February, and so on."""
 DISTANCE_CLASSES_KM = ((0, 10), (10, 50), (50, 100), (100, np.inf))
@@ -33,7 +33,7 @@ REGIONS = (
 
 
 def region_of(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> Ints:
-    """Number the climate region of places, as in REGIONS; the nearest where a place lies off the land."""
+    """Return the number of the climate region of places, as in REGIONS; the nearest where a place lies off the land."""
     import geopandas  # noqa: PLC0415 - slow to import
 
     outlines = geopandas.GeoSeries([regions.region(name) for name in REGIONS], crs=4326).to_crs(5070)
@@ -44,27 +44,27 @@ def region_of(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> Int
 
 
 def distance_names(classes: tuple[tuple[float, float], ...] = DISTANCE_CLASSES_KM) -> tuple[str, ...]:
-    """Name classes of distance."""
+    """Return the names of classes of distance."""
     return tuple(f"{low}-{high} km" if np.isfinite(high) else f"over {low} km" for low, high in classes)
 
 
 def distance_words() -> tuple[str, ...]:
-    """Name the classes of distance of a study."""
+    """Return the names of the classes of distance of a study."""
     return distance_names(STUDY_DISTANCES_KM)
 
 
 def distance_class(
     distance_km: npt.NDArray[np.floating], classes: tuple[tuple[float, float], ...] = DISTANCE_CLASSES_KM
 ) -> Ints:
-    """Number the class of distances, as `distance_names` names them; -1 where the distance is not known."""
+    """Return the number of the class of distances, in the order of `distance_names`; -1 where unknown."""
     number = np.digitize(np.nan_to_num(distance_km), [low for low, _ in classes[1:]])
     return np.where(np.isfinite(distance_km), number, -1)
 
 
 def season_of(month: npt.NDArray[Any]) -> Ints:
-    """Number the season of months (1 to 12), as in SEASONS."""
-    found: Ints = np.asarray(month, dtype=np.int64) % 12 // 3
-    return found
+    """Return the number of the season of months (1 to 12), as in SEASONS."""
+    season: Ints = np.asarray(month, dtype=np.int64) % 12 // 3
+    return season
 
 
 def parts_of(
@@ -72,8 +72,8 @@ def parts_of(
     distance_km: npt.NDArray[np.floating],
     month: npt.NDArray[Any],
     region: npt.NDArray[Any],
-) -> dict[Part, Bools]:
-    """Part match-ups as `validate`, `evaluate` and `compare` print them.
+) -> dict[StratumKey, Bools]:
+    """Divide match-ups into strata as `validate`, `evaluate` and `compare` print them.
 
     Args:
         truth: as observed, ug m-3 (match-up,).
@@ -86,7 +86,7 @@ def parts_of(
     """
     far, level = distance_class(distance_km), class_index(np.maximum(truth, 0))
     season = season_of(month)
-    parts: dict[Part, Bools] = {(ALL, ALL): np.ones(len(truth), dtype=np.bool_)}
+    parts: dict[StratumKey, Bools] = {(ALL, ALL): np.ones(len(truth), dtype=np.bool_)}
     parts |= {("distance", f"nearest monitor {name}"): far == i for i, name in enumerate(distance_names())}
     parts |= {(LEVEL, f"observed {c.name}"): level == i for i, c in enumerate(CATEGORIES)}
     parts |= {("season", name): season == i for i, name in enumerate(SEASONS)}
@@ -94,8 +94,8 @@ def parts_of(
     return parts
 
 
-def strata(frame: pd.DataFrame, stations: pd.DataFrame) -> dict[Part, Bools]:
-    """Part the predictions of a study.
+def strata(frame: pd.DataFrame, stations: pd.DataFrame) -> dict[StratumKey, Bools]:
+    """Divide the predictions of a study into strata.
 
     Args:
         frame: as `Results.predictions` gives it.
@@ -111,11 +111,11 @@ def strata(frame: pd.DataFrame, stations: pd.DataFrame) -> dict[Part, Bools]:
     region = number[frame["site"]]
     urban = stations["urban"].to_numpy(dtype=bool)[frame["site"]]
     distance = distance_class(frame["distance_km"].to_numpy(dtype=np.float64), STUDY_DISTANCES_KM)
-    # HMS is drawn for some years only: a column of nulls, or none, says that nobody looked.
+    # HMS is drawn for some years only: a column of nulls, or none, says that smoke was not analysed.
     smoke = np.full(len(frame), 2)
     if "smoke" in frame:
         smoke = frame["smoke"].map({True: 0, False: 1}).fillna(2).to_numpy(dtype=np.int64)
-    parts: dict[Part, Bools] = {(ALL, ALL): np.ones(len(frame), dtype=np.bool_)}
+    parts: dict[StratumKey, Bools] = {(ALL, ALL): np.ones(len(frame), dtype=np.bool_)}
     parts |= {("concentration", name): concentration == i for i, name in enumerate(CONCENTRATIONS)}
     parts |= {("season", name): season == i for i, name in enumerate(SEASONS)}
     parts |= {("region", str(name)): region == i for i, name in enumerate(names)}

@@ -41,7 +41,7 @@ def station_sums(
 
     Args:
         site: number of the station of every prediction.
-        seed: of the run that made it.
+        seed: of the run that made the prediction.
         truth, prediction: ug m-3 (prediction,), all finite.
         stations: how many there are.
         centre: taken from the truth first, so that sums of squares keep their digits: the mean of all targets.
@@ -60,12 +60,12 @@ def station_sums(
     count = np.maximum(sums[:, [_N]], 1)
     sums = np.concatenate([sums, sums[:, [_E, _O]] ** 2 / count], axis=1).reshape(stations, len(seeds), 8)
     seeds_of_site = np.maximum((sums[:, :, _N] > 0).sum(axis=1), 1)
-    found: Floats = sums.sum(axis=1) / seeds_of_site[:, None]
-    return found
+    mean_over_seeds: Floats = sums.sum(axis=1) / seeds_of_site[:, None]
+    return mean_over_seeds
 
 
 def scores_of_sums(sums: Floats) -> dict[str, Floats]:
-    """Turn sums over stations (..., 8) into scores (...,), NaN where nothing can be said."""
+    """Turn sums over stations (..., 8) into scores (...,), NaN where undefined."""
     n = sums[..., _N]
     with np.errstate(invalid="ignore", divide="ignore"):
         within = np.maximum(sums[..., _EE] - sums[..., _BETWEEN], 0.0)
@@ -73,12 +73,12 @@ def scores_of_sums(sums: Floats) -> dict[str, Floats]:
         total = sums[..., _OO] - of_mean
         total_between = sums[..., _O_BETWEEN] - of_mean
         total_within = sums[..., _OO] - sums[..., _O_BETWEEN]
-        # A stratum where all observations agree has no R2; rounding must not make one up.
+        # A stratum where all observations agree has no R2; rounding must not produce one.
         least = 1e-9 * np.maximum(sums[..., _OO], 1e-12)
 
         def share(errors: Floats, spread: Floats) -> Floats:
-            found: Floats = np.where(spread > least, 1 - errors / spread, np.nan)
-            return found
+            explained: Floats = np.where(spread > least, 1 - errors / spread, np.nan)
+            return explained
 
         return {
             "r2": share(sums[..., _EE], total),
@@ -121,5 +121,5 @@ def score(frame: pd.DataFrame) -> dict[str, float]:
     known = frame[frame["truth"].notna() & frame["prediction"].notna()]
     site, names = pd.factorize(known["site_id"])
     sums = sums_of(known.assign(site=site, seed=0), len(names))
-    found = scores_of_sums(sums.sum(axis=0))
-    return {"n": len(known), "stations": len(names)} | {name: float(found[name]) for name in NAMES}
+    scores = scores_of_sums(sums.sum(axis=0))
+    return {"n": len(known), "stations": len(names)} | {name: float(scores[name]) for name in NAMES}

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.scores.resampling import RESAMPLES, Resampled
-from pm25map.scores.strata import LEVEL, Part
+from pm25map.scores.strata import LEVEL, StratumKey
 from pm25map.scores.sums import scores_with_intervals, station_sums
 
 _DIGITS = 4
@@ -16,7 +16,7 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Interval:
-    """A score with its 95 % interval over stations; None where nothing can be said, such as of few stations."""
+    """A score with its 95 % interval over stations; None where undefined, such as over few stations."""
 
     value: float | None
     low: float | None
@@ -25,7 +25,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Errors:
-    """What one estimate scores.
+    """The scores of one estimate.
 
     Attributes:
         rmse, mae, mbe: ug m-3; mbe is estimate minus observation.
@@ -41,7 +41,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class StratumErrors:
-    """What several estimates score on the same match-ups.
+    """The scores of several estimates on the same match-ups.
 
     Attributes:
         kind, stratum: which match-ups, such as "season" and "winter".
@@ -60,7 +60,7 @@ def score_by_stratum(
     truth: npt.NDArray[np.floating],
     estimated: Mapping[str, npt.NDArray[np.floating] | None],
     station: npt.NDArray[np.integer],
-    strata: Mapping[Part, npt.NDArray[np.bool_]],
+    strata: Mapping[StratumKey, npt.NDArray[np.bool_]],
     draws: int = RESAMPLES,
 ) -> tuple[StratumErrors, ...]:
     """Score estimates in all strata that have a match-up.
@@ -68,7 +68,7 @@ def score_by_stratum(
     Args:
         truth: as observed, ug m-3 (match-up,).
         estimated: by name, ug m-3: (match-up,), or (model, match-up), of which the errors are averaged and not the
-            estimates; None of what nobody worked out.
+            estimates; None where there is no such estimate.
         station: number of each match-up's station; stations are drawn whole.
         strata: bool (match-up,), by kind and name.
         draws: of the stations.
@@ -120,14 +120,14 @@ def _errors(
     draws: int,
     kind: str,
 ) -> Errors | None:
-    # A mean over fewer match-ups than the others have would not stand beside them.
+    # A mean over fewer match-ups than the others have would not be comparable.
     if not np.isfinite(estimated).all():
         return None
-    found = scores_with_intervals(sums_of_models(truth, estimated, station), draws)
-    rmse, mae, mbe, r2 = (_rounded(found[name]) for name in ("rmse", "mae", "mbe", "r2"))
+    resampled = scores_with_intervals(sums_of_models(truth, estimated, station), draws)
+    rmse, mae, mbe, r2 = (_rounded(resampled[name]) for name in ("rmse", "mae", "mbe", "r2"))
     return Errors(rmse, mae, mbe, None if kind == LEVEL else r2)
 
 
-def _rounded(found: Resampled) -> Interval:
-    values = (found.value, found.low, found.high)
+def _rounded(resampled: Resampled) -> Interval:
+    values = (resampled.value, resampled.low, resampled.high)
     return Interval(*(round(value, _DIGITS) if math.isfinite(value) else None for value in values))

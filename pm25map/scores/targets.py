@@ -1,4 +1,4 @@
-"""Targets for calibration: what a model says at stations, what was measured, and all that intervals depend on."""
+"""Targets for calibration: estimates at stations, observations, and everything that intervals depend on."""
 
 from dataclasses import dataclass, fields
 
@@ -14,7 +14,7 @@ from pm25map.windows.samples import Progress, StationSamples
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Targets and what is known of them; every array runs over the targets.
+    """Targets with their estimates and observations; every array runs over the targets.
 
     Attributes:
         station, day: numbers in the samples.
@@ -37,11 +37,11 @@ class Targets:
 
     @property
     def residual(self) -> npt.NDArray[np.float64]:
-        """Give sqrt(truth) - sqrt(estimate); values below zero count as zero."""
-        found: npt.NDArray[np.float64] = np.sqrt(np.maximum(self.truth, 0)) - np.sqrt(
+        """Return sqrt(truth) - sqrt(estimate); values below zero count as zero."""
+        residual: npt.NDArray[np.float64] = np.sqrt(np.maximum(self.truth, 0)) - np.sqrt(
             np.maximum(self.pm25, 0)
         )
-        return found
+        return residual
 
 
 def estimate_targets(
@@ -75,7 +75,7 @@ def estimate_targets(
 def interval_terms(
     samples: StationSamples, targets: npt.NDArray[np.int64], pm25: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """Work out what the widths of intervals depend on (target, term).
+    """Compute the terms that the widths of intervals depend on: (target, term).
 
     Args:
         samples: with FIELDS.

@@ -1,7 +1,7 @@
 """Match-ups of monitors with estimates, and their scores: no monitor is compared with an estimate that it fed.
 
 Two ways. With a model, every station is estimated as if it did not exist: neither its values nor those of a monitor
-at the same place are in its neighbours. With maps, a station at the place of a monitor that fed them is told apart.
+at the same place are in its neighbours. With maps, a station at the place of a monitor that fed them is marked.
 """
 
 import datetime as dt
@@ -49,12 +49,12 @@ COLUMNS = (
 
 
 ESTIMATES = {ESTIMATE: "pm25_ugm3"} | {name: f"{name}_ugm3" for name in BASELINES}
-"""What is scored, and its column of the match-ups."""
+"""Estimates that are scored, and their columns of the match-ups."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trust:
-    """What a model's folder says of trust; None where a file is absent, and said so."""
+    """The calibration in a model's folder; None where a file is absent, which `missing` then names."""
 
     bounds: Bounds | None
     applicability: Applicability | None
@@ -68,15 +68,15 @@ def trust_of(model: Model, *, required: bool) -> Trust:
         BadModel: a file is damaged or of another network; or absent, where it is required.
     """
     missing = []
-    found: list[Any] = []
+    cards: list[Any] = []
     for name, load in [("intervals.json", load_intervals), ("applicability.json", load_applicability)]:
         absent = not (model.network.parent / name).is_file()
         if absent and not required:
             missing.append(name)
-            found.append(None)
+            cards.append(None)
         else:
-            found.append(load(model))
-    return Trust(None if found[0] is None else bounds_of(found[0]), found[1], tuple(missing))
+            cards.append(load(model))
+    return Trust(None if cards[0] is None else bounds_of(cards[0]), cards[1], tuple(missing))
 
 
 def match_left_out(
@@ -98,7 +98,7 @@ def match_left_out(
         neighbours: that feed the estimates; the same monitors where None.
         predictors: a store with the static layers of the model's features, on the model's grid.
         start, end: days of the match-ups.
-        progress: called with what is done and what is to do.
+        progress: called with the work done and the work in all.
 
     Returns:
         COLUMNS, a row a station and day, by site and date.
@@ -112,39 +112,39 @@ def match_left_out(
     check_measured(monitors, start, end)
     trained = _trained_on(session, monitors)
     first = start - dt.timedelta(days=card.window_days - 1)
-    fed, held_out = monitors, np.zeros(len(monitors.sites), dtype=np.bool_)
+    joined, held_out = monitors, np.zeros(len(monitors.sites), dtype=np.bool_)
     if neighbours is not None:
         memory = first - dt.timedelta(days=MEMORY_DAYS)
-        fed, held_out = join_targets(neighbours.between(memory, end), monitors.between(memory, end))
+        joined, held_out = join_targets(neighbours.between(memory, end), monitors.between(memory, end))
     features = with_baselines(card.scaler.features, predictors)
-    samples = fill_silent_days(station_samples(fed, predictors, features, first, end, held_out, progress))
+    samples = fill_silent_days(station_samples(joined, predictors, features, first, end, held_out, progress))
     prefix = "" if neighbours is None else "target "
     judged = np.array([name.startswith(prefix) for name in samples.site_ids])
     targets = samples.targets(judged, start, end, card.window_days)
     if not len(targets):
-        feed = monitors if neighbours is None else neighbours
-        held = feed.days
+        feeding = monitors if neighbours is None else neighbours
+        days = feeding.days
         raise BadMonitors(
             f"no monitor in the grid has neighbours on a day of {start} to {end}: the monitors that feed the "
-            f"estimates hold {held[0]} to {held[-1]}, and an estimate needs another monitor than the compared one"
+            f"estimates hold {days[0]} to {days[-1]}, and an estimate needs another monitor than the compared one"
         )
     place, _ = place_vectors(card.place.encoder, samples.lat, samples.lon)
     own = of_model(session, samples)
     pm25 = estimates(session, own, targets, progress, place=place)
-    found = match(samples, targets)
+    matches = match(samples, targets)
     frame = pd.DataFrame(
         {
-            "site_id": [samples.site_ids[i].removeprefix(prefix) for i in found.station],
-            "date": pd.to_datetime([samples.days[i] for i in found.day]),
-            "latitude": samples.lat[found.station],
-            "longitude": samples.lon[found.station],
-            "observed_ugm3": found.truth,
+            "site_id": [samples.site_ids[i].removeprefix(prefix) for i in matches.station],
+            "date": pd.to_datetime([samples.days[i] for i in matches.day]),
+            "latitude": samples.lat[matches.station],
+            "longitude": samples.lon[matches.station],
+            "observed_ugm3": matches.truth,
             "pm25_ugm3": pm25,
-            "distance_km": found.distance,
+            "distance_km": matches.distance,
             "station_is": LEFT_OUT,
         }
     )
-    for name, values in found.baselines.items():
+    for name, values in matches.baselines.items():
         if values is not None:
             frame[ESTIMATES[name]] = values
     if trust.bounds is not None:
@@ -165,7 +165,7 @@ def match_left_out(
 
 
 def feeding_words(feeding: Monitors, frame: pd.DataFrame, start: dt.date, end: dt.date, which: str) -> str:
-    """Say what fed the estimates of match-ups: how many stations, and how far the nearest one was.
+    """Describe what fed the estimates of match-ups: how many stations, and how far away the nearest one was.
 
     Args:
         feeding: the monitors that did.
@@ -186,11 +186,11 @@ def check_measured(monitors: Monitors, start: dt.date, end: dt.date) -> None:
     """Refuse a period on which no monitor measured.
 
     Raises:
-        BadMonitors: there is no observation; says which days there are.
+        BadMonitors: there is no observation; the message names the days that there are.
     """
     if not any(start <= day <= end for day in monitors.days):
-        held = monitors.days
-        reach = f"they hold {held[0]} to {held[-1]}" if held else "they hold no day"
+        days = monitors.days
+        reach = f"they hold {days[0]} to {days[-1]}" if days else "they hold no day"
         when = f"on {start}" if start == end else f"between {start} and {end}"
         raise BadMonitors(
             f"no monitor measured {when}: {reach}. Choose another day, or get EPA's files of it"
@@ -198,7 +198,7 @@ def check_measured(monitors: Monitors, start: dt.date, end: dt.date) -> None:
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """Add what follows from the other columns, and put rows and columns in order."""
+    """Add the columns that follow from the others, and sort rows and columns."""
     region = region_of(frame["latitude"].to_numpy(), frame["longitude"].to_numpy())
     frame = frame.assign(region=np.array(REGIONS)[region])
     frame = frame.reindex(columns=list(COLUMNS))
@@ -212,12 +212,12 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _trained_on(session: Session, monitors: Monitors) -> dict[str, str]:
-    """Tell which sites the model was trained on, where these are the monitors of its training."""
+    """Return which sites the model was trained on, by site_id; empty where its training used other monitors."""
     training = session.card.training
     if not monitors.matches(training.monitors_checksum):
         return {}
-    held = held_out_in_training(session.card, monitors)
-    return dict(zip(monitors.sites["site_id"], np.where(held, "no, held out", "yes"), strict=True))
+    held_out = held_out_in_training(session.card, monitors)
+    return dict(zip(monitors.sites["site_id"], np.where(held_out, "no, held out", "yes"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -252,13 +252,13 @@ def score_strata(frame: pd.DataFrame) -> tuple[StratumScore, ...]:
     strata["applicability", "outside of it"] = applicable == 0
     words = {"yes": "stations that trained the model", "no, held out": "stations that training held out"}
     strata |= {("training", text): (fair["trained_on"] == value).to_numpy() for value, text in words.items()}
-    found = score_by_stratum(
+    rows = score_by_stratum(
         truth,
         {name: fair[column].to_numpy() for name, column in ESTIMATES.items()},
         pd.factorize(fair["site_id"])[0],
         strata,
     )
-    return tuple(_with_coverage(row, fair[strata[row.kind, row.stratum]]) for row in found)
+    return tuple(_with_coverage(row, fair[strata[row.kind, row.stratum]]) for row in rows)
 
 
 def _with_coverage(row: StratumErrors, part: pd.DataFrame) -> StratumScore:
@@ -269,7 +269,7 @@ def _with_coverage(row: StratumErrors, part: pd.DataFrame) -> StratumScore:
 
 
 def same_places(monitors: Monitors, others: Monitors) -> npt.NDArray[np.bool_]:
-    """Tell which sites stand within 100 m of another table's: bool (site,) of `monitors.sites`."""
+    """Return which sites stand within 100 m of another table's: bool (site,) of `monitors.sites`."""
     lat, lon = (
         np.concatenate([monitors.sites[name].to_numpy(), others.sites[name].to_numpy()])
         for name in ("latitude", "longitude")

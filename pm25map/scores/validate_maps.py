@@ -1,4 +1,4 @@
-"""Match-ups of monitors with maps that exist: what stands in their cells, and whether the monitor fed them."""
+"""Match-ups of monitors with existing maps: the values of their cells, and whether the monitor fed the map."""
 
 import datetime as dt
 from pathlib import Path
@@ -31,7 +31,7 @@ BANDS = {
 }
 """Bands of a map, or of a file beside it, that go into the match-ups."""
 
-_MADE_OF = ("PM25MAP_DAY", "PM25MAP_CARD_CHECKSUM", "PM25MAP_PREDICTORS_CHECKSUM", "PM25MAP_GRID_CHECKSUM")
+_PROVENANCE_TAGS = ("PM25MAP_DAY", "PM25MAP_CARD_CHECKSUM", "PM25MAP_PREDICTORS_CHECKSUM", "PM25MAP_GRID_CHECKSUM")
 """Tags that are the same in a map and in the files beside it."""
 
 
@@ -59,19 +59,19 @@ def match_maps(
     sites = monitors.sites
     used = np.ones(len(sites), dtype=np.bool_) if neighbours is None else same_places(monitors, neighbours)
     days = sorted(maps)
-    seen = monitors.matrix(days)
+    observed = monitors.matrix(days)
     parts = []
     for number, day in enumerate(days):
-        files = [maps[day], *beside.get(_made_of(maps[day]), ())]
+        files = [maps[day], *beside.get(_provenance_of(maps[day]), ())]
         layers = _cells(files, sites["longitude"].to_numpy(), sites["latitude"].to_numpy())
-        there = np.isfinite(seen[number]) & np.isfinite(layers["pm25_ugm3"])
+        there = np.isfinite(observed[number]) & np.isfinite(layers["pm25_ugm3"])
         part = pd.DataFrame(
             {
                 "site_id": sites["site_id"].to_numpy(),
                 "date": pd.Timestamp(day),
                 "latitude": sites["latitude"].to_numpy(),
                 "longitude": sites["longitude"].to_numpy(),
-                "observed_ugm3": seen[number],
+                "observed_ugm3": observed[number],
                 "station_is": np.where(used, USED, NOT_USED),
                 "trained_on": "unknown",
                 **_from_neighbours(monitors, neighbours, day),
@@ -89,12 +89,12 @@ def match_maps(
 
 
 def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
-    """Find the maps of some days in a folder: by what they say of themselves, not by their names.
+    """Find the maps of some days in a folder, by their own metadata and not by their names.
 
     Raises:
         BadMap: as `match_maps`.
     """
-    found: dict[dt.date, Path] = {}
+    by_day: dict[dt.date, Path] = {}
     grids: dict[str, Path] = {}
     for path in rasters_in(folder) if folder.is_dir() else []:
         if not _is_map(path):
@@ -104,13 +104,13 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
         day = about.provenance.day
         if not start <= day <= end:
             continue
-        if day in found:
+        if day in by_day:
             raise BadMap(
-                f"{found[day].name} and {path.name} in {folder} are both of {day}: keep one map a day"
+                f"{by_day[day].name} and {path.name} in {folder} are both of {day}: keep one map a day"
             )
-        found[day] = path
+        by_day[day] = path
         grids.setdefault(about.provenance.grid_checksum, path)
-    if not found:
+    if not by_day:
         raise BadMap(
             f"{folder} holds no map of {start} to {end}: make one with pm25map predict --date {start}, or leave out "
             "--maps to estimate every station left out"
@@ -120,11 +120,11 @@ def maps_of(folder: Path, start: dt.date, end: dt.date) -> dict[dt.date, Path]:
         raise BadMap(
             f"{one.name} and {other.name} in {folder} lie on different grids: validate the maps of one grid at a time"
         )
-    return found
+    return by_day
 
 
 def _is_map(path: Path) -> bool:
-    """Tell maps from other rasters, such as quality masks, that lie beside them.
+    """Return whether a raster is a map, and not another file beside it such as a quality mask.
 
     Raises:
         BadMap: the file cannot be opened.
@@ -133,29 +133,29 @@ def _is_map(path: Path) -> bool:
         return "PM25MAP_DAY" in raster.source.tags() and _band_of(raster, PM25.name) is not None
 
 
-def _made_of(path: Path) -> tuple[str, ...]:
-    """Read what a file of pm25map was made of; empty where another program made it.
+def _provenance_of(path: Path) -> tuple[str, ...]:
+    """Read the provenance of a file of pm25map; empty where another program wrote it.
 
     Raises:
         BadMap: the file cannot be opened.
     """
     with open_raster(path) as raster:
         tags = raster.source.tags()
-    return tuple(tags[name] for name in _MADE_OF) if all(name in tags for name in _MADE_OF) else ()
+    return tuple(tags[name] for name in _PROVENANCE_TAGS) if all(name in tags for name in _PROVENANCE_TAGS) else ()
 
 
 def _files_beside(folder: Path) -> dict[tuple[str, ...], list[Path]]:
-    """Find files with further bands and no estimate, by what they were made of: those of one map stand together."""
-    found: dict[tuple[str, ...], list[Path]] = {}
+    """Find files with further bands and no estimate, by provenance: those of one map stand together."""
+    by_provenance: dict[tuple[str, ...], list[Path]] = {}
     for path in rasters_in(folder):
-        made_of = _made_of(path)
-        if made_of and not _is_map(path):
-            found.setdefault(made_of, []).append(path)
-    return found
+        provenance = _provenance_of(path)
+        if provenance and not _is_map(path):
+            by_provenance.setdefault(provenance, []).append(path)
+    return by_provenance
 
 
 def _band_of(raster: Raster, name: str) -> int | None:
-    """Find the band of a name; the estimate also by what CF calls it, where the band has no name of its own."""
+    """Find the band of a name; the estimate also by its CF standard name, where the band has no name of its own."""
     for number in raster.numbers:
         if raster.name(number) == name:
             return number
@@ -217,10 +217,10 @@ def _cells_of_file(
 def _from_neighbours(
     monitors: Monitors, neighbours: Monitors | None, day: dt.date
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Estimate what the monitors that fed the maps alone say of a day at some others: (site,) by column.
+    """Estimate a day at other monitors from those that fed the maps alone: (site,) by column.
 
-    That is interpolation and kriging, ug m-3, and the distance to the nearest that measured, km; NaN where none did.
-    Kriging takes no height here: maps hold none.
+    The columns are interpolation and kriging, ug m-3, and the distance to the nearest monitor with a
+    value, km; NaN where there is none. Kriging uses no elevation here: maps hold none.
     """
     sites = monitors.sites
     names = {ESTIMATES[name]: field for name, field in BASELINES.items()} | {"distance_km": DISTANCE}
