@@ -19,7 +19,7 @@ from pm25map.model.card import CARD_FILE
 from pm25map.model.config import read_config
 from pm25map.model.export import export_model
 from pm25map.model.fit import fit
-from pm25map.model.handover import load_handover
+from pm25map.model.run_folder import load_run
 from pm25map.model.runtime import open_session
 from pm25map.monitors import read_monitors
 from pm25map.predictors.reader import open_predictors
@@ -50,8 +50,8 @@ def main(monitors: Path, predictors: Path, cache: Path, config_path: Path, out: 
         if not (folder / CARD_FILE).is_file():
             run.mkdir(parents=True, exist_ok=True)
             fit(one, measured, static, run, "tests/by_encoder.py", cache=cache)
-            handover, network, windows, place = load_handover(run)
-            export_model(network, handover.draft_card("1.0"), windows, place, folder)
+            metadata, network, windows, place = load_run(run)
+            export_model(network, metadata.draft_card("1.0"), windows, place, folder)
         inputs = open_inputs(str(folder))
         session = open_session(inputs.model, "cpu")
         found = {

@@ -14,7 +14,7 @@ from pm25map.model.card import Model
 from pm25map.model.export import export_members, export_model
 from pm25map.model.intervals import IntervalCard, save_intervals
 from pm25map.model.places import place_vectors
-from pm25map.model.train import Trained, build_network
+from pm25map.model.train import TrainedNetwork, build_network
 from pm25map.model.widths import FIELDS, Widths, basis
 from pm25map.places.catalogue import encoder
 from pm25map.places.store import PlaceStore, embed_grid, open_store
@@ -131,13 +131,13 @@ def build_world(folder: Path, length: int = 24, members: int = 0, *, calibrated:
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(0.2 * torch.randn(parameter.shape))
-        trained = Trained(network, scaler, 9.0, (), 1, 1)
-        handed = model_world.handover(trained, config, about, grid.name, grid.checksum)
-        runs.append((handed, network, windows, place))
+        trained = TrainedNetwork(network, scaler, 9.0, (), 1, 1)
+        metadata = model_world.run_metadata(trained, config, about, grid.name, grid.checksum)
+        runs.append((metadata, network, windows, place))
     if members:
         model = export_members(runs, "tiny", "1", folder / "model")
     else:
-        model = export_model(network, handed.draft_card("1"), windows, place, folder / "model")
+        model = export_model(network, metadata.draft_card("1"), windows, place, folder / "model")
     if calibrated:
         calibrate(model)
     return World(folder, model, grid, store, places)

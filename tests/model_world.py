@@ -6,7 +6,7 @@ import numpy as np
 
 from pm25map.model.card import NetworkShape, PlaceInput, TrainingRecord
 from pm25map.model.config import TrainConfig
-from pm25map.model.handover import Handover
+from pm25map.model.run_folder import RunMetadata
 from pm25map.windows.samples import StationSamples
 
 FEATURES = ("neighbours_idw9", "neighbours_kriging", "elevation")
@@ -48,8 +48,10 @@ def samples(seed: int = 0) -> StationSamples:
     return StationSamples(tuple(f"s{i}" for i in range(30)), lat, lon, days, FEATURES, values, truth)
 
 
-def handover(trained, used: TrainConfig, place: PlaceInput, grid="small", checksum="0" * 64) -> Handover:
-    """What training would hand to export."""
+def run_metadata(
+    trained, used: TrainConfig, place: PlaceInput, grid="small", checksum="0" * 64
+) -> RunMetadata:
+    """The metadata that training would write."""
     record = TrainingRecord(
         start=used.start,
         end=used.end,
@@ -64,7 +66,7 @@ def handover(trained, used: TrainConfig, place: PlaceInput, grid="small", checks
         command="pm25map train",
         provenance="an invented world",
     )
-    return Handover(
+    return RunMetadata(
         config=used,
         scaler=trained.scaler,
         target_scale=trained.target_scale,

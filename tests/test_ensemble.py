@@ -24,8 +24,8 @@ from pm25map.model.card import load_model  # noqa: E402
 from pm25map.model.engines.session import BatchedSession, summarize_members  # noqa: E402
 from pm25map.model.ensemble import common_scaler  # noqa: E402
 from pm25map.model.export import export_members, write_network  # noqa: E402
-from pm25map.model.handover import save_handover  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
+from pm25map.model.run_folder import save_run  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.model.train import build_network, stops_by  # noqa: E402
 from pm25map.windows.scaler import FeatureScale, Scaler  # noqa: E402
@@ -58,8 +58,8 @@ def member(seed: int, indicators: tuple[str, ...]):
     held = type(
         "T", (), {"stations": 20 + seed, "targets": 9, "epochs": (), "scaler": scaler, "target_scale": 9.0}
     )
-    handover = model_world.handover(held, config, about)
-    return handover, network, scaler.apply(raw()), places()
+    metadata = model_world.run_metadata(held, config, about)
+    return metadata, network, scaler.apply(raw()), places()
 
 
 def raw():
@@ -91,9 +91,9 @@ def model(runs, tmp_path_factory):
 
 
 def alone(run):
-    handover, network, _, place = run
+    metadata, network, _, place = run
     with torch.no_grad():
-        window = torch.from_numpy(handover.scaler.apply(raw()))
+        window = torch.from_numpy(metadata.scaler.apply(raw()))
         return network(window, torch.from_numpy(place)).numpy()
 
 
@@ -179,8 +179,8 @@ def test_the_card_says_what_every_member_learned_from(model):
 def test_members_that_do_not_fit_are_refused(runs, tmp_path):
     with pytest.raises(BadModel, match="two runs or more"):
         export_members(runs[:1], "one", "1", tmp_path / "one")
-    handover, *rest = runs[1]
-    moved = handover.model_copy(update={"grid_checksum": "1" * 64})
+    metadata, *rest = runs[1]
+    moved = metadata.model_copy(update={"grid_checksum": "1" * 64})
     with pytest.raises(BadModel, match=r"member 2 .* differs from the first in its grid"):
         export_members([runs[0], (moved, *rest)], "two", "1", tmp_path / "two")
     assert list(tmp_path.iterdir()) == []
@@ -196,9 +196,9 @@ def test_scales_that_agree_need_no_indicator(runs):
 
 
 def test_the_command_makes_a_model_of_members(runs, tmp_path):
-    for number, (handover, network, windows, place) in enumerate(runs[:2]):
+    for number, (metadata, network, windows, place) in enumerate(runs[:2]):
         (tmp_path / str(number)).mkdir()
-        save_handover(tmp_path / str(number), handover, network, windows, place)
+        save_run(tmp_path / str(number), metadata, network, windows, place)
     words = [word for number in range(2) for word in ("--member", str(tmp_path / str(number)))]
     result = CliRunner().invoke(
         cli, ["export", *words, "--out", str(tmp_path / "made")], catch_exceptions=False

@@ -27,7 +27,7 @@ from pm25map.cli.main import cli  # noqa: E402
 from pm25map.grid import Block, build_grid, save_grid  # noqa: E402
 from pm25map.model.export import export_model  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
-from pm25map.model.train import Trained, build_network  # noqa: E402
+from pm25map.model.train import TrainedNetwork, build_network  # noqa: E402
 from pm25map.places.catalogue import encoder  # noqa: E402
 from pm25map.places.store import embed_grid  # noqa: E402
 from pm25map.predictors.quality import Quality  # noqa: E402
@@ -78,10 +78,10 @@ def write_model(folder, grid, store):
     torch.manual_seed(0)
     network = build_network(config.network, scaler, "sincos", 4, 9.0).eval()
     places, about = place_vectors("sincos", np.linspace(36, 39, 40), np.linspace(-121, -118, 40))
-    handed = model_world.handover(
-        Trained(network, scaler, 9.0, (), 1, 1), config, about, grid.name, grid.checksum
+    metadata = model_world.run_metadata(
+        TrainedNetwork(network, scaler, 9.0, (), 1, 1), config, about, grid.name, grid.checksum
     )
-    export_model(network, handed.draft_card("1"), scaler.apply(values[:40]), places, folder)
+    export_model(network, metadata.draft_card("1"), scaler.apply(values[:40]), places, folder)
 
 
 @pytest.mark.torch

@@ -19,9 +19,9 @@ from pm25map.model.card import CARD_FILE, NetworkShape, load_model  # noqa: E402
 from pm25map.model.config import read_config  # noqa: E402
 from pm25map.model.export import export_model  # noqa: E402
 from pm25map.model.fit import real_windows  # noqa: E402
-from pm25map.model.handover import load_handover, save_handover  # noqa: E402
 from pm25map.model.network import Base, Network  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
+from pm25map.model.run_folder import load_run, save_run  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.model.splits import hold_out_stations  # noqa: E402
 from pm25map.model.train import train, training_set  # noqa: E402
@@ -188,10 +188,10 @@ def exported(tmp_path_factory):
     trained, world, place, about, _ = run(folder)
     config = model_world.config()
     windows, spots = real_windows(world, place, trained.scaler, config)
-    save_handover(folder, model_world.handover(trained, config, about), trained.network, windows, spots)
-    handover, network, windows, spots = load_handover(folder)
-    model = export_model(network, handover.draft_card("1"), windows, spots, folder / "tiny")
-    return model, network, windows, spots, handover
+    save_run(folder, model_world.run_metadata(trained, config, about), trained.network, windows, spots)
+    metadata, network, windows, spots = load_run(folder)
+    model = export_model(network, metadata.draft_card("1"), windows, spots, folder / "tiny")
+    return model, network, windows, spots, metadata
 
 
 def test_export_records_its_parity_and_the_card_stands_in_the_file(exported):
@@ -219,10 +219,10 @@ def test_a_cell_does_not_depend_on_its_batch_mates(exported):
 
 
 def test_no_file_is_written_when_parity_fails(exported, tmp_path, monkeypatch):
-    _, network, windows, spots, handover = exported
+    _, network, windows, spots, metadata = exported
     monkeypatch.setattr(export_module, "PARITY_SCALED", -1.0)
     with pytest.raises(ParityFailed, match="not written"):
-        export_model(network, handover.draft_card("1"), windows, spots, tmp_path / "bad")
+        export_model(network, metadata.draft_card("1"), windows, spots, tmp_path / "bad")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -39,7 +39,7 @@ from pm25map.cli.main import cli  # noqa: E402
 from pm25map.grid import Block, Grid, build_grid, load_grid, save_grid  # noqa: E402
 from pm25map.model.export import OPSET, write_network  # noqa: E402
 from pm25map.model.places import place_vectors  # noqa: E402
-from pm25map.model.train import Trained  # noqa: E402
+from pm25map.model.train import TrainedNetwork  # noqa: E402
 from pm25map.predictors.reader import open_predictors  # noqa: E402
 from pm25map.predictors.sources.modis import tiles_of  # noqa: E402
 from pm25map.predictors.variables import variable  # noqa: E402
@@ -164,8 +164,8 @@ def write_model(folder, place, store):
         network=model_world.TINY.model_copy(update={"head": "plain"}),
     )
     _, about = place_vectors("sincos", np.zeros(1), np.zeros(1))
-    trained = Trained(None, scaler, 9.0, (), 1, 1)
-    handed = model_world.handover(trained, config, about, place.grid.name, place.grid.checksum)
+    trained = TrainedNetwork(None, scaler, 9.0, (), 1, 1)
+    metadata = model_world.run_metadata(trained, config, about, place.grid.name, place.grid.checksum)
     rng = np.random.default_rng(0)
     weights = rng.normal(0, 0.1, (21, len(scaler.inputs))).astype(np.float32)
     spot = rng.normal(0, 0.1, 4).astype(np.float32)
@@ -189,7 +189,7 @@ def write_model(folder, place, store):
     opsets = [helper.make_opsetid("", OPSET)]
     folder.mkdir()
     network = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    write_network(network, handed.draft_card("1").model_copy(update={"opset": OPSET}), folder)
+    write_network(network, metadata.draft_card("1").model_copy(update={"opset": OPSET}), folder)
 
     def answer(values, lat, lon):
         places, _ = place_vectors("sincos", lat, lon)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import smoke_figures
 from click.testing import CliRunner
-from model_world import FEATURES, config, handover, samples
+from model_world import FEATURES, config, run_metadata, samples
 
 pytest.importorskip("torch")
 from pm25map.base.errors import BadModel, BadMonitors
@@ -89,7 +89,7 @@ def two(tmp_path_factory):
         place, about = place_vectors("latlon", stack.lat, stack.lon)
         folder = tmp_path_factory.mktemp("run")
         trained = train(training_set(own, place, used, np.arange(30) < 6), used, folder)
-        draft = handover(trained, used, about).draft_card("1")
+        draft = run_metadata(trained, used, about).draft_card("1")
         windows = np.zeros((3, 5, len(features)), dtype=np.float32)
         made.append(export_model(trained.network, draft, windows, place[:3], folder / "model"))
     return made

@@ -73,13 +73,13 @@ def command(
         raise BadOutput(f"{out} is a folder, and holds no model that may be replaced. Choose another name")
     check_output_folder(out, [run, *members] if run else members, replaced=True)
     from pm25map.model.export import export_members, export_model
-    from pm25map.model.handover import load_handover
+    from pm25map.model.run_folder import load_run
 
     if run is not None:
-        handover, network, windows, place = load_handover(run)
-        model = export_model(network, handover.draft_card(version), windows, place, out)
+        metadata, network, windows, place = load_run(run)
+        model = export_model(network, metadata.draft_card(version), windows, place, out)
     else:
-        model = export_members([load_handover(folder) for folder in members], out.name, version, out)
+        model = export_members([load_run(folder) for folder in members], out.name, version, out)
     parity = model.card.parity
     click.echo(f"{model.network}: {model.network.stat().st_size / 1e6:.1f} MB, opset {model.card.opset}")
     if members:

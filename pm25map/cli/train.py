@@ -75,8 +75,8 @@ def command(
     for run, one in runs.items():
         run.mkdir(exist_ok=True)
         with only_writer(run, wait_seconds=0.0), progress_bar("neighbours, then steps") as progress:
-            heard = FitListeners(progress, progress, _tell)
-            trained = fit(one, measured, opened, run, shlex.join(words), device, cache or out, heard)
+            listeners = FitListeners(progress, progress, _tell)
+            trained = fit(one, measured, opened, run, shlex.join(words), device, cache or out, listeners)
         click.echo(
             f"{run}: {trained.stations} stations, {trained.targets:,} targets, {len(trained.epochs)} epochs"
         )

@@ -1,4 +1,4 @@
-"""Which engine is the fastest here and right enough: measured in interleaved rounds, chosen by a stated rule."""
+"""Choice of the fastest engine that is accurate enough: measured in interleaved rounds, chosen by a stated rule."""
 
 import time
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from pm25map.model.runtime import ENGINES, open_session, why_not
 STOCK: EngineName = "onnxruntime"
 
 FASTER = 1.1
-"""An engine must be this much faster than stock to be taken: less is noise, and stock is the best known."""
+"""How much faster than stock an engine must be to be chosen: a smaller difference is noise."""
 
 WORST_UGM3 = 0.1
-"""Largest difference from stock of an engine that may be taken, ug m-3."""
+"""Largest difference from stock of an engine that may be chosen, ug m-3."""
 
 
 @dataclass(frozen=True)
 class EngineRate:
-    """What one engine does on this machine.
+    """The rate and accuracy of one engine on this machine.
 
     Attributes:
-        engine, provider: by name, and what truly runs.
+        engine, provider: its name, and what actually runs.
         cells_per_second: of all sessions together; the median round. 0 of an engine that is refused.
         worst_ugm3: largest difference from stock over the windows of the calibration, ug m-3.
         refused: why it may not be taken; empty where it may.
@@ -75,34 +75,34 @@ def calibrate(
     reference = open_session(model, "cpu", threads)
     rates: dict[EngineName, list[float]] = {name: [] for name in engines}
     opened: dict[EngineName, list[Session]] = {}
-    found: dict[EngineName, EngineRate] = {}
+    examined: dict[EngineName, EngineRate] = {}
     for name in engines:
-        made = [open_session(model, "cuda" if name == "cuda" else "cpu", threads, name)]
-        found[name] = examine_engine(made[0], reference)
-        if not found[name].refused:
-            opened[name] = made + [
+        sessions_of_engine = [open_session(model, "cuda" if name == "cuda" else "cpu", threads, name)]
+        examined[name] = examine_engine(sessions_of_engine[0], reference)
+        if not examined[name].refused:
+            opened[name] = sessions_of_engine + [
                 open_session(model, "cuda" if name == "cuda" else "cpu", threads, name)
                 for _ in range(sessions - 1)
             ]
     with ThreadPoolExecutor(sessions) as pool:
         start = time.perf_counter()
         while opened and (time.perf_counter() - start < seconds or not all(rates[name] for name in opened)):
-            for name, made in opened.items():
-                rates[name].append(_one_round(made, pool))
+            for name, sessions_of_engine in opened.items():
+                rates[name].append(_one_round(sessions_of_engine, pool))
     return tuple(
         EngineRate(
             name,
-            found[name].provider,
+            examined[name].provider,
             float(np.median(rates[name])) if rates[name] else 0.0,
-            found[name].worst_ugm3,
-            found[name].refused,
+            examined[name].worst_ugm3,
+            examined[name].refused,
         )
         for name in engines
     )
 
 
 def _one_round(sessions: list[Session], pool: ThreadPoolExecutor) -> float:
-    """Run one call of every session side by side; give cells a second."""
+    """Run one call of every session side by side; return cells a second."""
     cells = sessions[0].cells_a_call
     window, place = likely_windows(sessions[0].card, cells)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The card of a model: all that the network's file does not say, and the checks that keep the two together."""
+"""The card of a model: everything that the network's file does not hold, and the checks that they match."""
 
 import datetime as dt
 import json
@@ -22,15 +22,15 @@ UNROLLED_FILE = "unrolled.onnx"
 _log = logging.getLogger(__name__)
 
 Geolocation = str
-"""What a network is told of the place: "none", or a location encoder by its name (pm25map.places.catalogue)."""
+"""The network's input of the place: "none", or a location encoder by its name (pm25map.places.catalogue)."""
 
 
-class _Part(BaseModel):
+class _CardModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PlaceInput(_Part):
-    """What the network is told of the place.
+class PlaceInput(_CardModel):
+    """The network's input of the place.
 
     Attributes:
         encoder: location encoder, or none.
@@ -43,7 +43,7 @@ class PlaceInput(_Part):
     checksum: str | None
 
 
-class NetworkShape(_Part):
+class NetworkShape(_CardModel):
     """Widths and choices of the network (reference-study: 256/128/128, attention 256, dense 256).
 
     Attributes:
@@ -51,7 +51,7 @@ class NetworkShape(_Part):
         attention, dense: units of the attention's output and of the dense layer.
         dropout: share dropped between layers while training.
         place_dropout: share of the place vector dropped while training: a thousand stations are few, and a
-            network that can tell them apart learns their offsets by heart.
+            network that can tell them apart memorizes their offsets.
         fusion: how the place joins: Hadamard product or concatenation.
         head: "plain" estimates from the network's last layer alone; "residual" weighs the neighbours'
             estimates against each other and corrects them.
@@ -66,14 +66,14 @@ class NetworkShape(_Part):
     head: Literal["plain", "residual"] = "residual"
 
 
-class TrainingRecord(_Part):
-    """What the network learned from.
+class TrainingRecord(_CardModel):
+    """The data and settings of the training.
 
     Attributes:
         start, end: days of the targets.
         stations, targets: how many.
         monitors_checksum, predictors_checksum: of the data.
-        holdout_fraction, holdout_seed: the stations that nobody saw: see hold_out_stations.
+        holdout_fraction, holdout_seed: the stations held out: see hold_out_stations.
         config: the training configuration in full.
         epochs: that were run, the best of them kept.
         command: that makes the model again.
@@ -94,8 +94,8 @@ class TrainingRecord(_Part):
     provenance: str
 
 
-class Parity(_Part):
-    """How the exported network differs from the trained one.
+class Parity(_CardModel):
+    """Differences of the exported network from the trained one.
 
     Attributes:
         windows: how many real windows were compared, some with values missing, one alone in its batch.
@@ -108,7 +108,7 @@ class Parity(_Part):
     worst_ugm3: float
 
 
-class GraphRecord(_Part):
+class GraphRecord(_CardModel):
     """Another graph of the same network, in the form that some engine runs best.
 
     Attributes:
@@ -122,7 +122,7 @@ class GraphRecord(_Part):
     parity: Parity
 
 
-class ScoreRow(_Part):
+class ScoreRow(_CardModel):
     """One line of the score table: the model and plain interpolation on the same targets."""
 
     stratum: str
@@ -137,7 +137,7 @@ class ScoreRow(_Part):
     mae_ratio: float | None
 
 
-class Scores(_Part):
+class Scores(_CardModel):
     """Scores on stations held out, and the command that computes them again."""
 
     start: dt.date
@@ -147,14 +147,14 @@ class Scores(_Part):
     rows: tuple[ScoreRow, ...]
 
 
-class ModelCard(_Part):
-    """The card, as it stands in card.json and inside of the network's file.
+class ModelCard(_CardModel):
+    """The card, as written in card.json and inside the network's file.
 
     Attributes:
-        training: what the network learned from; of a model with members, what its first learned from.
-        members: what every member learned from, in the order of the network's output; empty for one network.
+        training: the training of the network; of a model with members, that of the first.
+        members: the training of every member, in the order of the network's output; empty for one network.
         graphs: further forms of the network, by name ("unrolled").
-        files: SHA-256 of what else stands beside the card, by name: its calibration, for example.
+        files: SHA-256 of the other files beside the card, by name: its calibration, for example.
     """
 
     name: str
@@ -186,7 +186,7 @@ class ModelCard(_Part):
         return self
 
     def identity(self) -> str:
-        """Serialize what the network's file repeats: all but checksums of files, and the scores."""
+        """Serialize the part that the network's file repeats: all but checksums of files, and the scores."""
         # A model without members has the identity that it had before there were any.
         missing = set() if self.members else {"members"}
         return self.model_dump_json(exclude={"network_checksum", "scores", "graphs", "files"} | missing)
@@ -209,7 +209,7 @@ class Model:
     network: Path
 
     def graph(self, name: str) -> Path:
-        """Give the path of another graph of the network, its checksum compared with the card.
+        """Return the path of another graph of the network, its checksum compared with the card.
 
         Raises:
             BadModel: the model has no such graph, or its file is damaged.
@@ -228,11 +228,11 @@ def read_card(path: Path) -> ModelCard:
     """Read a card.
 
     Raises:
-        BadModel: it is not JSON, is not as it was written, lacks a part or has one that is unknown.
+        BadModel: it is not JSON, was changed after it was written, or a field is missing or unknown.
     """
     try:
-        said = parse_card(path.read_bytes())
-        return ModelCard.model_validate_json(json.dumps(said))
+        fields = parse_card(path.read_bytes())
+        return ModelCard.model_validate_json(json.dumps(fields))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -244,7 +244,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write a card with the checksum of itself, a line a value, as people read it."""
+    """Write a card with the checksum of itself, one value a line, easy to read."""
     path.write_text(card_text(card.model_dump(mode="json")))
 
 
@@ -272,14 +272,14 @@ def read_beside(model: Model, name: str, again: str) -> bytes | None:
     Args:
         model: of the card.
         name: of the file.
-        again: what makes it again, for the error.
+        again: how to write it again, for the error.
 
     Returns:
-        None where the model has no such file. A card of an older version covers no file: this is told, and the file
-        is taken as it is.
+        None where the model has no such file. A card of an older version covers no file: this is logged, and the file
+        is used as it is.
 
     Raises:
-        BadModel: the file is gone or is not the one that the card knows.
+        BadModel: the file is missing, or its checksum is not that of the card.
     """
     path, stated = model.network.parent / name, model.card.files.get(name)
     try:
@@ -316,10 +316,10 @@ def load_model(name: str) -> Model:
         raise BadModel(f"{folder} has a network and no {CARD_FILE}: export or fetch the model again")
     card = read_card(folder / CARD_FILE)
     network = folder / NETWORK_FILE
-    found = sha256_of_file(network)
-    if found != card.network_checksum:
+    checksum = sha256_of_file(network)
+    if checksum != card.network_checksum:
         raise BadModel(
-            f"{network} is damaged or belongs to another card: its SHA-256 begins with {found[:12]}, "
+            f"{network} is damaged or belongs to another card: its SHA-256 begins with {checksum[:12]}, "
             f"the card says {card.network_checksum[:12]}. Export or fetch the model again"
         )
     return Model(card, network)

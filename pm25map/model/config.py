@@ -32,7 +32,7 @@ def check_features(features: Sequence[str], shape: NetworkShape) -> None:
 
 
 class ShortWindows(BaseModel):
-    """How many windows of training lack days, as they do where a store holds fewer days than a window.
+    """Share of training windows with missing days, as they occur where a store holds fewer days than a window.
 
     The missing days are filled as they are on a map (windows.gaps). Which are missing is drawn anew every epoch.
 
@@ -50,18 +50,18 @@ class ShortWindows(BaseModel):
 
 
 class TrainConfig(BaseModel):
-    """What decides a trained network: with the same data, machine and threads, the same network.
+    """Everything that decides a trained network: the same data, machine and threads give the same network.
 
     Attributes:
         name, description: of the model.
         features: names from the variable table, in the order of the inputs.
         indicators: features with a further input that tells where they are missing.
-        geolocation: what the network is told of the place: none, or a location encoder (docs/places.md).
+        geolocation: the network's input of the place: none, or a location encoder (docs/places.md).
         network: widths and choices.
         window_days: length of the window, the estimated day last.
-        short_windows: how many windows of training lack days; None trains with whole windows alone.
+        short_windows: share of training windows with missing days; None trains with whole windows alone.
         start, end: days of the targets.
-        holdout_fraction, holdout_seed: whole stations that nobody sees.
+        holdout_fraction, holdout_seed: whole stations, used neither to train nor to stop.
         validation_fraction: of the other stations, to stop early by; drawn with `seed`.
         folds: of a model with members: the other stations are dealt to so many folds of whole places, with
             `holdout_seed`, and each member stops by a fold that it does not learn from; 0 for one network.
@@ -120,7 +120,7 @@ class TrainConfig(BaseModel):
         return self
 
     def member(self, fold: int) -> Self:
-        """Give the configuration of one member: its fold, and a seed of its own."""
+        """Return the configuration of one member: its fold, and a seed of its own."""
         return self.model_copy(update={"fold": fold, "seed": self.seed + fold})
 
 

@@ -12,37 +12,37 @@ import onnx
 from onnx import compose, helper, numpy_helper
 
 from pm25map.base.errors import BadModel
-from pm25map.model.handover import Handover
+from pm25map.model.run_folder import RunMetadata
 from pm25map.windows.scaler import CLIP, FeatureScale, Scaler
 
 Scales = Sequence[FeatureScale]
 
 
-def check_members(handovers: Sequence[Handover]) -> None:
+def check_members(runs: Sequence[RunMetadata]) -> None:
     """Refuse runs that cannot be members of one model.
 
     Raises:
         BadModel: fewer than two runs, or they differ in window, place, grid or shape of the network.
     """
-    if len(handovers) < 2:
+    if len(runs) < 2:
         raise BadModel("a model with members needs two runs or more: name each with --member")
     compared: dict[str, Sequence[object]] = {
-        "window_days": [handover.config.window_days for handover in handovers],
-        "place": [handover.place for handover in handovers],
-        "grid": [handover.grid_checksum for handover in handovers],
-        "network": [handover.config.network for handover in handovers],
+        "window_days": [run.config.window_days for run in runs],
+        "place": [run.place for run in runs],
+        "grid": [run.grid_checksum for run in runs],
+        "network": [run.config.network for run in runs],
     }
     for what, values in compared.items():
         for number, value in enumerate(values[1:], start=2):
             if value != values[0]:
                 raise BadModel(
-                    f"member {number} ({handovers[number - 1].config.name}) differs from the first in its {what}: "
+                    f"member {number} ({runs[number - 1].config.name}) differs from the first in its {what}: "
                     "train members from one configuration, with other seeds or stations"
                 )
 
 
 def common_scaler(scalers: Sequence[Scaler]) -> Scaler:
-    """Make the scaler of a model with members.
+    """Build the scaler of a model with members.
 
     A feature that all members scale alike keeps its scale. Any other gets one that cuts no value that some
     member would keep, and an indicator: a missing value is 0 to every member, whatever its mean is.
@@ -100,7 +100,7 @@ def to_common(window: npt.NDArray[np.float32], own: Scaler, common: Scaler) -> n
 def merge_members(
     graphs: Sequence[onnx.ModelProto], scalers: Sequence[Scaler], common: Scaler
 ) -> onnx.ModelProto:
-    """Put members side by side: one graph with the inputs of one, and output `members` (cell, member).
+    """Join members side by side: one graph with the inputs of one, and output `members` (cell, member).
 
     Args:
         graphs: of the members, each with inputs `window`, `place` (if any) and output `pm25`.
@@ -112,17 +112,17 @@ def merge_members(
     inputs = [_input(item, len(common.inputs)) for item in graphs[0].graph.input]
     for number, (graph, scaler) in enumerate(zip(graphs, scalers, strict=True)):
         prefix = f"m{number}/"
-        held = compose.add_prefix(graph, prefix).graph
-        scaling, held_constants = _scaling(prefix, scaler, common)
+        member = compose.add_prefix(graph, prefix).graph
+        scaling, member_constants = _scaling(prefix, scaler, common)
         nodes += scaling
         nodes += [
             helper.make_node("Identity", [item.name], [f"{prefix}{item.name}"])
             for item in inputs
             if item.name != "window"
         ]
-        nodes += held.node
+        nodes += member.node
         nodes.append(helper.make_node("Unsqueeze", [f"{prefix}pm25", f"{prefix}one"], [f"{prefix}column"]))
-        constants += [*held_constants, *held.initializer]
+        constants += [*member_constants, *member.initializer]
     columns = [f"m{number}/column" for number in range(len(graphs))]
     nodes.append(helper.make_node("Concat", columns, ["members"], axis=1))
     output = helper.make_tensor_value_info("members", onnx.TensorProto.FLOAT, ["cells", len(graphs)])
@@ -144,25 +144,25 @@ def _input(item: onnx.ValueInfoProto, width: int) -> onnx.ValueInfoProto:
 
 def _scaling(prefix: str, own: Scaler, common: Scaler) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """Write `prefix`window from the model's window: the member's own columns, scales, cuts and indicators."""
-    held: dict[str, npt.NDArray[np.generic]] = {"one": np.array([1], dtype=np.int64)}
-    factor, offset, told, marks = [], [], [], []
+    constants: dict[str, npt.NDArray[np.generic]] = {"one": np.array([1], dtype=np.int64)}
+    factor, offset, has_indicator, marks = [], [], [], []
     for name, mine in own.scales.items():
         ours = common.scales[name]
         factor.append(ours.scale / mine.scale)
         offset.append((ours.center - mine.center) / mine.scale)
-        # A feature that no indicator tells of is scaled alike everywhere: its missing values are 0 already.
-        told.append(float(name in common.indicators))
+        # A feature without an indicator is scaled alike everywhere: its missing values are 0 already.
+        has_indicator.append(float(name in common.indicators))
         marks.append(_mark(common, name) if name in common.indicators else 0)
-    held["features"] = np.array([common.features.index(name) for name in own.features], dtype=np.int64)
-    held["marks"] = np.array(marks, dtype=np.int64)
-    held["indicators"] = np.array([_mark(common, name) for name in own.indicators], dtype=np.int64)
-    held["factor"], held["offset"], held["told"] = (
-        np.array(values, dtype=np.float32) for values in (factor, offset, told)
+    constants["features"] = np.array([common.features.index(name) for name in own.features], dtype=np.int64)
+    constants["marks"] = np.array(marks, dtype=np.int64)
+    constants["indicators"] = np.array([_mark(common, name) for name in own.indicators], dtype=np.int64)
+    constants["factor"], constants["offset"], constants["told"] = (
+        np.array(values, dtype=np.float32) for values in (factor, offset, has_indicator)
     )
     for name, value in {"low": -CLIP, "high": CLIP, "unit": 1.0}.items():
-        held[name] = np.array(value, dtype=np.float32)
+        constants[name] = np.array(value, dtype=np.float32)
     nodes = list(_scaling_nodes(prefix, bool(own.indicators)))
-    return nodes, [numpy_helper.from_array(value, f"{prefix}{name}") for name, value in held.items()]
+    return nodes, [numpy_helper.from_array(value, f"{prefix}{name}") for name, value in constants.items()]
 
 
 def _mark(common: Scaler, name: str) -> int:

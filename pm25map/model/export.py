@@ -1,4 +1,4 @@
-"""From a trained network to a model on disk: ONNX with its card inside and beside it, or nothing at all."""
+"""Export of a trained network to a model on disk: ONNX with its card inside and beside it, or nothing at all."""
 
 import hashlib
 import warnings
@@ -15,8 +15,8 @@ from pm25map.base.files import replacing
 from pm25map.model.card import CARD_FILE, NETWORK_FILE, Model, ModelCard, Parity, write_card
 from pm25map.model.ensemble import check_members, common_scaler, merge_members, to_common
 from pm25map.model.graphs import write_unrolled
-from pm25map.model.handover import Run
 from pm25map.model.network import Network
+from pm25map.model.run_folder import TrainedRun
 from pm25map.model.runtime import open_session
 
 OPSET = 20
@@ -38,7 +38,7 @@ def to_onnx(network: Network, inputs: int, place: int, window_days: int) -> onnx
         names.append("place")
     cells = torch.export.Dim("cells", min=1, max=1 << 20)
     with warnings.catch_warnings():
-        # The exporter warns of its own internals; what it makes is compared with the network below.
+        # The exporter warns of its own internals; its graph is compared with the network below.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
@@ -97,11 +97,11 @@ def export_model(
     return Model(final.card, folder / NETWORK_FILE)
 
 
-def export_members(runs: Sequence[Run], name: str, version: str, folder: Path) -> Model:
-    """Write several trained runs as one model whose network gives what every member gives.
+def export_members(runs: Sequence[TrainedRun], name: str, version: str, folder: Path) -> Model:
+    """Write several trained runs as one model whose network returns the estimates of every member.
 
     Args:
-        runs: of pm25map train, as load_handover reads them; same features, window, place and grid.
+        runs: of pm25map train, as load_run reads them; same features, window, place and grid.
         name, version: of the model.
         folder: to write, whole or not at all.
 
@@ -109,22 +109,22 @@ def export_members(runs: Sequence[Run], name: str, version: str, folder: Path) -
         BadModel: the runs do not fit together.
         ParityFailed: a member differs from its torch network by more than PARITY_SCALED; nothing is written.
     """
-    handovers = [run[0] for run in runs]
-    common = common_scaler([handover.scaler for handover in handovers])
-    check_members(handovers)
-    first = handovers[0].draft_card(version)
+    runs_metadata = [run[0] for run in runs]
+    common = common_scaler([metadata.scaler for metadata in runs_metadata])
+    check_members(runs_metadata)
+    first = runs_metadata[0].draft_card(version)
     graphs = [
-        to_onnx(network, len(handover.scaler.inputs), handover.place.dimension, first.window_days)
-        for handover, network, _, _ in runs
+        to_onnx(network, len(metadata.scaler.inputs), metadata.place.dimension, first.window_days)
+        for metadata, network, _, _ in runs
     ]
-    merged = merge_members(graphs, [handover.scaler for handover in handovers], common)
+    merged = merge_members(graphs, [metadata.scaler for metadata in runs_metadata], common)
     draft = first.model_copy(
         update={
             "name": name,
             "opset": OPSET,
             "scaler": common,
             "units": {feature: first.units[feature] for feature in common.features},
-            "members": tuple(handover.record for handover in handovers),
+            "members": tuple(metadata.record for metadata in runs_metadata),
         }
     )
     with replacing(folder) as part:
@@ -139,17 +139,17 @@ def export_members(runs: Sequence[Run], name: str, version: str, folder: Path) -
         written = write_network(merged, draft.model_copy(update={"parity": parity}), part)
         _, _, windows, place = runs[0]
         few = slice(GRAPH_WINDOWS)
-        seen = to_common(windows[few], handovers[0].scaler, common)
-        final = write_unrolled(written, seen, None if place is None else place[few])
+        scaled_windows = to_common(windows[few], runs_metadata[0].scaler, common)
+        final = write_unrolled(written, scaled_windows, None if place is None else place[few])
     return Model(final.card, folder / NETWORK_FILE)
 
 
-def _members_parity(runs: Sequence[Run], model: Model) -> Parity:
+def _members_parity(runs: Sequence[TrainedRun], model: Model) -> Parity:
     """Compare every member with its torch network, each on the windows of its own run."""
     session = open_session(model, "cpu")
     worst, count = [0.0], 0
-    for number, (handover, network, windows, place) in enumerate(runs):
-        ours = session.estimate_members(to_common(windows, handover.scaler, model.card.scaler), place)
+    for number, (metadata, network, windows, place) in enumerate(runs):
+        ours = session.estimate_members(to_common(windows, metadata.scaler, model.card.scaler), place)
         worst.append(float(np.abs(ours[:, number] - _torch(network, windows, place)).max()))
         count += len(windows)
     return _parity(count, worst, model.card)
@@ -172,14 +172,14 @@ def _torch(
 
 
 def write_network(graph: onnx.ModelProto, card: ModelCard, folder: Path) -> Model:
-    """Put the card into the graph and both into a folder.
+    """Write a network with its card inside, and the card beside it.
 
     Raises:
-        BadModel: a weight is no number. Engines differ in what they make of it, and some make a number.
+        BadModel: a weight is not finite. Some engines would compute a plausible number from it.
     """
     for item in graph.graph.initializer:
-        held = onnx.numpy_helper.to_array(item)
-        if held.dtype.kind == "f" and not np.isfinite(held).all():
+        weights = onnx.numpy_helper.to_array(item)
+        if weights.dtype.kind == "f" and not np.isfinite(weights).all():
             raise BadModel(
                 f"the network of {card.name} holds what is no number in {item.name}: train it again"
             )
@@ -217,6 +217,6 @@ def measure_parity(
 
 
 def _parity(windows: int, differences: Sequence[float], card: ModelCard) -> Parity:
-    """Record the largest difference, ug m-3; NaN where one is: Python's max passes over it."""
+    """Return the largest difference; NaN where any is NaN, which Python's max would pass over."""
     worst = float(np.max(differences))
     return Parity(windows=windows, worst_scaled=worst / card.target_scale, worst_ugm3=worst)

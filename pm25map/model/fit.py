@@ -1,4 +1,4 @@
-"""From monitors and predictors to a finished training run on disk: the one path that every model takes."""
+"""Training from monitors and predictors to a finished run on disk, in the one way that every model takes."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -11,10 +11,10 @@ import numpy.typing as npt
 from pm25map.model.card import TrainingRecord
 from pm25map.model.config import TrainConfig
 from pm25map.model.export import PARITY_WINDOWS
-from pm25map.model.handover import Handover, save_handover
 from pm25map.model.places import check_encoder, place_vectors
+from pm25map.model.run_folder import RunMetadata, save_run
 from pm25map.model.splits import hold_out_stations
-from pm25map.model.train import Epoch, Trained, train, training_set
+from pm25map.model.train import Epoch, TrainedNetwork, train, training_set
 from pm25map.monitors import Monitors
 from pm25map.predictors.reader import Predictors
 from pm25map.predictors.variables import variable
@@ -42,7 +42,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class FitListeners:
-    """Who is told how far a run has come; each may be None."""
+    """Callbacks that follow a run; each may be None."""
 
     gathering: Progress | None = None
     training: Progress | None = None
@@ -58,22 +58,22 @@ def fit(
     device: str = "cpu",
     cache: Path | None = None,
     listeners: FitListeners = FitListeners(),
-) -> Trained:
-    """Train a configuration and leave in a folder all that export needs.
+) -> TrainedNetwork:
+    """Train a configuration and write into a folder everything that export needs.
 
     Args:
         config: what to train.
         monitors: the truth.
         predictors: a store with the static layers of the config's features.
-        folder: of the run; what is there of the same run is taken up.
+        folder: of the run; an unfinished run of the same configuration and data is continued.
         command: that repeats this, for the card.
         device: of torch.
         cache: folder for the stations' neighbours, which runs of the same stations and days share; None: `folder`.
-        listeners: who is told.
+        listeners: that follow the run.
 
     Raises:
         BadMonitors: nothing is left to learn from.
-        BadPredictors: the store lacks a feature.
+        BadPredictors: the store has not all features.
         UnknownName: no location encoder has the name of the config's geolocation.
     """
     check_encoder(config.geolocation)
@@ -95,10 +95,10 @@ def fit(
         cache or folder,
         listeners.gathering,
     )
-    held = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
+    sample_held_out = np.isin(samples.site_ids, sites["site_id"].to_numpy(dtype=str)[held_out])
     place, about = place_vectors(config.geolocation, samples.lat, samples.lon)
     trained = train(
-        training_set(samples, place, config, held),
+        training_set(samples, place, config, sample_held_out),
         config,
         folder,
         device=device,
@@ -119,7 +119,7 @@ def fit(
         command=command,
         provenance=provenance_of(config.features),
     )
-    handover = Handover(
+    metadata = RunMetadata(
         config=config,
         scaler=trained.scaler,
         target_scale=trained.target_scale,
@@ -129,12 +129,12 @@ def fit(
         record=record,
     )
     windows, spots = real_windows(samples, place, trained.scaler, config)
-    save_handover(folder, handover, trained.network, windows, spots)
+    save_run(folder, metadata, trained.network, windows, spots)
     return trained
 
 
 def provenance_of(features: tuple[str, ...]) -> str:
-    """Say where the truth and the predictors come from."""
+    """Describe where the truth and the predictors come from."""
     sources = dict.fromkeys(variable(name).source for name in features)
     return "; ".join([PROVENANCE, *(SOURCES[name] for name in sources if name in SOURCES)])
 

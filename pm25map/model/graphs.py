@@ -1,4 +1,4 @@
-"""Give a model on disk the graph that other engines run best, with its parity: no torch is needed."""
+"""Add to a model on disk the graph that other engines run best, with its parity: no torch is needed."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ def add_unrolled(
     """Write the unrolled graph of a model into its folder, and its record into the card.
 
     Args:
-        folder: of model.onnx and card.json; what else lies there stays.
+        folder: of model.onnx and card.json; other files there stay.
         windows: float32 (cell, day, input), to compare the graphs by: real ones, or like real ones.
         place: float32 (cell, d) of the same cells; None for a model without a place.
 
@@ -55,7 +55,7 @@ def add_unrolled(
 def write_unrolled(
     model: Model, windows: npt.NDArray[np.float32], place: npt.NDArray[np.float32] | None
 ) -> Model:
-    """Write the unrolled graph beside a network that nobody reads yet. Else as `add_unrolled`."""
+    """Write the unrolled graph beside a network that is not in use yet. Otherwise as `add_unrolled`."""
     folder = model.network.parent
     graph = unroll(onnx.load(model.network))
     (folder / UNROLLED_FILE).write_bytes(graph.SerializeToString(deterministic=True))
@@ -77,7 +77,7 @@ def write_unrolled(
 def sample_windows(
     model: Model, predictors: Predictors, places: PlaceStore | None, cells: int = 10_000
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """Take real windows from a store of predictors, of its last day and of land cells all over the grid.
+    """Read real windows from a store of predictors, of its last day and of land cells all over the grid.
 
     Returns:
         float32 (cell, day, input); float32 (cell, d), or None for a model without a place.

@@ -24,7 +24,7 @@ _DECIDES = ("network_checksum", "widths", "probabilities", "quantiles", "tail")
 
 
 class CoverageRow(BaseModel):
-    """How often the truth lay inside of the interval, at stations that calibration did not use.
+    """Coverage: how often the truth lay inside the interval, at stations that calibration did not use.
 
     Attributes:
         stratum: which targets.
@@ -43,7 +43,7 @@ class CoverageRow(BaseModel):
 
 
 class ReliabilityRow(BaseModel):
-    """How often PM2.5 was above a level where a probability of that was forecast, crosswise as in CoverageRow.
+    """Reliability: how often PM2.5 was above a level where a probability of that was forecast; crosswise.
 
     Attributes:
         level: ug m-3.
@@ -63,7 +63,7 @@ class ReliabilityRow(BaseModel):
 
 
 class IntervalCard(BaseModel):
-    """What intervals.json says.
+    """The contents of intervals.json.
 
     Attributes:
         network_checksum: of the model that the intervals belong to.
@@ -78,7 +78,7 @@ class IntervalCard(BaseModel):
         coverage_training: the same at the training stations, each left out of its own neighbours, widths and
             calibration from other stations (tenfold); their values did train the network.
         reliability: of the probabilities, crosswise at the stations held out.
-        command: that makes it again.
+        command: that computes it again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,7 +105,7 @@ class IntervalCard(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Widths with their calibration: gives intervals and probabilities of any estimates.
+    """Widths with their calibration, for intervals and probabilities of any estimates.
 
     Attributes:
         widths: scale of the distance between truth and estimate.
@@ -121,7 +121,7 @@ class Bounds:
     def interval(
         self, pm25: npt.NDArray[np.floating], terms: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the 90 % interval of estimates: lower and upper (cell,), ug m-3."""
+        """Return the 90 % interval of estimates: lower and upper (cell,), ug m-3."""
         root = np.sqrt(np.maximum(pm25.astype(np.float64), 0))
         below, above = self.widths.of(terms)
         low, high = np.interp([self.tail, 1 - self.tail], self.probabilities, self.quantiles)
@@ -132,7 +132,7 @@ class Bounds:
     def exceedance(
         self, pm25: npt.NDArray[np.floating], terms: npt.NDArray[np.float64], level: float
     ) -> npt.NDArray[np.float64]:
-        """Give the probability (cell,) that the truth lies above a level, ug m-3."""
+        """Return the probability (cell,) that the truth lies above a level, ug m-3."""
         root = np.sqrt(np.maximum(pm25.astype(np.float64), 0))
         below, above = self.widths.of(terms)
         distance = np.sqrt(level) - root
@@ -146,12 +146,12 @@ class Bounds:
             outside = sign * (q[end] - scaled)
             rest = tail[end] * np.exp(-rate * np.maximum(outside, 0))
             share = np.where(outside > 0, rest if end == 0 else 1 - rest, share)
-        found: npt.NDArray[np.float64] = 1 - share
-        return found
+        probability: npt.NDArray[np.float64] = 1 - share
+        return probability
 
 
 def tail_for(stations: int) -> float:
-    """Give the probability beyond either end of a 90 % interval that some stations calibrated.
+    """Return the probability beyond either end of a 90 % interval that some stations calibrated.
 
     Days of one station resemble each other, so that stations are what is exchangeable: one more station is as if
     drawn among them, and a share of 1 / (stations + 1) stays unknown (hierarchical conformal prediction; Lee,
@@ -174,7 +174,7 @@ def load_intervals(model: Model) -> IntervalCard:
     """Read the calibration of a model.
 
     Raises:
-        BadModel: the model has none, or it is damaged or of another network, or it lacks a feature.
+        BadModel: the model has none, or it is damaged or of another network, or a feature of the widths is missing.
     """
     path = model.network.parent / CARD_FILE
     again = f"make it with pm25map calibrate --model {model.card.name}"
@@ -195,16 +195,16 @@ def check_fields(model: Model) -> None:
     """Refuse a model that does not read what the widths depend on.
 
     Raises:
-        BadModel: it lacks one of FIELDS.
+        BadModel: it does not read one of FIELDS.
     """
-    lacking = [name for name in FIELDS if name not in model.card.scaler.features]
-    if lacking:
+    missing = [name for name in FIELDS if name not in model.card.scaler.features]
+    if missing:
         raise BadModel(
-            f"model {model.card.name} does not read {lacking[0]}, by which intervals adapt: "
+            f"model {model.card.name} does not read {missing[0]}, by which intervals adapt: "
             "train it with the features of the neighbours source"
         )
 
 
 def bounds_of(card: IntervalCard) -> Bounds:
-    """Take what gives the intervals out of a card."""
+    """Return the bounds that a card describes."""
     return Bounds(card.widths, np.array(card.probabilities), np.array(card.quantiles), card.tail)

@@ -1,7 +1,7 @@
 """The network: three bidirectional LSTMs, Luong attention, a place branch, and a head that cannot go below zero.
 
 After Karimzadeh, Wang & Crooks 2025, section 3: Bi-LSTM 256, 128, 128, each with LayerNorm and dropout; the
-last step asks the attention; the place vector joins by Hadamard product. Ours is the residual head.
+last step queries the attention; the place vector joins by Hadamard product. Ours is the residual head.
 """
 
 import math
@@ -29,7 +29,7 @@ a few stations inside of smoke decide what is learned for all others."""
 
 @dataclass(frozen=True)
 class Base:
-    """Where an estimate stands among the inputs, how it was scaled, and whether it is for calm days alone."""
+    """A neighbours' estimate: its position among the inputs, its scale, and whether it is for calm days alone."""
 
     input: int
     center: float
@@ -40,8 +40,8 @@ class Base:
 def bases_of(scaler: Scaler) -> tuple[Base, ...]:
     """Find the neighbours' estimates among the inputs of a network."""
     features = scaler.features
-    found = [(name, features.index(name), scaler.scales[name]) for name in BASES if name in features]
-    return tuple(Base(index, scale.center, scale.scale, name == CALM) for name, index, scale in found)
+    read = [(name, features.index(name), scaler.scales[name]) for name in BASES if name in features]
+    return tuple(Base(index, scale.center, scale.scale, name == CALM) for name, index, scale in read)
 
 
 class Attention(nn.Module):
@@ -53,7 +53,7 @@ class Attention(nn.Module):
         self.join = nn.Linear(2 * units, out, bias=False)
 
     def weights(self, steps: Tensor) -> Tensor:
-        """Tell how much each day counts: (cell, day, unit) to (cell, day), 1 in sum."""
+        """Return the weight of each day: (cell, day, unit) to (cell, day), 1 in sum."""
         return torch.softmax((self.score(steps) * steps[:, -1][:, None]).sum(-1), dim=1)
 
     def forward(self, steps: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a model is told of stations: vectors as a place store would hold them."""
+"""Place vectors of stations, as a place store would hold them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ def check_encoder(geolocation: Geolocation) -> None:
 def place_vectors(
     geolocation: Geolocation, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float32] | None, PlaceInput]:
-    """Encode stations: vectors (station, d) as a place store holds them, and what the card says of them.
+    """Encode stations: vectors (station, d) as a place store holds them, and their description for the card.
 
     Raises:
         UnknownName: no encoder has that name.
@@ -30,6 +30,8 @@ def place_vectors(
     """
     if geolocation == "none":
         return None, PlaceInput(encoder="none", dimension=0, checksum=None)
-    made = encoder(geolocation)
-    vectors = stored_vectors(made, lat, lon).astype(np.float32)
-    return vectors, PlaceInput(encoder=geolocation, dimension=made.dimension, checksum=made.checksum)
+    location_encoder = encoder(geolocation)
+    vectors = stored_vectors(location_encoder, lat, lon).astype(np.float32)
+    return vectors, PlaceInput(
+        encoder=geolocation, dimension=location_encoder.dimension, checksum=location_encoder.checksum
+    )

@@ -1,4 +1,4 @@
-"""The door to what runs a model: `open_session`, and which engines this machine has."""
+"""How a model is opened: `open_session`, and which engines this machine has."""
 
 from typing import Literal, get_args
 
@@ -40,14 +40,14 @@ def open_session(
         device: "auto" lets the stock engine take a CUDA device where there is a usable one, and says so by
             `Session.engine` and `Session.provider`; "cuda" fails where there is none.
         threads: of the CPU for one call.
-        engine: that shall run the network; "auto" is for callers to resolve (engines.calibrate).
+        engine: to run the network; "auto" is for callers to resolve (engines.calibrate).
         device_id: which CUDA device, numbered from 0.
 
     Raises:
         UnknownName: there is no such engine.
         BadInstall: the engine's package is missing, or onnxruntime is there twice.
         DeviceUnavailable: the engine cannot run here, or not on that device.
-        BadModel: the file is no network, was made for another card, or lacks the engine's graph.
+        BadModel: the file is no network or belongs to another card, or the engine's graph is missing.
     """
     if engine not in ENGINES:
         raise UnknownName(f"unknown engine {engine!r}: there are {', '.join(ENGINES)}")
@@ -68,13 +68,13 @@ def open_session(
 
 
 def precision_of(engine: str) -> str:
-    """Return what an engine's numbers are; a session that would compute in others does not open."""
+    """Return the precision of an engine; a session that would compute in another does not open."""
     body = next((half for name, half in openvino.PRECISIONS.items() if name == engine), "f32")
     return "f32" if body == "f32" else f"{body}, head f32"
 
 
 def why_not(engine: EngineName) -> str | None:
-    """Say why an engine cannot run on this machine; None where it can."""
+    """Return the reason why an engine cannot run on this machine; None where it can."""
     if engine in openvino.PRECISIONS:
         return openvino.why_not(engine)
     if engine == "cuda":

@@ -1,4 +1,4 @@
-"""Which stations learn and which judge: pure functions of coordinates and a seed."""
+"""Splits of stations into those that train and those that judge: pure functions of coordinates and a seed."""
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +27,14 @@ def hold_out_stations(
 
 
 def dealt(count: int, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Deal things to folds at random, evenly: (count,)."""
+    """Assign items to folds at random, evenly: (count,)."""
     return rng.permutation(np.arange(count) % folds).astype(np.int64)
 
 
 def station_folds(
     lat: npt.NDArray[np.floating], lon: npt.NDArray[np.floating], folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    """Deal whole places to folds; monitors within 100 m of each other stay together.
+    """Assign whole places to folds; monitors within 100 m of each other stay together.
 
     Args:
         lat, lon: degrees (station,).

@@ -1,4 +1,4 @@
-"""Training: one function for every split, geolocation and width; it goes on where it stopped."""
+"""Training: one function for every split, geolocation and width; an interrupted run is continued."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ ROOT_DELTA = 0.3
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached: mean loss of its steps; loss and errors (ug m-3) on the validation stations."""
+    """The result of one epoch: mean loss of its steps; loss and errors (ug m-3) on the validation stations."""
 
     number: int
     loss: float
@@ -39,8 +39,8 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A trained network and what it learned from."""
+class TrainedNetwork:
+    """A trained network, and the size of its training data."""
 
     network: Network
     scaler: Scaler
@@ -65,7 +65,7 @@ class TrainingSet:
     Attributes:
         samples: of all stations.
         place: float32 (station, d); None for a network without a place.
-        scaler: fitted on what may be learned from.
+        scaler: fitted on the training values.
         targets: (target, 2) of station and day numbers, to learn from.
         judged: (target, 2), to stop by.
     """
@@ -108,7 +108,7 @@ def train(
     device: str = "cpu",
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Trained:
+) -> TrainedNetwork:
     """Train a network.
 
     Args:
@@ -150,13 +150,13 @@ def train(
     network.load_state_dict(run.best)
     network.eval()
     stations = len(np.unique(targets[:, 0]))
-    return Trained(network.cpu(), scaler, target_scale, tuple(epochs), stations, len(targets))
+    return TrainedNetwork(network.cpu(), scaler, target_scale, tuple(epochs), stations, len(targets))
 
 
 def build_network(
     shape: NetworkShape, scaler: Scaler, geolocation: str, place: int, target_scale: float
 ) -> Network:
-    """Make the network of a shape, untrained."""
+    """Build an untrained network of a shape."""
     return Network(
         shape,
         len(scaler.inputs),
@@ -168,7 +168,7 @@ def build_network(
 
 
 class _Feed:
-    """Gathers batches of windows from the scaled stack (station, day, input), which is held once."""
+    """Gathers batches of windows from the scaled stack (station, day, input), which is in memory once."""
 
     def __init__(
         self,
@@ -225,7 +225,7 @@ class _Run:
         )
 
     def resume(self) -> list[Epoch]:
-        """Take up a checkpoint of the same configuration and data; begin anew where there is none."""
+        """Load a checkpoint of the same configuration and data; start anew where there is none."""
         if not self.path.is_file():
             return []
         state = torch.load(self.path, weights_only=True, map_location="cpu")
@@ -295,7 +295,7 @@ class _Run:
         return nn.functional.mse_loss(*roots)
 
     def _judge(self, judged: npt.NDArray[np.int64], feed: _Feed) -> tuple[float, float, float]:
-        """Give loss, RMSE and MAE (ug m-3) on the validation targets."""
+        """Return loss, RMSE and MAE (ug m-3) on the validation targets."""
         self.network.eval()
         estimates, truths = [], []
         with torch.no_grad():
@@ -309,7 +309,7 @@ class _Run:
 
 
 def _schedule(progress: float) -> float:
-    """Share of the highest learning rate: a warm-up over a twentieth of the run, then half a cosine."""
+    """Return the share of the highest learning rate: a warm-up over a twentieth of the run, then half a cosine."""
     warm = 0.05
     return (
         progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
@@ -317,7 +317,7 @@ def _schedule(progress: float) -> float:
 
 
 def _is_over(epochs: list[Epoch], patience: int) -> bool:
-    """Tell whether the validation error has not improved for too long."""
+    """Return whether the validation error has not improved for too long."""
     errors = [epoch.validation_loss for epoch in epochs]
     return len(errors) > patience and min(errors[-patience:]) > min(errors)
 
@@ -333,7 +333,7 @@ def _identity(
     place: npt.NDArray[np.float32] | None,
     network: Network,
 ) -> str:
-    """Checksum of all that decides a run; another encoder or another form of the network begins anew."""
+    """Return the checksum of all that decides a run; another encoder or another form of the network starts anew."""
     form = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
     return sha256_of_bytes(
         repr(form).encode(),

@@ -24,7 +24,7 @@ STEPS = "steps"
 
 
 def unroll(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Rewrite every LSTM node of a graph that `export_model` or `merge_members` made.
+    """Rewrite every LSTM node of a graph that `export_model` or `merge_members` wrote.
 
     Forward and backward run apart; the first step, whose state is zero, has no recurrent product; and the
     attention's matrix meets the query (once) instead of the steps (once each): both save work, exactly.
@@ -57,14 +57,14 @@ class _Graph:
         }
 
     def fold_constants(self) -> None:
-        """Compute what depends on constants alone, such as the gates' new order."""
+        """Compute the nodes that depend on constants alone, such as the gates' new order."""
         kept = []
         for node in self.nodes:
             names = [name for name in node.input if name]
             if names and all(name in self.constants for name in names):
-                given = {name: self.constants[name] for name in names}
-                found: list[Array] = ReferenceEvaluator(node).run(None, given)  # type: ignore[assignment]
-                self.constants.update(zip(node.output, found, strict=True))
+                inputs = {name: self.constants[name] for name in names}
+                values: list[Array] = ReferenceEvaluator(node).run(None, inputs)  # type: ignore[assignment]
+                self.constants.update(zip(node.output, values, strict=True))
             else:
                 kept.append(node)
         self.nodes = kept
@@ -92,14 +92,14 @@ class _Graph:
         return users[0]
 
     def replace(self, old: Iterable[onnx.NodeProto], new: list[onnx.NodeProto]) -> None:
-        """Put new nodes where the last of some old ones stood."""
+        """Replace some nodes by new ones, at the position of the last of them."""
         gone = {id(node) for node in old}
         last = max(i for i, node in enumerate(self.nodes) if id(node) in gone)
         before = [node for node in self.nodes[:last] if id(node) not in gone]
         self.nodes = [*before, *new, *self.nodes[last + 1 :]]
 
     def rename(self, old: str, new: str) -> None:
-        """Give a tensor another name."""
+        """Rename a tensor."""
         for node in self.nodes:
             for names in (node.input, node.output):
                 for i, name in enumerate(names):
@@ -118,7 +118,7 @@ class _Graph:
         self.constants = {name: value for name, value in self.constants.items() if name in needed}
 
     def finish(self) -> onnx.ModelProto:
-        """Give the graph as it is now, checked."""
+        """Return the rewritten graph, checked."""
         graph = self.model.graph
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self.nodes)
@@ -161,7 +161,7 @@ def _days(graph: _Graph) -> int:
 
 
 def _is_zero(graph: _Graph, name: str) -> bool:
-    """Tell whether a tensor is all zeros, however many cells there are."""
+    """Return whether a tensor is all zeros, for any number of cells."""
     if name in graph.constants:
         return not graph.constants[name].any()
     node = graph.maker(name)
@@ -242,10 +242,10 @@ def _fold_attention(graph: _Graph, norm: onnx.NodeProto) -> None:
         return
     matrix = f"{product.input[1]}/turned"
     graph.constants[matrix] = graph.constants[product.input[1]].T
-    asked = f"{wide}/asked"
+    query = f"{wide}/asked"
     new = [
-        helper.make_node("MatMul", [widen.input[0], matrix], [asked]),
-        helper.make_node("Unsqueeze", [asked, widen.input[1]], [f"{asked}/wide"]),
-        helper.make_node("Mul", [steps, f"{asked}/wide"], [weigh.output[0]]),
+        helper.make_node("MatMul", [widen.input[0], matrix], [query]),
+        helper.make_node("Unsqueeze", [query, widen.input[1]], [f"{query}/wide"]),
+        helper.make_node("Mul", [steps, f"{query}/wide"], [weigh.output[0]]),
     ]
     graph.replace([product, weigh], new)

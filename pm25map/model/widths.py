@@ -1,6 +1,6 @@
-"""How far the truth may lie from an estimate: two smooth functions of what is known when the map is made.
+"""Widths of intervals: two smooth functions of what is known when the map is computed.
 
-Distances are told in roots, sqrt(ug m-3), where errors of clean and of smoky days are of one size. The functions give
+Distances are in roots, sqrt(ug m-3), where errors of clean and of smoky days are of one size. The functions give
 the distance below and above the estimate within which, in training, nine of ten values lay; they adapt to level,
 spread of the neighbours, kriging error, distance to monitors, season and part of the country, without any border.
 """
@@ -42,7 +42,7 @@ def basis(
     lon: npt.NDArray[np.floating],
     lat: npt.NDArray[np.floating],
 ) -> Doubles:
-    """Give the terms of the functions.
+    """Return the terms of the functions.
 
     Args:
         pm25: estimates (cell,), ug m-3.
@@ -84,14 +84,14 @@ def basis(
 
 
 def _nearness(lon: npt.NDArray[np.floating], lat: npt.NDArray[np.floating]) -> Doubles:
-    """Say how much a place belongs to each soft region: (cell, centre), rows sum to 1."""
+    """Return the weights of each place in the soft regions: (cell, centre), rows sum to 1."""
     centre = np.array(CENTRES)
     east = (lon[:, None] - centre[:, 0]) * np.cos(np.radians((lat[:, None] + centre[:, 1]) / 2)) * 111.2
     north = (lat[:, None] - centre[:, 1]) * 111.2
     squares = (east**2 + north**2) / (2 * REACH_KM**2)
     weight = np.exp(-(squares - squares.min(axis=1, keepdims=True)))
-    found: Doubles = weight / weight.sum(axis=1, keepdims=True)
-    return found
+    share: Doubles = weight / weight.sum(axis=1, keepdims=True)
+    return share
 
 
 class Widths(BaseModel):
@@ -110,7 +110,7 @@ class Widths(BaseModel):
     above: tuple[float, ...]
 
     def of(self, terms: Doubles) -> tuple[Doubles, Doubles]:
-        """Give the widths below and above the estimate, (cell,) each, in roots of ug m-3."""
+        """Return the widths below and above the estimate, (cell,) each, in roots of ug m-3."""
         standard = (terms - np.array(self.center)) / np.array(self.scale)
         # Beyond four standard deviations of training nothing was learned: the widths stay as they are there.
         standard = np.clip(standard, -4, 4)
@@ -118,7 +118,7 @@ class Widths(BaseModel):
 
 
 def _exponential(standard: Doubles, coefficients: tuple[float, ...]) -> Doubles:
-    """Give exp(standard . coefficients + constant): (cell,).
+    """Return exp(standard . coefficients + constant): (cell,).
 
     Term after term: a product of matrices adds in an order that hangs on the number of cells, and a cell shall have
     the same bits in whatever block it comes.
@@ -126,10 +126,10 @@ def _exponential(standard: Doubles, coefficients: tuple[float, ...]) -> Doubles:
     total = np.full(len(standard), coefficients[-1])
     for term, coefficient in zip(standard.T, coefficients, strict=False):
         total += coefficient * term
-    found: Doubles = np.exp(total)
-    return found
+    width: Doubles = np.exp(total)
+    return width
 
 
 def day_of_year(days: list[dt.date]) -> Doubles:
-    """Number days from 1 January: (day,)."""
+    """Return the number of days since 1 January: (day,)."""
     return np.array([day.timetuple().tm_yday for day in days], dtype=np.float64)

@@ -1,1 +1,1 @@
-"""The 21 days of a block or of a station, scaled, with missing values told."""
+"""The 21 days of a block or of a station, scaled, with indicators of missing values."""

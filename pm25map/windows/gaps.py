@@ -1,4 +1,4 @@
-"""What stands in for a missing day of a window: the next day that is present, as the reader of a store has it."""
+"""Filling of missing days of a window: by the next day that is present, as the reader of a store does."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ def fill_missing_days(
 ) -> Floats:
     """Fill the missing days of windows by the next day that is present.
 
-    The rule of Predictors.filling_gaps for windows that are held already, as those of stations.
+    The rule of Predictors.filling_gaps for windows that are in memory already, such as those of stations.
 
     Args:
         windows: (window, day, feature), oldest day first.
@@ -31,7 +31,7 @@ def fill_missing_days(
     """
     there = np.broadcast_to(present, windows.shape[:2])
     if not there[:, -1].all():
-        raise ValueError("the estimated day of a window is missing: nothing can stand in for it")
+        raise ValueError("the estimated day of a window is missing: nothing can replace it")
     days = windows.shape[1]
     # The next present day at or after each: a running minimum from the end.
     number = np.where(there, np.arange(days), days)

@@ -53,7 +53,7 @@ class StationSamples:
     def targets(
         self, stations: npt.NDArray[np.bool_], start: dt.date, end: dt.date, window_days: int
     ) -> npt.NDArray[np.int64]:
-        """List what can be learned or scored: (sample, 2) of station and day numbers.
+        """List the targets that can be learned or scored: (sample, 2) of station and day numbers.
 
         A target was measured, lies between start and end, and has its whole window inside the days; every
         day of its window has an estimate from neighbours.
@@ -74,10 +74,10 @@ class StationSamples:
         return np.argwhere(fit)
 
     def windows(self, targets: npt.NDArray[np.int64], window_days: int) -> npt.NDArray[np.float32]:
-        """Give the windows of targets as `targets` lists them: float32 (target, day, feature), not scaled."""
+        """Return the windows of targets as `targets` lists them: float32 (target, day, feature), not scaled."""
         back = np.arange(1 - window_days, 1)
-        found: npt.NDArray[np.float32] = self.values[targets[:, :1], targets[:, 1:] + back]
-        return found
+        windows: npt.NDArray[np.float32] = self.values[targets[:, :1], targets[:, 1:] + back]
+        return windows
 
 
 def gather_samples(
@@ -90,7 +90,7 @@ def gather_samples(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> StationSamples:
-    """Gather as `station_samples` does, or take what the same call gathered before from a folder.
+    """Gather as `station_samples` does, or read from a folder what the same call gathered before.
 
     Four years of neighbours take a quarter of an hour on two cores; a second run of the same data takes a second.
     """
@@ -101,26 +101,26 @@ def gather_samples(
     )
     path = cache / f"samples-{key[:16]}.npz"
     if not path.is_file():
-        made = station_samples(monitors, predictors, features, start, end, held_out, progress)
+        samples = station_samples(monitors, predictors, features, start, end, held_out, progress)
         with replacing(path) as part, part.open("wb") as handle:
             np.savez(
                 handle,
-                site_ids=np.array(made.site_ids),
-                lat=made.lat,
-                lon=made.lon,
-                values=made.values,
-                truth=made.truth,
+                site_ids=np.array(samples.site_ids),
+                lat=samples.lat,
+                lon=samples.lon,
+                values=samples.values,
+                truth=samples.truth,
             )
-        return made
-    with np.load(path, allow_pickle=False) as held:
+        return samples
+    with np.load(path, allow_pickle=False) as arrays:
         return StationSamples(
-            site_ids=tuple(str(name) for name in held["site_ids"]),
-            lat=held["lat"],
-            lon=held["lon"],
+            site_ids=tuple(str(name) for name in arrays["site_ids"]),
+            lat=arrays["lat"],
+            lon=arrays["lon"],
             days=days_between(start, end),
             features=features,
-            values=held["values"],
-            truth=held["truth"],
+            values=arrays["values"],
+            truth=arrays["truth"],
         )
 
 
@@ -140,7 +140,7 @@ def station_samples(
         predictors: a store that holds all features but those of the neighbours and knnidw sources.
         features: names from the table, in order.
         start, end: first and last day, window days included.
-        held_out: bool (station,) of `monitors.sites`: stations whose values feed nobody.
+        held_out: bool (station,) of `monitors.sites`: stations whose values feed no estimate.
         progress: called with the days done and the days in all.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The one decision of how predictors become numbers for the network, and of what a missing value becomes.
+"""How predictors are scaled for the network, and what a missing value becomes.
 
 Training, evaluation and prediction all call `Scaler.apply`; the scaler travels in the model's card.
 """
@@ -29,7 +29,7 @@ CLIP = 8.0
 
 
 class FeatureScale(BaseModel):
-    """How one predictor is scaled: (transform(value) - center) / scale.
+    """The scale of one predictor: (transform(value) - center) / scale.
 
     Attributes:
         transform: "linear" keeps the value; "log1p" takes log(1 + max(value, 0)) first.
@@ -48,7 +48,7 @@ class FeatureScale(BaseModel):
 
 
 class Scaler(BaseModel):
-    """Scales of all features, in the order of the network's inputs, and which of them tell when they are missing.
+    """Scales of all features, in the order of the network's inputs, and which of them have an indicator.
 
     Attributes:
         scales: by feature name, in order.
@@ -64,16 +64,16 @@ class Scaler(BaseModel):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Name the features, in order."""
+        """Return the names of the features, in order."""
         return tuple(self.scales)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Name the network's inputs: the features, then the indicators."""
+        """Return the names of the network's inputs: the features, then the indicators."""
         return (*self.features, *(f"{name}_missing" for name in self.indicators))
 
     def apply(self, values: npt.NDArray[np.floating]) -> FloatArray:
-        """Scale predictors and tell where they are missing.
+        """Scale predictors and indicate where they are missing.
 
         Args:
             values: (..., feature) in the table's units, NaN where missing.

@@ -9,7 +9,7 @@ from pm25map.predictors.variables import variable
 
 
 def kept_by_day(features: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Tell which features a store keeps by day, so that they are missing where a day is: bool (feature,).
+    """Return which features a store keeps by day, so that they are missing where a day is: bool (feature,).
 
     Args:
         features: names from the variable table.
@@ -28,7 +28,7 @@ def last_days(count: int, days: int) -> npt.NDArray[np.bool_]:
 def draw_present_days(
     generator: np.random.Generator, windows: int, days: int, share: float, gaps: float
 ) -> npt.NDArray[np.bool_]:
-    """Draw which days of windows are present, for a network that shall learn from short windows too.
+    """Draw which days of windows are present, for a network that is to learn from short windows too.
 
     Args:
         generator: of random numbers.

@@ -24,7 +24,7 @@ from pm25map.grid import Grid, load_grid
 from pm25map.model.card import NetworkShape
 from pm25map.model.export import export_model
 from pm25map.model.places import place_vectors
-from pm25map.model.train import Trained, build_network
+from pm25map.model.train import TrainedNetwork, build_network
 from pm25map.places.catalogue import encoder
 from pm25map.places.store import default_store
 from pm25map.predictors.store import create_store, write_days, write_layer
@@ -69,10 +69,10 @@ def main() -> None:
         torch.manual_seed(0)
         network = build_network(config.network, scaler, "sincos", 4, 9.0).eval()
         _, about = place_vectors("sincos", np.zeros(1), np.zeros(1))
-        trained = Trained(network, scaler, 9.0, (), 1, 1)
-        handed = model_world.handover(trained, config, about, grid.name, grid.checksum)
+        trained = TrainedNetwork(network, scaler, 9.0, (), 1, 1)
+        metadata = model_world.run_metadata(trained, config, about, grid.name, grid.checksum)
         place = np.zeros((64, 4), np.float32)
-        export_model(network, handed.draft_card("1"), scaler.apply(windows), place, folder / "model")
+        export_model(network, metadata.draft_card("1"), scaler.apply(windows), place, folder / "model")
         words = ["--model", str(folder / "model"), "--grid", str(asked.grid.absolute())]
         words += ["--predictors", str(folder / "world.zarr"), "--workers", str(asked.workers)]
         words += ["--start", str(days[-1]), "--end", str(days[-1]), "--out", str(folder / "maps")]

@@ -11,7 +11,7 @@ import torch
 from pm25map.laboratory.study.material import FoldMaterial
 from pm25map.model.config import TrainConfig
 from pm25map.model.network import Attention, Network
-from pm25map.model.train import Trained, TrainingSet, train
+from pm25map.model.train import TrainedNetwork, TrainingSet, train
 from pm25map.predictors.variables import variable
 from pm25map.windows.scaler import fit_scaler
 
@@ -30,7 +30,7 @@ def train_fold(
     folder: Path,
     device: str,
     on_step: Callable[[int, int], None] | None = None,
-) -> Trained:
+) -> TrainedNetwork:
     """Train a network on what a fold may learn from; its scaler too is fitted on nothing else.
 
     Args:
@@ -58,7 +58,7 @@ def train_fold(
 
 
 def estimates_of(
-    trained: Trained, material: FoldMaterial, place: Vectors | None, window_days: int, device: str
+    trained: TrainedNetwork, material: FoldMaterial, place: Vectors | None, window_days: int, device: str
 ) -> Estimates:
     """Estimate the judged targets of a fold: (target,), ug m-3."""
     network = trained.network.to(device)
@@ -85,7 +85,12 @@ class Explanation:
 
 
 def explain(
-    trained: Trained, material: FoldMaterial, place: Vectors | None, window_days: int, device: str, seed: int
+    trained: TrainedNetwork,
+    material: FoldMaterial,
+    place: Vectors | None,
+    window_days: int,
+    device: str,
+    seed: int,
 ) -> Explanation:
     """Measure attention and permutation importance on a draw of the judged targets."""
     rng = np.random.default_rng(seed)
@@ -128,7 +133,7 @@ def _with_attention(network: Network, call: Callable[[], float]) -> tuple[float,
 
 
 def _windows(
-    trained: Trained, material: FoldMaterial, targets: npt.NDArray[np.int64], window_days: int
+    trained: TrainedNetwork, material: FoldMaterial, targets: npt.NDArray[np.int64], window_days: int
 ) -> npt.NDArray[np.float32]:
     """Scale the windows (target, day, input) of targets."""
     return trained.scaler.apply(material.samples.windows(targets, window_days))

@@ -1,1 +1,1 @@
-"""What runs a network: one Session Protocol, and an engine a file behind it. `pm25map.model.runtime` is the door."""
+"""Engines that run a network: one Session Protocol, and a file an engine. Opened through `pm25map.model.runtime`."""

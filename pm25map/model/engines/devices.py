@@ -1,4 +1,4 @@
-"""What CUDA's driver says of its devices: how many there are, and how much of their memory is free."""
+"""CUDA devices by their driver: how many there are, and how much of their memory is free."""
 
 import ctypes
 
@@ -14,7 +14,7 @@ def _driver() -> ctypes.CDLL | None:
 
 
 def count_cuda_devices() -> int:
-    """Ask the driver how many CUDA devices there are: ONNX Runtime lists CUDA even where there is none."""
+    """Return how many CUDA devices the driver has: ONNX Runtime lists CUDA even where there is none."""
     cuda = _driver()
     count = ctypes.c_int(0)
     if cuda is None or cuda.cuDeviceGetCount(ctypes.byref(count)) != 0:
@@ -23,7 +23,7 @@ def count_cuda_devices() -> int:
 
 
 def free_memory(device_id: int) -> int:
-    """Ask the driver for a device's free memory, bytes.
+    """Return a device's free memory by its driver, bytes.
 
     Raises:
         DeviceUnavailable: the driver does not answer.
@@ -41,9 +41,9 @@ def free_memory(device_id: int) -> int:
             f"CUDA device {device_id} does not answer. Run nvidia-smi, or use --device cpu"
         )
     cuda.cuCtxPushCurrent_v2(context)
-    asked = cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+    status = cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
     cuda.cuCtxPopCurrent_v2(ctypes.byref(context))
     cuda.cuDevicePrimaryCtxRelease_v2(device)
-    if asked != 0:
+    if status != 0:
         raise DeviceUnavailable(f"CUDA device {device_id} does not tell its memory. Use --device cpu")
     return free.value

@@ -14,7 +14,7 @@ Often alone: a kernel that sums in another order gives many a cell the same bits
 
 
 def likely_windows(card: ModelCard, cells: int, seed: int = 0) -> tuple[FloatArray, FloatArray | None]:
-    """Invent windows and places like real ones: days resemble each other, some values miss, few are extreme.
+    """Generate windows and places like real ones: days resemble each other, some values miss, few are extreme.
 
     Returns:
         float32 (cell, day, input), scaled; float32 (cell, d), or None for a model without a place.
@@ -38,7 +38,7 @@ def likely_windows(card: ModelCard, cells: int, seed: int = 0) -> tuple[FloatArr
 
 
 def check_batch_independence(session: Session) -> None:
-    """Compare, bit by bit, cells of a full call with the same cells alone, reordered and among extreme mates.
+    """Compare, bit by bit, cells of a full call with the same cells alone, reordered and among extreme cells.
 
     Raises:
         EngineRefused: a cell's result changed; on a map, blocks would leave seams.
@@ -53,18 +53,18 @@ def check_batch_independence(session: Session) -> None:
     ]
     trials.append(("in another order", np.random.default_rng(2).permutation(count)))
     for what, order in trials:
-        found = session.estimate(window[order], None if place is None else place[order])
-        _compare(session, what, found, whole[:, order])
+        estimates = session.estimate(window[order], None if place is None else place[order])
+        _compare(session, what, estimates, whole[:, order])
     half = count // 2
     mates = window.copy()
     mates[half:] = np.where(mates[half:] < 0, -8, 8)
     _compare(session, "beside extreme cells", session.estimate(mates, place)[:, :half], whole[:, :half])
 
 
-def _compare(session: Session, what: str, found: FloatArray, expected: FloatArray) -> None:
-    if np.array_equal(found, expected):
+def _compare(session: Session, what: str, estimates: FloatArray, expected: FloatArray) -> None:
+    if np.array_equal(estimates, expected):
         return
-    worst = float(np.abs(found[0] - expected[0]).max())
+    worst = float(np.abs(estimates[0] - expected[0]).max())
     raise EngineRefused(
         f"engine {session.engine} ({session.provider}) is refused: cells {what} differ by up to {worst:.2g} ug/m3 "
         "from the same cells in a full call. Use --engine onnxruntime"

@@ -87,7 +87,7 @@ def open_cuda(model: Model, threads: int, device_id: int = 0) -> BatchedSession:
     if device_id >= count:
         raise DeviceUnavailable(f"CUDA device {device_id}: the driver has {count}, numbered from 0. Name one")
     cells = cells_that_fit(free_memory(device_id), model.card)
-    # TF32 would cut the products to ten bits: up to 0.1 ug/m3. Memory is taken as asked for, not doubled.
+    # TF32 would cut the products to ten bits: up to 0.1 ug/m3. Memory is allocated as requested, not doubled.
     wishes = {"device_id": device_id, "use_tf32": 0, "arena_extend_strategy": "kSameAsRequested"}
     providers = [("CUDAExecutionProvider", wishes), "CPUExecutionProvider"]
     inference = _open(model, model.network, threads, providers)
@@ -103,7 +103,7 @@ def cells_that_fit(free_bytes: int, card: ModelCard) -> int:
     """Size the batch of a device: the largest power of two whose arrays fill at most half of the free memory.
 
     A cell needs its window, its place, and in every recurrent layer gates, states, inputs and outputs of all
-    days in both directions: twelve numbers a unit, an upper bound of what ONNX Runtime was seen to take.
+    days in both directions: twelve numbers a unit, an upper bound of the memory that ONNX Runtime was measured to use.
 
     Raises:
         DeviceUnavailable: not even the smallest batch fits.

@@ -12,7 +12,7 @@ from pm25map.model.engines.session import BatchedSession, EngineName, FloatArray
 PRECISIONS: dict[EngineName, str] = {"openvino": "f32", "openvino-f16": "f16", "openvino-bf16": "bf16"}
 
 CAPABILITIES = {"f32": "FP32", "f16": "FP16", "bf16": "BF16"}
-"""What OpenVINO calls them in OPTIMIZATION_CAPABILITIES: there only where the processor computes in them."""
+"""Their names in OpenVINO's OPTIMIZATION_CAPABILITIES, listed only where the processor computes in them."""
 
 _CUT = re.compile(r"(.*/)?steps")
 """Tensors between the recurrent body and the head: pm25map.model.unroll names them."""
@@ -49,10 +49,10 @@ class OpenVinoSession(BatchedSession):
             self._parts.append(part)
 
     def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
-        held: dict[str, Any] = {"window": window} | ({} if place is None else {"place": place})
+        tensors: dict[str, Any] = {"window": window} | ({} if place is None else {"place": place})
         for part in self._parts:
-            held |= part.run(held)
-        out: FloatArray = held["pm25"].copy()
+            tensors |= part.run(tensors)
+        out: FloatArray = tensors["pm25"].copy()
         return out
 
 
@@ -60,7 +60,7 @@ class _GraphPart:
     """A compiled piece of a network: named inputs to named outputs.
 
     Attributes:
-        precision: that it truly computes in. A wish is none: where a processor lacks FP16, f16 gives bf16.
+        precision: that it actually computes in. It may differ from the one requested: without FP16, f16 gives bf16.
     """
 
     def __init__(self, core: Any, model: Any, precision: str, threads: int) -> None:
@@ -79,11 +79,11 @@ class _GraphPart:
         self._outputs = {port: port.get_any_name() for port in compiled.outputs}
         self._request = compiled.create_infer_request()
 
-    def run(self, held: dict[str, Any]) -> dict[str, Any]:
-        found = self._request.infer(
-            {name: held[name] for name in self._inputs}, share_inputs=True, share_outputs=True
+    def run(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        outputs = self._request.infer(
+            {name: tensors[name] for name in self._inputs}, share_inputs=True, share_outputs=True
         )
-        return {name: found[port] for port, name in self._outputs.items()}
+        return {name: outputs[port] for port, name in self._outputs.items()}
 
 
 def _parts(openvino: ModuleType, core: Any, whole: Any, precision: str) -> list[tuple[Any, str]]:
@@ -115,7 +115,7 @@ def _parts(openvino: ModuleType, core: Any, whole: Any, precision: str) -> list[
 
 
 def name_output(whole: Any) -> None:
-    """Call the one output of a network "pm25", whatever OpenVINO made of its names."""
+    """Name the one output of a network "pm25", however OpenVINO named it."""
     whole.outputs[0].get_tensor().add_names({"pm25"})
 
 
@@ -124,7 +124,7 @@ def _is_cut(port: Any) -> bool:
 
 
 def why_not(engine: EngineName) -> str | None:
-    """Say why an OpenVINO engine cannot run here; None where it can."""
+    """Return the reason why an OpenVINO engine cannot run here; None where it can."""
     try:
         openvino = _import_openvino()
     except BadInstall:

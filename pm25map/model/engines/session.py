@@ -1,4 +1,4 @@
-"""What an open model gives to its callers, whatever engine runs it; and the batching that all engines share."""
+"""The interface of an open model, the same for every engine, and the batching that all engines share."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, Protocol
@@ -26,8 +26,8 @@ class Session(Protocol):
     Attributes:
         card: of the model.
         engine: by its name, as --engine takes it.
-        provider: what truly runs the network.
-        bands: names of what `estimate` gives.
+        provider: what actually runs the network.
+        bands: names of the layers that `estimate` returns.
         cells_a_call: cells that the engine takes at once; give it multiples of this where speed matters.
     """
 
@@ -48,7 +48,7 @@ class Session(Protocol):
 
 
 class BatchedSession(ABC):
-    """What all engines do alike: check shapes, cut cells into calls, pad the last, summarize members.
+    """The part that all engines share: check shapes, cut cells into calls, pad the last, summarize members.
 
     A kernel may sum in another order for few rows than for many: each call is padded to a multiple of
     `quantum` cells, so that a cell gets the same bits alone, among others and at the end of a block.
@@ -65,7 +65,7 @@ class BatchedSession(ABC):
 
     @abstractmethod
     def _infer(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
-        """Run one call of a multiple of `quantum` cells; give float32 (cell,) or (cell, member)."""
+        """Run one call of a multiple of `quantum` cells; return float32 (cell,) or (cell, member)."""
 
     def run(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate PM2.5 of any number of cells.
@@ -84,18 +84,18 @@ class BatchedSession(ABC):
         return out
 
     def estimate(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
-        """Estimate all bands of any number of cells: float32 (band, cell). Else as `run`."""
+        """Estimate all bands of any number of cells: float32 (band, cell). Otherwise as `run`."""
         estimates = self.estimate_members(window, place)
         return summarize_members(estimates) if self.card.members else estimates.T
 
     def estimate_members(self, window: FloatArray, place: FloatArray | None) -> FloatArray:
         """Estimate PM2.5 by every member: float32 (cell, member), ug m-3.
 
-        What is no number is refused before the engine sees it: some engines make a plausible number of it.
+        Values that are not finite are refused before the engine runs: some engines turn them into plausible numbers.
 
         Raises:
-            BadPredictors: a window holds what is no number. Scaler.apply says what a missing value becomes.
-            BadModel: a shape is not the card's, a place vector holds what is no number, or the network gives that.
+            BadPredictors: a window holds a value that is not finite. Scaler.apply fills missing values.
+            BadModel: a shape is not the card's, or a place vector or an estimate is not finite.
         """
         expected = (self.card.window_days, len(self.card.scaler.inputs))
         if window.shape[1:] != expected:
@@ -113,8 +113,8 @@ class BatchedSession(ABC):
             size = -(-count // self.quantum) * self.quantum
             self._check_inputs(window[part], None if place is None else place[part], start)
             spot = None if place is None else _padded(place[part], size)
-            found = self._infer(_padded(window[part], size), spot)
-            out[part] = found.reshape(size, members)[:count]
+            estimates = self._infer(_padded(window[part], size), spot)
+            out[part] = estimates.reshape(size, members)[:count]
         if not np.isfinite(out).all():
             member = int(np.argmin(np.isfinite(out).all(axis=0)))
             who = (
@@ -129,7 +129,7 @@ class BatchedSession(ABC):
         return out
 
     def _check_inputs(self, window: FloatArray, place: FloatArray | None, first: int) -> None:
-        """Refuse what is no number; `first` is the number of the first cell."""
+        """Refuse values that are not finite; `first` is the number of the first cell."""
         good = np.isfinite(window)
         if not good.all():
             cell, day, number = (int(index) for index in np.argwhere(~good)[0])
@@ -147,7 +147,7 @@ class BatchedSession(ABC):
 
 
 def summarize_members(estimates: FloatArray) -> FloatArray:
-    """Give mean, standard deviation and count of the members.
+    """Return mean, standard deviation and count of the members.
 
     Args:
         estimates: float32 (cell, member), all finite.
@@ -163,7 +163,7 @@ def summarize_members(estimates: FloatArray) -> FloatArray:
 
 
 def _padded(rows: FloatArray, size: int) -> FloatArray:
-    """Fill up to `size` rows by zeros; give float32 in one piece."""
+    """Fill up to `size` rows with zeros; return contiguous float32."""
     if len(rows) == size:
         return np.ascontiguousarray(rows, dtype=np.float32)
     out = np.zeros((size, *rows.shape[1:]), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What training hands to export: a folder with the weights, what they need, and real windows to compare by."""
+"""The folder of a trained run: its weights, their metadata, and real windows to check the export by."""
 
 from pathlib import Path
 
@@ -19,16 +19,16 @@ from pm25map.windows.scaler import Scaler
 WEIGHTS, RUN, WINDOWS = "weights.pt", "run.json", "windows.npz"
 
 
-class Handover(BaseModel):
-    """What the weights of a run need to become a model.
+class RunMetadata(BaseModel):
+    """Everything but the weights that a run needs to become a model.
 
     Attributes:
         config: that was trained.
         scaler: fitted on the training stations.
         target_scale: standard deviation of the truth, ug m-3.
-        place: what the network is told of the place.
-        grid, grid_checksum: where the predictors lay.
-        record: what was learned from.
+        place: the network's input of the place.
+        grid, grid_checksum: of the predictors.
+        record: of the training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class Handover(BaseModel):
     record: TrainingRecord
 
     def draft_card(self, version: str) -> ModelCard:
-        """Make the card; what only the exported file can tell is still empty."""
+        """Return the card; the fields that follow from the exported file are still empty."""
         return ModelCard(
             name=self.config.name,
             version=version,
@@ -62,29 +62,29 @@ class Handover(BaseModel):
         )
 
 
-def save_handover(
+def save_run(
     folder: Path,
-    handover: Handover,
+    metadata: RunMetadata,
     network: Network,
     windows: npt.NDArray[np.float32],
     place: npt.NDArray[np.float32] | None,
 ) -> None:
-    """Write a trained run into its folder; run.json comes last and says that the others are whole."""
+    """Write a trained run into its folder; run.json comes last: where it exists, the others are whole."""
     with replacing(folder / WEIGHTS) as part:
         torch.save(network.state_dict(), part)
     with replacing(folder / WINDOWS) as part, part.open("wb") as handle:
         arrays = {"windows": windows} if place is None else {"windows": windows, "place": place}
         np.savez(handle, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle among them
     with replacing(folder / RUN) as part:
-        part.write_text(handover.model_dump_json(indent=1))
+        part.write_text(metadata.model_dump_json(indent=1))
 
 
-Run = tuple[Handover, Network, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
-"""A trained run: what it needs, its network, and real windows and places to compare by."""
+TrainedRun = tuple[RunMetadata, Network, npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
+"""A trained run: its metadata, its network, and real windows and places to check the export by."""
 
 
-def load_handover(folder: Path) -> Run:
-    """Read a trained run: what it needs, its network, and real windows and places to compare by.
+def load_run(folder: Path) -> TrainedRun:
+    """Read a trained run from its folder.
 
     Raises:
         BadModel: the folder holds no finished run.
@@ -92,15 +92,15 @@ def load_handover(folder: Path) -> Run:
     if not (folder / RUN).is_file():
         raise BadModel(f"{folder} holds no finished training run ({RUN} is absent). Run pm25map train first")
     try:
-        handover = Handover.model_validate_json((folder / RUN).read_bytes())
+        metadata = RunMetadata.model_validate_json((folder / RUN).read_bytes())
     except ValidationError as error:
         raise BadModel(f"{folder / RUN} is damaged: {error.errors()[0]['msg']}. Train again") from error
     network = build_network(
-        handover.config.network,
-        handover.scaler,
-        handover.config.geolocation,
-        handover.place.dimension,
-        handover.target_scale,
+        metadata.config.network,
+        metadata.scaler,
+        metadata.config.geolocation,
+        metadata.place.dimension,
+        metadata.target_scale,
     )
     try:
         network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True))
@@ -109,5 +109,5 @@ def load_handover(folder: Path) -> Run:
             f"{folder / WEIGHTS} are weights of another network than {RUN} says. Train again"
         ) from error
     network.eval()
-    with np.load(folder / WINDOWS, allow_pickle=False) as held:
-        return handover, network, held["windows"], held.get("place")
+    with np.load(folder / WINDOWS, allow_pickle=False) as arrays:
+        return metadata, network, arrays["windows"], arrays.get("place")
