@@ -218,7 +218,7 @@ def test_one_refusal_of_a_store_on_another_grid():
 def test_other_monitors_than_those_of_the_training_are_refused(world):
     world.matches = lambda _: False
     with pytest.raises(
-        BadMonitors, match=r"invented was trained on other monitors .* which stations it never saw"
+        BadMonitors, match=r"invented was trained on other monitors .* which stations it held out"
     ):
         evaluate.judge(session(0), world, STORE, FIRST, LAST)
     with pytest.raises(BadMonitors, match="other monitors"):

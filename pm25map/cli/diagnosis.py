@@ -82,7 +82,7 @@ def write_files(
 
     folder.mkdir(exist_ok=True)
     paths = {what: folder / name for what, name in FILES.items()}
-    grid, made = inputs.grid, found.made
+    grid, made = inputs.grid, found.day_map
     provenance = inputs.provenance(day, folder.name, made.engine, part)
     provenance = dataclasses.replace(
         provenance, command=provenance.command.replace("pm25map predict", "pm25map diagnose", 1)
@@ -121,7 +121,7 @@ def print_findings(
     """Print what was found, the worst suspects first."""
     from pm25map.diagnostics.trust import has_calibration
 
-    cells, grid = found.made.cells, inputs.grid.name
+    cells, grid = found.day_map.cells, inputs.grid.name
     folder = Path(told["bands"]).parent
     click.echo(f"{folder}: {told['band_count']} bands beside PM2.5 of {day}, {cells:,} land cells of {grid}")
     if not has_calibration(inputs.model):

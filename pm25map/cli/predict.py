@@ -125,7 +125,7 @@ def command(
         options = Options(asked.device, engine, workers, progress=progress)
         if diagnostics:
             found = diagnose(inputs, day, part, options)
-            maps = maps_with(found.made, inputs, day, part, options)
+            maps = maps_with(found.day_map, inputs, day, part, options)
         else:
             maps = compute(maps_of(inputs, [day], part, options), workers)
     if netcdf:

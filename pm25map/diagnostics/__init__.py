@@ -1,1 +1,1 @@
-"""What to doubt in a map, and how much: artifacts, support, applicability, intervals, quality, match-ups."""
+"""Diagnostics of a map: artifacts, support, applicability, quality of the predictors, and hot spots."""

@@ -1,6 +1,6 @@
-"""Where the model is applicable: how unlike its training data a cell is on a day (Meyer and Pebesma 2021).
+"""Area of applicability: how dissimilar a cell is on a day to the training data (Meyer and Pebesma 2021).
 
-The reference data travel with the model: applicability.npz, and applicability.json with what it means and its checksum.
+The reference data travel with the model: applicability.npz, and applicability.json with its meaning and checksum.
 """
 
 import io
@@ -34,13 +34,13 @@ DENSITY = Band(
 
 
 class ApplicabilityCard(BaseModel):
-    """What applicability.json says.
+    """The contents of applicability.json.
 
     Attributes:
         network_checksum: of the model that the data belong to.
         data_checksum: SHA-256 of applicability.npz.
         points, stations: of the reference sample.
-        folds: in which whole places were held back for the threshold.
+        folds: in which whole places were left out for the threshold.
         threshold: largest index inside.
         mean_distance: over all pairs of points, in weighted standard deviations.
         outside_percent: of the sample itself, that lies outside.
@@ -82,14 +82,14 @@ class ApplicabilityBands:
 
 @dataclass(frozen=True, eq=False)
 class Applicability(NoRaw):
-    """Works out the dissimilarity index, the area of applicability and the density of training points: a BlockBands."""
+    """Computes the dissimilarity index, the area of applicability and the density of training points: a BlockBands."""
 
     descriptors: Descriptors
     training: TrainingPoints
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """Name the three layers."""
+        """Return the three bands."""
         return (DISSIMILARITY, APPLICABLE, DENSITY)
 
     def __call__(self, at: BlockDay) -> dict[Band, Floats]:
@@ -97,22 +97,22 @@ class Applicability(NoRaw):
         return self.of(at.window, at.place)
 
     def of(self, window: Floats, place: Floats | None) -> dict[Band, Floats]:
-        """Give the layers of any cells or stations: window (cell, day, input), place (cell, d) or None."""
+        """Return the layers of any cells or stations: window (cell, day, input), place (cell, d) or None."""
         values = self.descriptors.describe(window, place)
         index = self.training.index_of(values)
-        found = {
+        layers = {
             DISSIMILARITY: index,
             APPLICABLE: np.where(np.isnan(index), np.nan, index <= self.training.threshold),
             DENSITY: self.training.density_of(values),
         }
-        return {band: layer.astype(np.float32) for band, layer in found.items()}
+        return {band: layer.astype(np.float32) for band, layer in layers.items()}
 
 
 def save_applicability(
-    folder: Path, made: Applicability, network_checksum: str, stations: int, folds: int, command: str
+    folder: Path, applicability: Applicability, network_checksum: str, stations: int, folds: int, command: str
 ) -> ApplicabilityCard:
     """Write the reference data of a model into its folder, and their checksums into the model's card."""
-    chosen, training = made.descriptors, made.training
+    chosen, training = applicability.descriptors, applicability.training
     with replacing(folder / DATA_FILE) as part, part.open("wb") as handle:
         np.savez_compressed(
             handle,
@@ -165,25 +165,25 @@ def load_applicability(model: Model) -> Applicability:
         raise BadModel(f"{folder / CARD_FILE} belongs to another network than {model.card.name}: {again}")
     if sha256_of_bytes(data) != card.data_checksum:
         raise BadModel(f"{folder / DATA_FILE} is damaged or belongs to another {CARD_FILE}: {again}")
-    with np.load(io.BytesIO(data), allow_pickle=False) as held:
-        names = tuple(str(name) for name in held["inputs"])
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        names = tuple(str(name) for name in arrays["inputs"])
         if names != model.card.scaler.inputs:
             raise BadModel(f"{folder / DATA_FILE} has other inputs than model {model.card.name}: {again}")
         descriptors = Descriptors(
-            tuple(int(i) for i in held["today"]),
-            tuple(int(i) for i in held["before"]),
+            tuple(int(i) for i in arrays["today"]),
+            tuple(int(i) for i in arrays["before"]),
             names,
-            held["place_mean"],
-            held["components"],
+            arrays["place_mean"],
+            arrays["components"],
         )
         training = TrainingPoints(
-            held["center"],
-            held["scale"],
-            held["weight"],
-            held["points"].astype(np.float64),
+            arrays["center"],
+            arrays["scale"],
+            arrays["weight"],
+            arrays["points"].astype(np.float64),
             card.mean_distance,
             card.threshold,
-            held["index"].astype(np.float64),
-            held["density"].astype(np.int64),
+            arrays["index"].astype(np.float64),
+            arrays["density"].astype(np.int64),
         )
     return Applicability(descriptors, training)

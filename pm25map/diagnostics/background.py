@@ -13,7 +13,7 @@ from pm25map.grid.areas import cell_areas
 FloatArray = npt.NDArray[np.floating]
 
 BACKGROUND_KM = 300.0
-"""Background is what the cleaner quarter of the air within this distance holds."""
+"""The background is the lower quartile of the estimates within this distance."""
 
 BACKGROUND_PERCENTILE = 25.0
 
@@ -31,19 +31,19 @@ PEAK_UGM3, PEAK_SHARE = 10.0, 1.0
 
 
 def hot_cells(pm25: FloatArray, background: FloatArray) -> npt.NDArray[np.bool_]:
-    """Mark the cells that stand out from their background: bool, as pm25."""
+    """Return which cells stand out from their background: bool, as pm25."""
     return stands_out(pm25, background, EXCESS_UGM3, EXCESS_SHARE)
 
 
 def stands_out(pm25: FloatArray, background: FloatArray, ugm3: float, share: float) -> npt.NDArray[np.bool_]:
-    """Mark the cells that exceed their background by an amount, ug m-3, and by a share of it."""
+    """Return which cells exceed their background by an amount, ug m-3, and by a share of it."""
     with np.errstate(invalid="ignore"):
-        found: npt.NDArray[np.bool_] = pm25 - background >= np.maximum(ugm3, share * background)
-    return found
+        standing_out: npt.NDArray[np.bool_] = pm25 - background >= np.maximum(ugm3, share * background)
+    return standing_out
 
 
 def background_of(pm25: FloatArray, grid: Grid) -> FloatArray:
-    """Tell the air around each cell: float32 (y, x), ug m-3; NaN where no cell within reach has an estimate.
+    """Compute the background of each cell: float32 (y, x), ug m-3; NaN where no cell within reach has an estimate.
 
     It is the 25th percentile within 300 km. A percentile does not
     follow a plume or a city that covers less than three quarters of the circle.
@@ -81,7 +81,7 @@ def _medians(pm25: FloatArray, size: int) -> FloatArray:
 
 
 def _percentile(values: FloatArray, percent: float = BACKGROUND_PERCENTILE) -> FloatArray:
-    """Give a percentile along the last axis, of the values that are there; NaN where none is.
+    """Return a percentile along the last axis, over the values that are present; NaN where none is.
 
     NumPy's own nanpercentile goes row by row in Python; sorting puts NaN last, and is fast.
     """

@@ -1,7 +1,7 @@
-"""What stands for a window and a place when cells are compared with training data: a few numbers each.
+"""Descriptors: the few numbers that represent a window and a place in comparisons with training data.
 
-A window of 21 days is too long a vector to compare by distance. It is told by the estimated day of every input, by the
-mean of the days before for daily predictors, and by the leading principal components of the place vector. Each is
+A window of 21 days is too long a vector to compare by distance. Its descriptors are the estimated day of every input,
+the mean of the days before for daily predictors, and the leading principal components of the place vector. Each is
 weighted by how much the model's estimate changes when that part alone is exchanged among targets.
 """
 
@@ -24,7 +24,7 @@ directions: eight hold 27 % of their spread, and to the default model their weig
 
 @dataclass(frozen=True, eq=False)
 class Descriptors:
-    """How windows and places become descriptors.
+    """The descriptors of windows and places.
 
     Attributes:
         today: inputs whose value on the estimated day is one.
@@ -42,7 +42,7 @@ class Descriptors:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Name the descriptors, in order."""
+        """Return the names of the descriptors, in order."""
         return (
             *(f"{self.names[i]} today" for i in self.today),
             *(f"{self.names[i]} before" for i in self.before),
@@ -50,7 +50,7 @@ class Descriptors:
         )
 
     def describe(self, window: Floats, place: Floats | None) -> Floats:
-        """Give the descriptors of some cells.
+        """Return the descriptors of some cells.
 
         Args:
             window: float32 (cell, day, input), the estimated day last.
@@ -80,8 +80,8 @@ class Descriptors:
         rng = np.random.default_rng(seed)
 
         def roots(changed: Floats, spots: Floats | None) -> Doubles:
-            found: Doubles = np.sqrt(np.maximum(session.run(changed, spots), 0)).astype(np.float64)
-            return found
+            root_estimates: Doubles = np.sqrt(np.maximum(session.run(changed, spots), 0)).astype(np.float64)
+            return root_estimates
 
         base = roots(window, place)
         change = []

@@ -1,4 +1,4 @@
-"""Diagnose one day's map: predict it with what its diagnostics need in the same pass, then look for what is wrong."""
+"""Diagnose one day's map: predict it with the bands that diagnostics need in the same pass, then look for faults."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -48,20 +48,20 @@ _DISTANCE = "neighbours_distance"
 
 @dataclass(frozen=True)
 class WindowBands:
-    """Names what diagnostics take from the window to compare a map with."""
+    """Names the bands that diagnostics read from the window to compare a map with."""
 
     def check(self, model: Model) -> None:
         """Do nothing: a model that reads no neighbours has none of these bands."""
 
     def open(self, inputs: Inputs) -> "FromWindow":
-        """Make what takes them from the window."""
+        """Open the reader of these bands."""
         features = inputs.model.card.scaler.features
         return FromWindow(tuple(name for name in (*_ESTIMATES, _DISTANCE) if name in features))
 
 
 @dataclass(frozen=True)
 class FromWindow:
-    """Takes from the estimated day what diagnostics compare a map with: a BlockBands.
+    """Reads from the estimated day the bands that diagnostics compare a map with: a BlockBands.
 
     It reads values before scaling: the scaler clips, and its inverse would give too little in dense smoke.
 
@@ -73,7 +73,7 @@ class FromWindow:
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """Name what the model's features allow."""
+        """Return the bands that the model's features allow."""
         return (
             *((INTERPOLATION,) if self._estimates else ()),
             *((MONITOR_KM,) if _DISTANCE in self.raw_features else ()),
@@ -90,13 +90,13 @@ class FromWindow:
         return ""
 
     def __call__(self, at: BlockDay) -> Mapping[Band, Field]:
-        """Return the day's interpolation (ug/m3) and distance to monitors (km); NaN where the predictors lack them."""
-        found: dict[Band, Field] = {}
+        """Return the day's interpolation (ug/m3) and distance to monitors (km); NaN where they are missing."""
+        fields: dict[Band, Field] = {}
         for band in self.bands:
             names = self._estimates if band is INTERPOLATION else (_DISTANCE,)
-            held = at.unscaled(names, 1)[:, 0]  # (cell, feature)
-            found[band] = np.asarray(np.maximum(held.mean(axis=1), 0), dtype=np.float32)
-        return found
+            neighbours = at.unscaled(names, 1)[:, 0]  # (cell, feature)
+            fields[band] = np.asarray(np.maximum(neighbours.mean(axis=1), 0), dtype=np.float32)
+        return fields
 
     @property
     def _estimates(self) -> tuple[str, ...]:
@@ -105,17 +105,17 @@ class FromWindow:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What was found in one day's map.
+    """The diagnostics of one day's map.
 
     Attributes:
-        made: the map, as predict_day gives it.
+        day_map: the map, as predict_day returns it.
         bands: diagnostics, float32 (y, x) of the map's view.
         suspects: ranked.
         scores: of the whole map, by name.
-        neutral: what the neutral place is, in words; empty where the model takes no place.
+        neutral: a description of the neutral place; empty where the model takes no place.
     """
 
-    made: DayMap
+    day_map: DayMap
     bands: dict[Band, Field]
     suspects: list[Suspect]
     scores: dict[str, Any]
@@ -136,34 +136,34 @@ def diagnose_day(
     Raises:
         As predict_day.
     """
-    wanted = replace(inputs, bands=(*comparison_bands(inputs), *inputs.bands))
-    made = predict_day(wanted, day, part, options)
-    asked = (part or Part()).asked(inputs.grid)[made.view.slices]
+    with_comparison = replace(inputs, bands=(*comparison_bands(inputs), *inputs.bands))
+    day_map = predict_day(with_comparison, day, part, options)
+    requested = (part or Part()).asked(inputs.grid)[day_map.view.slices]
     block_size = options.block_size if options else None
-    return examine(made, inputs.grid, asked, inputs.model.card.place.encoder, block_size)
+    return examine(day_map, inputs.grid, requested, inputs.model.card.place.encoder, block_size)
 
 
 def comparison_bands(inputs: Inputs) -> tuple[BandSpec, ...]:
-    """Name the bands that `examine` compares the estimate with: at a neutral place, and from the window."""
+    """Return the bands that `examine` compares the estimate with: at a neutral place, and from the window."""
     return (*((NeutralBand(),) if inputs.places else ()), WindowBands())
 
 
 def examine(
-    made: DayMap, grid: Grid, asked: Mask, encoder_name: str, block_size: int | None = None
+    day_map: DayMap, grid: Grid, requested: Mask, encoder_name: str, block_size: int | None = None
 ) -> Diagnosis:
-    """Look for what is wrong in a map that was predicted with its diagnostics.
+    """Look for artifacts and faults in a map that was predicted with its comparison bands.
 
     Args:
-        made: with the bands NEUTRAL (of a model with a place), INTERPOLATION and MONITOR_KM where it has them.
+        day_map: with the bands NEUTRAL (of a model with a place), INTERPOLATION and MONITOR_KM where it has them.
         grid: of the map.
-        asked: bool (y, x) of the map's view, the cells that were to be estimated.
+        requested: bool (y, x) of the map's view, the cells that were to be estimated.
         encoder_name: of the model.
         block_size: side of the blocks of the prediction; the grid's where None.
     """
-    view, pm25 = made.view, made.pm25
+    view, pm25 = day_map.view, day_map.pm25
     step_km = grid.step[0] / 1000
-    neutral = made.more.get(NEUTRAL)
-    monitor_km = made.more.get(MONITOR_KM)
+    neutral = day_map.more.get(NEUTRAL)
+    monitor_km = day_map.more.get(MONITOR_KM)
     photos = change = None
     if neutral is not None:
         photos = photo_density(grid)[view.slices] if encoder_name == "geoclip" else None
@@ -173,21 +173,21 @@ def examine(
     findings: list[Finding] = []
     risk = None
     if neutral is not None and change is not None:
-        found = encoder_artifacts(
-            pm25, neutral, asked, step_km, photos=photos, monitor_km=monitor_km, change=change[-1]
+        artifacts = encoder_artifacts(
+            pm25, neutral, requested, step_km, photos=photos, monitor_km=monitor_km, change=change[-1]
         )
         bands |= {
-            PRIOR: found.prior,
-            TEXTURE: found.texture,
-            EXCESS: found.excess,
-            RIPPLE: found.ripple,
-            RISK: found.risk,
-            CHANGE: np.where(asked, change[-1], np.nan).astype(np.float32),
+            PRIOR: artifacts.prior,
+            TEXTURE: artifacts.texture,
+            EXCESS: artifacts.excess,
+            RIPPLE: artifacts.ripple,
+            RISK: artifacts.risk,
+            CHANGE: np.where(requested, change[-1], np.nan).astype(np.float32),
         }
-        findings += found.findings
-        risk = found.risk
-        scores |= _encoder_scores(found, change, asked)
-    faults = find_faults(made, grid, asked, block_size or grid.block_size)
+        findings += artifacts.findings
+        risk = artifacts.risk
+        scores |= _encoder_scores(artifacts, change, requested)
+    faults = find_faults(day_map, grid, requested, block_size or grid.block_size)
     findings += faults
     bands[FAULT] = np.where(np.isfinite(pm25), 0.0, np.nan).astype(np.float32)
     for fault in faults:
@@ -196,69 +196,69 @@ def examine(
         band: values for band, values in ((MONITOR_KM, monitor_km), (PHOTOS, photos)) if values is not None
     }
     if PHOTOS in bands:
-        bands[PHOTOS] = np.where(asked, bands[PHOTOS], np.nan).astype(np.float32)
-    scores |= _fault_scores(faults, asked)
+        bands[PHOTOS] = np.where(requested, bands[PHOTOS], np.nan).astype(np.float32)
+    scores |= _fault_scores(faults, requested)
     words = f"mean of the place vectors around, Gaussian of {NEUTRAL_KM:g} km" if neutral is not None else ""
-    return Diagnosis(made, bands, rank_suspects(findings, risk, grid, view), scores, words)
+    return Diagnosis(day_map, bands, rank_suspects(findings, risk, grid, view), scores, words)
 
 
-def find_faults(made: DayMap, grid: Grid, asked: Mask, block_size: int) -> list[Finding]:
+def find_faults(day_map: DayMap, grid: Grid, requested: Mask, block_size: int) -> list[Finding]:
     """Find seams, stripes, flat patches and holes."""
-    pm25, view = made.pm25, made.view
-    given = made.more.get(NEUTRAL, made.more.get(INTERPOLATION))
+    pm25, view = day_map.pm25, day_map.view
+    justified = day_map.more.get(NEUTRAL, day_map.more.get(INTERPOLATION))
     with np.errstate(invalid="ignore", divide="ignore"):
         # What the predictors justify is taken out first: plumes and mountains are no seams.
-        value = np.log1p(pm25) - (0 if given is None else np.log1p(given))
+        value = np.log1p(pm25) - (0 if justified is None else np.log1p(justified))
     level = (pm25 + 1).astype(np.float32)
     blocks = tiles_of_blocks(grid.shape, block_size)[view.slices]
     lon, lat = (np.full(grid.shape, np.nan) for _ in range(2))
     lon[grid.land], lat[grid.land] = grid.lonlat()
     modis = tiles_of_modis(lon, lat)[view.slices]
-    found = find_holes(pm25, asked) + find_flat_patches(pm25, asked)
+    faults = find_holes(pm25, requested) + find_flat_patches(pm25, requested)
     for tiles, what in ((blocks, "the blocks of the prediction"), (modis, "the MODIS tiles")):
-        found += find_seams(value.astype(np.float32), level, asked, tiles, what)
-    found += find_stripes(value.astype(np.float32), level, asked)
-    if NEUTRAL in made.more and INTERPOLATION in made.more:
+        faults += find_seams(value.astype(np.float32), level, requested, tiles, what)
+    faults += find_stripes(value.astype(np.float32), level, requested)
+    if NEUTRAL in day_map.more and INTERPOLATION in day_map.more:
         # A fault of the predictors is in both estimates, and their ratio does not show it.
         with np.errstate(invalid="ignore"):
-            plain = np.log1p(made.more[NEUTRAL]) - np.log1p(made.more[INTERPOLATION])
-        seen = np.any([f.mask for f in found], axis=0) if found else np.zeros_like(asked)
-        again = find_stripes(plain.astype(np.float32), level, asked, caution=1.3, shortest=_LONG_STRIPE)
+            plain = np.log1p(day_map.more[NEUTRAL]) - np.log1p(day_map.more[INTERPOLATION])
+        marked = np.any([f.mask for f in faults], axis=0) if faults else np.zeros_like(requested)
+        again = find_stripes(plain.astype(np.float32), level, requested, caution=1.3, shortest=_LONG_STRIPE)
         for tiles, what in ((blocks, "the blocks of the prediction"), (modis, "the MODIS tiles")):
-            again += find_seams(plain.astype(np.float32), level, asked, tiles, what, caution=1.6)
-        found += [f for f in again if not (f.mask & seen).any()]
-    return found
+            again += find_seams(plain.astype(np.float32), level, requested, tiles, what, caution=1.6)
+        faults += [f for f in again if not (f.mask & marked).any()]
+    return faults
 
 
-def _encoder_scores(found: EncoderArtifacts, change: Field, asked: Mask) -> dict[str, Any]:
-    justified, place = found.energy["justified"], found.energy["place"]
-    known = np.isfinite(found.risk)
+def _encoder_scores(artifacts: EncoderArtifacts, change: Field, requested: Mask) -> dict[str, Any]:
+    justified, place = artifacts.energy["justified"], artifacts.energy["place"]
+    known = np.isfinite(artifacts.risk)
     return {
-        "artifact_risk_mean": _rounded(np.nanmean(found.risk)),
-        "artifact_risk_share_above_half": _rounded((found.risk[known] > 0.5).mean()),
+        "artifact_risk_mean": _rounded(np.nanmean(artifacts.risk)),
+        "artifact_risk_share_above_half": _rounded((artifacts.risk[known] > 0.5).mean()),
         "spectral_excess": _rounded(
             sum(list(place.values())[:3]) / max(sum(list(justified.values())[:3]), 1e-12)
         ),
         "energy_by_wavelength": {
             name: {band: _rounded(value) for band, value in energy.items()}
-            for name, energy in found.energy.items()
+            for name, energy in artifacts.energy.items()
         },
-        "texture_ugm3_mean": _rounded(np.nanmean(found.texture)),
-        "prior_ugm3_mean": _rounded(np.nanmean(found.prior)),
-        "prior_ugm3_rms": _rounded(np.sqrt(np.nanmean(found.prior**2))),
-        "parts_mean": {name: _rounded(np.nanmean(part)) for name, part in found.parts.items()},
-        "embedding_change_per_km": [_rounded(np.nanmean(part[asked])) for part in change],
+        "texture_ugm3_mean": _rounded(np.nanmean(artifacts.texture)),
+        "prior_ugm3_mean": _rounded(np.nanmean(artifacts.prior)),
+        "prior_ugm3_rms": _rounded(np.sqrt(np.nanmean(artifacts.prior**2))),
+        "parts_mean": {name: _rounded(np.nanmean(part)) for name, part in artifacts.parts.items()},
+        "embedding_change_per_km": [_rounded(np.nanmean(part[requested])) for part in change],
     }
 
 
-def _fault_scores(faults: list[Finding], asked: Mask) -> dict[str, Any]:
+def _fault_scores(faults: list[Finding], requested: Mask) -> dict[str, Any]:
     """Sum up each kind of fault: how many, and the share of the land in it."""
-    found = {}
+    by_kind = {}
     for kind in ("seam", "stripe", "flat patch", "hole"):
         masks = [fault.mask for fault in faults if fault.kind == kind]
-        share = float(np.any(masks, axis=0)[asked].mean()) if masks else 0.0
-        found[kind.replace(" ", "_")] = {"count": len(masks), "land_share": _rounded(share)}
-    return {"faults": found}
+        share = float(np.any(masks, axis=0)[requested].mean()) if masks else 0.0
+        by_kind[kind.replace(" ", "_")] = {"count": len(masks), "land_share": _rounded(share)}
+    return {"faults": by_kind}
 
 
 def _rounded(value: Any) -> float:

@@ -17,15 +17,15 @@ from scipy.spatial.distance import cdist
 Doubles = npt.NDArray[np.float64]
 
 _LEAF = 100
-"""Points in a leaf of the tree: what is counted lies in few leaves, and most of the time goes into walking."""
+"""Points in a leaf of the tree: the counted points lie in few of them, and walking the tree takes most of the time."""
 
 _ROWS_AT_ONCE = 512
-"""Rows of the distance matrix held at a time when its mean is taken."""
+"""Rows of the distance matrix in memory at a time when its mean is computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingPoints:
-    """Training data in the space of weighted predictors, and what their distances say.
+    """Training data in the space of weighted predictors, and the statistics of their distances.
 
     Attributes:
         center, scale: mean and standard deviation (n - 1) of each predictor (predictor,).
@@ -51,12 +51,12 @@ class TrainingPoints:
         return cKDTree(self.points, leafsize=_LEAF)
 
     def weighted(self, values: npt.NDArray[np.floating]) -> Doubles:
-        """Bring predictors (cell, predictor) into the space of the points."""
-        found: Doubles = (values.astype(np.float64) - self.center) / self.scale * self.weight
-        return found
+        """Transform predictors (cell, predictor) into the space of the points."""
+        coordinates: Doubles = (values.astype(np.float64) - self.center) / self.scale * self.weight
+        return coordinates
 
     def index_of(self, values: npt.NDArray[np.floating]) -> Doubles:
-        """Give the dissimilarity index (cell,) of predictors (cell, predictor); NaN where one is missing."""
+        """Return the dissimilarity index (cell,) of predictors (cell, predictor); NaN where one is missing."""
         at = self.weighted(values)
         whole = np.isfinite(at).all(axis=1)
         index = np.full(len(at), np.nan)
@@ -86,7 +86,7 @@ def training_points(
     Args:
         values: (point, predictor), all finite; every predictor varies.
         weight: (predictor,), not negative.
-        folds: (point,), the fold in which a point is held back; None compares every point with all others.
+        folds: (point,), the fold in which a point is left out; None compares every point with all others.
 
     Raises:
         ValueError: fewer than two points or folds, a predictor that does not vary, a negative weight.
@@ -106,8 +106,8 @@ def training_points(
     if folds is None:
         nearest = cKDTree(points).query(points, k=[2])[0][:, 0]
     for one in () if folds is None else np.unique(fold):
-        held = fold == one
-        nearest[held] = cKDTree(points[~held]).query(points[held])[0]
+        left_out = fold == one
+        nearest[left_out] = cKDTree(points[~left_out]).query(points[left_out])[0]
     index: Doubles = nearest / mean_distance
     low, high = np.percentile(index, [25, 75])
     threshold = float(min(high + 1.5 * (high - low), index.max()))
@@ -129,6 +129,8 @@ def _density(points: Doubles, fold: npt.NDArray[np.integer], reach: float) -> np
     every = cKDTree(points).query_ball_point(points, reach, return_length=True)
     density = np.asarray(every, dtype=np.int64)
     for one in np.unique(fold):
-        held = fold == one
-        density[held] -= cKDTree(points[held]).query_ball_point(points[held], reach, return_length=True)
+        left_out = fold == one
+        density[left_out] -= cKDTree(points[left_out]).query_ball_point(
+            points[left_out], reach, return_length=True
+        )
     return density

@@ -1,4 +1,4 @@
-"""What the location encoder paints into a map: the part of the estimate that the place makes, and how fine it is.
+"""Artifacts of the location encoder in a map: the part of the estimate due to the place, and how fine it is.
 
 The same window is estimated at the place and at a neutral one, the mean of the region's places. Their ratio is
 the encoder's doing, whatever the smoke of the day; predictors justify the rest.
@@ -30,7 +30,7 @@ PRIOR, PRIOR_UGM3 = 0.20, 1.0
 """The place outweighs the day where it moves the estimate by more than both: a share of it, and ug m-3."""
 
 PRIOR_KM = 90.0
-"""The prior is judged without its texture: waves shorter than this are taken out first."""
+"""The prior is judged without its texture: waves shorter than this are removed first."""
 
 SMALLEST_KM2 = 2_500.0
 """Areas smaller than this are not listed."""
@@ -42,12 +42,12 @@ HALF_CHANGE = 0.05
 """Change of the place vector per km that counts one half: over CONUS the median of GeoCLIP."""
 
 WEIGHTS = {"change": 0.2, "photos": 0.4, "monitors": 0.4}
-"""How much each lack of support counts."""
+"""Weights of the kinds of missing support."""
 
 
 @dataclass(frozen=True, eq=False)
 class EncoderArtifacts:
-    """What the encoder does to a map; all fields float32 (y, x), NaN off land.
+    """Effects of the encoder on a map; all fields float32 (y, x), NaN off land.
 
     Attributes:
         prior: ug m-3, the estimate less that at a neutral place.
@@ -55,9 +55,9 @@ class EncoderArtifacts:
         texture: ug m-3, local root mean square of the prior's waves below LONGEST_KM.
         ripple: 0 to 1, where one wave stands out.
         parts: 0 to 1 each: texture, change, photos, monitors; those that are known.
-        risk: 0 to 1, 1 - (1 - ripple)(1 - texture part x mean lack of support).
+        risk: 0 to 1, 1 - (1 - ripple)(1 - texture part x mean missing support).
         findings: ripples, textures and priors that are suspect.
-        energy: by wavelength band, in squared natural logarithms: of the map, and of what predictors justify.
+        energy: by wavelength band, in squared natural logarithms: of the map, and of the estimate at a neutral place.
     """
 
     prior: Field
@@ -80,7 +80,7 @@ def encoder_artifacts(
     monitor_km: Field | None = None,
     change: Field | None = None,
 ) -> EncoderArtifacts:
-    """Tell what the encoder does to a map.
+    """Measure the effects of the encoder on a map.
 
     Args:
         pm25: (y, x), ug m-3, NaN where there is no estimate.
@@ -115,7 +115,7 @@ def encoder_artifacts(
         parts["photos"] = HALF_PHOTOS / (photos + HALF_PHOTOS)
     if monitor_km is not None:
         parts["monitors"] = monitor_km / (monitor_km + HALF_KM)
-    risk = 1 - (1 - ripple) * (1 - parts["texture"] * _lack(parts, land))
+    risk = 1 - (1 - ripple) * (1 - parts["texture"] * _missing_support(parts, land))
     prior = pm25 - neutral
     findings = [
         *ripples,
@@ -142,13 +142,15 @@ def encoder_artifacts(
     )
 
 
-def _lack(parts: dict[str, Field], land: Mask) -> Field:
-    """Average the lacks of support that are known; one half where none is."""
-    told = [name for name in WEIGHTS if name in parts]
-    if not told:
+def _missing_support(parts: dict[str, Field], land: Mask) -> Field:
+    """Average the kinds of missing support that are known; one half where none is."""
+    known_parts = [name for name in WEIGHTS if name in parts]
+    if not known_parts:
         return np.full(land.shape, 0.5, dtype=np.float32)
-    total = sum(WEIGHTS[name] for name in told)
-    mean: Field = np.asarray(sum(WEIGHTS[name] * parts[name] for name in told) / total, dtype=np.float32)
+    total = sum(WEIGHTS[name] for name in known_parts)
+    mean: Field = np.asarray(
+        sum(WEIGHTS[name] * parts[name] for name in known_parts) / total, dtype=np.float32
+    )
     return mean
 
 
@@ -160,7 +162,7 @@ def _by_band(field: Field, known: Mask, step_km: float) -> dict[str, float]:
 
 
 def _textures(fine: Field, near: Field, known: Mask, step_km: float) -> list[Finding]:
-    found = []
+    findings = []
     strong = known & (fine >= TEXTURE) & (fine * near >= TEXTURE_UGM3)
     for mask in _areas(strong, step_km):
         size, share = float((fine * near)[mask].mean()), float(fine[mask].mean())
@@ -168,21 +170,21 @@ def _textures(fine: Field, near: Field, known: Mask, step_km: float) -> list[Fin
             f"the location encoder alone makes neighbouring cells differ by {share:.0%} ({size:.1f} ug/m3), "
             "twice as much as usual"
         )
-        found.append(Finding("texture", mask, size, share / TEXTURE, words))
-    return found
+        findings.append(Finding("texture", mask, size, share / TEXTURE, words))
+    return findings
 
 
 def _priors(ratio: Field, prior: Field, known: Mask, step_km: float) -> list[Finding]:
-    """Find areas where the place, not the day, makes the value; raised ones apart from lowered ones."""
+    """Find areas where the place, not the day, decides the value; raised and lowered ones separately."""
     share, size = (low_pass(field, known, PRIOR_KM, step_km) for field in (ratio, prior))
     strong = known & (np.abs(share) >= np.log1p(PRIOR)) & (np.abs(size) >= PRIOR_UGM3)
-    found = []
+    findings = []
     for sign, verb in ((1, "raises"), (-1, "lowers")):
         for mask in _areas(strong & (np.sign(size) == sign), step_km):
             moved, by = float(np.abs(size[mask]).mean()), float(np.abs(np.expm1(share[mask])).mean())
             words = f"the place, not the day, {verb} the estimate by {moved:.1f} ug/m3 ({by:.0%})"
-            found.append(Finding("prior", mask, moved, by / PRIOR, words))
-    return found
+            findings.append(Finding("prior", mask, moved, by / PRIOR, words))
+    return findings
 
 
 def _areas(mask: Mask, step_km: float) -> list[Mask]:

@@ -1,4 +1,4 @@
-"""A finding: one place of a map that looks wrong, and why."""
+"""A finding: one suspicious place of a map, and the reason."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Wildfire or city: the rules that tell hot spots apart."""
+"""Wildfire or city: the rules that classify hot spots."""
 
 from typing import Literal
 
@@ -19,13 +19,13 @@ SMOKE_SHARE = 0.5
 
 
 def kind_of(area_km2: float, maximum: float, people: int, smoke_percent: float | None) -> tuple[Kind, str]:
-    """Tell a wildfire from a city, by rules that a reader can check.
+    """Classify a hot spot as wildfire or city, by rules that a reader can check.
 
     Args:
         area_km2: of the region.
         maximum: ug m-3, its highest value.
         people: of the largest place inside; 0 without one.
-        smoke_percent: share under smoke of NOAA HMS; None where nobody recorded it.
+        smoke_percent: share under smoke of NOAA HMS; None where it was not recorded.
 
     Returns:
         the kind, and the rule in words.

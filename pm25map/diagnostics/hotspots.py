@@ -1,4 +1,4 @@
-"""Hot spots: connected regions well above the air around them, named, measured, and told apart by kind."""
+"""Hot spots: connected regions well above the air around them, named, measured, and classified by kind."""
 
 import datetime as dt
 import functools
@@ -81,14 +81,14 @@ class HotSpot:
 
     @property
     def title(self) -> str:
-        """Name it: Wildfire smoke near Detroit, Oregon."""
+        """Return its name, such as "Wildfire smoke near Detroit, Oregon"."""
         word = {"wildfire": "Wildfire smoke", "urban": "City air", "unclear": "Hot spot"}[self.kind]
         where = "near" if self.place_km < _NEAR_KM else f"{self.place_km:.0f} km from"
         return f"{word} {where} {self.place}, {self.state}"
 
     @property
     def summary(self) -> str:
-        """Say its figures in one line."""
+        """Return its figures in one line."""
         words = [
             f"up to {concentration_text(self.maximum)} µg/m³ ({category_of(self.maximum).name})",
             f"{concentration_text(self.background)} around it",
@@ -103,7 +103,7 @@ class HotSpot:
         return "; ".join(words)
 
     def properties(self) -> dict[str, str | float | int | None]:
-        """Say everything but the outline in flat values, for a table and for GeoJSON."""
+        """Return everything but the outline as flat values, for a table and for GeoJSON."""
         rounded: dict[str, str | float | int | None] = {
             "name": self.title,
             "kind": self.kind,
@@ -164,15 +164,15 @@ def find_hotspots(
     peaks = stands_out(pm25, clean, PEAK_UGM3, PEAK_SHARE)
     areas = cell_areas(grid)
     ground = _Ground(grid, areas, _owner(grid), smoke, population)
-    found = []
+    spots = []
     for number, where in enumerate(find_objects(numbers, count), start=1):
         if where is None:
             continue
         cells = np.zeros(numbers.shape, dtype=np.bool_)
         cells[where] = numbers[where] == number
         if peaks[cells].any() and areas[cells.any(axis=0)].sum() >= minimum_km2:
-            found.append(_describe(cells, pm25, background, days, ground))
-    return sorted(found, key=lambda spot: -spot.maximum)
+            spots.append(_describe(cells, pm25, background, days, ground))
+    return sorted(spots, key=lambda spot: -spot.maximum)
 
 
 @dataclass(frozen=True)
@@ -244,13 +244,13 @@ def _known_sum(population: FloatArray | None, cells: npt.NDArray[np.bool_]) -> f
 def _largest_inside(cells: npt.NDArray[np.bool_], grid: Grid) -> int:
     places = cities()
     row, col = grid.cells_at([c.lon for c in places], [c.lat for c in places])
-    held = (row >= 0) & cells[row, col]
-    return max((places[int(i)].people for i in np.flatnonzero(held)), default=0)
+    inside = (row >= 0) & cells[row, col]
+    return max((places[int(i)].people for i in np.flatnonzero(inside)), default=0)
 
 
 def _outline(cells: npt.NDArray[np.bool_], grid: Grid, to_lonlat: Transformer) -> BaseGeometry:
-    found = shapes(cells.astype(np.uint8), mask=cells, connectivity=8, transform=grid.affine)
-    whole = [_without_small_holes(polygon["coordinates"], grid) for polygon, _ in found]
+    polygons = shapes(cells.astype(np.uint8), mask=cells, connectivity=8, transform=grid.affine)
+    whole = [_without_small_holes(polygon["coordinates"], grid) for polygon, _ in polygons]
     joined = shapely.union_all([shapely.make_valid(polygon) for polygon in whole])
     moved = shapely.transform(joined, lambda xy: np.column_stack(to_lonlat.transform(xy[:, 0], xy[:, 1])))
     valid: BaseGeometry = shapely.make_valid(moved)
@@ -258,7 +258,7 @@ def _outline(cells: npt.NDArray[np.bool_], grid: Grid, to_lonlat: Transformer) -
 
 
 def _without_small_holes(rings: list[list[tuple[float, float]]], grid: Grid) -> shapely.Polygon:
-    """Fill the holes of few cells: they are noise to the eye. Areas are counted without them all the same."""
+    """Fill the holes of few cells, which look like noise. Areas are still counted without them."""
     width, height = grid.step
     large = [ring for ring in rings[1:] if shapely.Polygon(ring).area > _HOLE_CELLS * width * height]
     return shapely.Polygon(rings[0], large)
@@ -275,7 +275,7 @@ def _widened(hot: npt.NDArray[np.bool_], grid: Grid) -> npt.NDArray[np.bool_]:
 
 
 def _slots(days: list[dt.date | None]) -> npt.NDArray[np.int64]:
-    """Give each day its place on a line without gaps."""
+    """Return the position of each day on a line without gaps."""
     if any(day is None for day in days):
         # Without days nothing says that two maps follow each other: one slot in two stays empty.
         return 2 * np.arange(len(days))

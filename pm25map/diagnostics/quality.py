@@ -1,4 +1,4 @@
-"""The quality mask of a map: what the predictors behind every cell are worth, as bits."""
+"""The quality mask of a map: the quality of the predictors behind every cell, as bits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ QUALITY = Band(
 """A bitmask is no quantity: it goes to a file of its own, uint8, whose overviews take the nearest cell."""
 
 NO_CELL = 255
-"""Off land, and where there is no estimate: all bits together never happen."""
+"""Off land, and where there is no estimate: all bits are never set together."""
 
 _OPTIONS = {**COG_OPTIONS, "PREDICTOR": "2", "OVERVIEW_RESAMPLING": "NEAREST"}
 
@@ -41,13 +41,13 @@ class QualityBand:
         """Do nothing: every model has predictors."""
 
     def open(self, inputs: Inputs) -> "QualityMask":
-        """Make what works out the mask."""
+        """Open the computation of the mask."""
         return QualityMask(inputs.features, inputs.predictors, inputs.model.card.window_days)
 
 
 @dataclass(frozen=True, eq=False)
 class QualityMask:
-    """Works out the quality mask: a BlockBands.
+    """Computes the quality mask: a BlockBands.
 
     Attributes:
         features: of the model, in order.
@@ -61,12 +61,12 @@ class QualityMask:
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """Name the one layer."""
+        """Return the one band."""
         return (QUALITY,)
 
     @property
     def raw_features(self) -> tuple[str, ...]:
-        """Name all features of the model."""
+        """Return all features of the model."""
         return self.features
 
     @property
@@ -104,7 +104,7 @@ def write_quality(
 
     Args:
         path: the file to write.
-        mask: float32 (y, x) of the block, as QualityMask gives it; NaN where there is no estimate.
+        mask: float32 (y, x) of the block, as QualityMask returns it; NaN where there is no estimate.
         grid: of the map.
         provenance: of the map.
         block: the part of the grid that the mask covers, the whole where None.

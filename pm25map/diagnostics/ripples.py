@@ -17,7 +17,7 @@ WAVES_KM = (20.0, 140.0)
 """GeoCLIP's finest capsule reaches from 17 to 200 km; a window of 300 km cannot tell longer waves apart."""
 
 _LONG = 1.5
-"""Waves of up to so many periods a window are the background; what a ripple owes to them is no ripple."""
+"""Waves of up to so many periods a window are the background; a ripple that leaks from them is none."""
 
 _LEAK = 0.5
 """A window's taper leaks at most a quarter of a long wave's power to where a ripple is looked for."""
@@ -38,17 +38,17 @@ _FLOOR = 0.002
 have no noise to stand out of."""
 
 _MOST = 12
-"""Ripples that are looked for in one map."""
+"""The most ripples that are reported in one map."""
 
 
 def find_ripples(ratio: Field, level: Field, land: Mask, step_km: float) -> list[Finding]:
     """Find waves that stand out.
 
     Args:
-        ratio: (y, x) natural logarithm of the estimate to what its predictors justify; NaN where unknown.
+        ratio: (y, x) natural logarithm of the ratio of the estimate to that at a neutral place; NaN where unknown.
         level: (y, x) ug m-3, by which a ratio is multiplied to get a concentration.
         land: bool (y, x).
-        step_km: side of a cell; waves shorter than two cells cannot be seen.
+        step_km: side of a cell; waves shorter than two cells cannot be resolved.
     """
     size = max(8, round(WINDOW_KM / step_km))
     known = land & np.isfinite(ratio)
@@ -60,37 +60,37 @@ def find_ripples(ratio: Field, level: Field, land: Mask, step_km: float) -> list
     if not len(corner):
         return []
     wavelength = step_km / np.maximum(waves, 1e-9)
-    seen = (wavelength >= max(WAVES_KM[0], 2.2 * step_km)) & (wavelength <= WAVES_KM[1])
-    whitened = _whitened(power, waves, seen, size)
-    best = whitened[:, seen].argmax(1)
-    strength = whitened[:, seen].max(1) / STANDS_OUT
+    resolved = (wavelength >= max(WAVES_KM[0], 2.2 * step_km)) & (wavelength <= WAVES_KM[1])
+    whitened = _whitened(power, waves, resolved, size)
+    best = whitened[:, resolved].argmax(1)
+    strength = whitened[:, resolved].max(1) / STANDS_OUT
     middle = corner + size // 2
     levels = np.where(known, level, 0).astype(np.float32)
     near = masked_mean(levels, known, size / 4)[middle[:, 0], middle[:, 1]]
-    tall = amplitude[:, seen][np.arange(len(best)), best] * near
-    own = power[:, seen][np.arange(len(best)), best]
+    tall = amplitude[:, resolved][np.arange(len(best)), best] * near
+    own = power[:, resolved][np.arange(len(best)), best]
     leaked = power[:, (waves * size <= _LONG)].max(1)
     open_windows = (strength >= 1) & (tall >= MINIMUM_UGM3) & (own >= _LEAK * leaked)
-    found: list[Finding] = []
-    across = np.argwhere(np.broadcast_to(seen, power.shape[1:]))
-    while open_windows.any() and len(found) < _MOST:
+    findings: list[Finding] = []
+    across = np.argwhere(np.broadcast_to(resolved, power.shape[1:]))
+    while open_windows.any() and len(findings) < _MOST:
         window = int(np.argmax(np.where(open_windows, strength, 0)))
         row, col = across[best[window]]
         wave = np.array([np.fft.fftfreq(size)[row], np.fft.rfftfreq(size)[col]])
         mask, height = _extent(flat, known, levels, wave, middle[window])
-        # One ripple fills many windows; those around it are told by it.
+        # One ripple fills many windows; those around it belong to the same finding.
         apart = np.abs(middle - middle[window]).max(1)
         reach = mask[middle[:, 0], middle[:, 1]] | (apart <= size)
         open_windows &= ~reach
         if mask.any() and height >= MINIMUM_UGM3:
-            found.append(_described(mask, height, float(strength[window]), wave, step_km))
-    return found
+            findings.append(_described(mask, height, float(strength[window]), wave, step_km))
+    return findings
 
 
 def _spectra(
     flat: Field, known: Mask, size: int
 ) -> tuple[npt.NDArray[np.int64], Field, npt.NDArray[np.float64], Field]:
-    """Give corners (window, 2), power and amplitude (window, ky, kx) of windows, and wavenumbers (ky, kx)."""
+    """Return corners (window, 2), power and amplitude (window, ky, kx) of windows, and wavenumbers (ky, kx)."""
     taper = np.outer(*(2 * (np.hanning(size + 2)[1:-1],))).astype(np.float32)
     stride = max(1, size // _STRIDE)
     values = sliding_window_view(flat, (size, size))[::stride, ::stride]
@@ -105,12 +105,12 @@ def _spectra(
     return corner, transform**2 / noise[:, None, None], waves, amplitude
 
 
-def _whitened(power: Field, waves: npt.NDArray[np.float64], seen: Mask, size: int) -> Field:
+def _whitened(power: Field, waves: npt.NDArray[np.float64], resolved: Mask, size: int) -> Field:
     """Divide by the usual power at each wavelength, then by that of the window."""
     ring = np.round(waves * size).astype(int)
     usual = np.array([np.median(power[:, ring == i]) for i in range(ring.max() + 1)])
     white = power / (usual[ring] + _FLOOR**2)
-    local = np.median(white[:, seen], axis=1)
+    local = np.median(white[:, resolved], axis=1)
     scaled: Field = white / np.maximum(local, _FLOOR**2 / (usual.mean() + _FLOOR**2))[:, None, None]
     return scaled
 

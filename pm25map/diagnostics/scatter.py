@@ -1,4 +1,4 @@
-"""How much a field scatters around each cell: what a faint fault has to stand out of, here and not elsewhere."""
+"""Local scatter of a field around each cell: the noise that a faint fault has to exceed there."""
 
 import numpy as np
 from scipy import ndimage
@@ -13,7 +13,7 @@ _LEAST = 1e-8
 
 
 def local_variance(apart: Field, known: Mask) -> Field:
-    """Give the mean square of differences around each cell, half of it from nearby.
+    """Return the mean square of differences around each cell, half of it from nearby.
 
     One scatter for a whole line would be that of its roughest part, and hide what lies in the smooth ones.
 
@@ -24,10 +24,10 @@ def local_variance(apart: Field, known: Mask) -> Field:
     Returns:
         float32 (y, x), above zero everywhere.
     """
-    held, there = np.where(known, np.square(apart), 0).astype(np.float32), known.astype(np.float32)
+    squares, there = np.where(known, np.square(apart), 0).astype(np.float32), known.astype(np.float32)
     parts = []
     for side in (_NEAR, _FAR):
-        total, count = (ndimage.uniform_filter(layer, side, mode="constant") for layer in (held, there))
+        total, count = (ndimage.uniform_filter(layer, side, mode="constant") for layer in (squares, there))
         parts.append(np.maximum(total, 0) / np.maximum(count, 1e-6))
-    found: Field = np.maximum(np.mean(parts, axis=0), _LEAST).astype(np.float32)
-    return found
+    variance: Field = np.maximum(np.mean(parts, axis=0), _LEAST).astype(np.float32)
+    return variance

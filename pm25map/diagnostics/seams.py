@@ -36,13 +36,13 @@ _PARALLELS = tuple(k for k in range(-14, 15) if abs(k) > SIDE)
 
 
 def tiles_of_blocks(shape: tuple[int, int], size: int) -> npt.NDArray[np.int32]:
-    """Number the blocks of a grid: int32 (y, x)."""
+    """Return the number of each cell's block: int32 (y, x)."""
     row, col = np.indices(shape)
     return ((row // size) * (-(-shape[1] // size)) + col // size).astype(np.int32)
 
 
 def tiles_of_modis(lon: npt.NDArray[np.floating], lat: npt.NDArray[np.floating]) -> npt.NDArray[np.int32]:
-    """Number the MODIS sinusoidal tiles (10 degrees, MODIS Land) that hold some places; off the globe -1."""
+    """Return the number of each place's MODIS sinusoidal tile (10 degrees, MODIS Land); off the globe -1."""
     good = np.isfinite(lon) & np.isfinite(lat)
     north, east = np.where(good, lat, 0.0), np.where(good, lon, 0.0)
     across = np.floor((east * np.cos(np.deg2rad(north)) + 180) / 10)
@@ -80,30 +80,30 @@ def find_seams(
     # A border's own scatter comes from few lines: it is steadied by that of all borders.
     usual = float(np.median(scatter))
     score = np.array([b.jump / np.sqrt((b.scatter**2 + usual**2 / b.length) / 2 + 1e-12) for b in borders])
-    found = []
-    told = np.zeros(len(borders), dtype=np.bool_)
+    findings = []
+    reported = np.zeros(len(borders), dtype=np.bool_)
     for mine, strength in _tiles_around(borders, score / caution):
-        if told[mine].any():
+        if reported[mine].any():
             continue
         size = float(np.average(np.abs([borders[i].size_ugm3 for i in mine]), weights=np.abs(score[mine])))
         if size >= MINIMUM_UGM3:
-            told[mine] = True
+            reported[mine] = True
             words = (
                 f"around a tile of {what} the map jumps by {size:.1f} ug/m3, at {len(mine)} of its borders"
             )
             mask = np.any([borders[i].mask for i in mine], axis=0)
-            found.append(Finding("seam", mask, size, strength / STANDS_OUT, words))
+            findings.append(Finding("seam", mask, size, strength / STANDS_OUT, words))
     for i, border in enumerate(borders):
         size, strength = abs(border.size_ugm3), float(abs(score[i])) / STANDS_OUT / caution
-        if not told[i] and strength >= 1 and size >= MINIMUM_UGM3:
+        if not reported[i] and strength >= 1 and size >= MINIMUM_UGM3:
             words = f"the map jumps by {size:.1f} ug/m3 along a border of {what}"
-            found.append(Finding("seam", border.mask, size, strength, words))
-    return found
+            findings.append(Finding("seam", border.mask, size, strength, words))
+    return findings
 
 
 def _tiles_around(borders: "list[_Border]", score: npt.NDArray[np.floating]) -> list[tuple[list[int], float]]:
     """List tiles that jump all around: the borders that agree, and their joint score, highest first."""
-    found = []
+    tiles = []
     for tile in {b.first for b in borders} | {b.second for b in borders}:
         mine = np.array([i for i, b in enumerate(borders) if tile in (b.first, b.second)])
         outward = score[mine] * [1 if borders[i].first == tile else -1 for i in mine]
@@ -117,8 +117,8 @@ def _tiles_around(borders: "list[_Border]", score: npt.NDArray[np.floating]) -> 
         rest = np.arange(len(mine)) != np.argmax(outward * sign * weight)
         others = float((outward * weight)[rest].sum() * sign / np.sqrt((weight[rest] ** 2).sum()))
         if joint >= TILE_STANDS_OUT and others >= TILE_STANDS_OUT / 2:
-            found.append(([int(i) for i in mine[agree]], joint))
-    return sorted(found, key=lambda tile: -tile[1])
+            tiles.append(([int(i) for i in mine[agree]], joint))
+    return sorted(tiles, key=lambda tile: -tile[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ class _Border:
 
 def _borders(value: Field, level: Field, known: Mask, tiles: npt.NDArray[np.int32]) -> list[_Border]:
     """Measure all borders: those that run along rows, then those that run along columns."""
-    found = []
+    borders = []
     for turned in (False, True):
         clear = np.where(known, value, np.nan)
         t, lev = (tiles.T, level.T) if turned else (tiles, level)
@@ -145,8 +145,8 @@ def _borders(value: Field, level: Field, known: Mask, tiles: npt.NDArray[np.int3
         for pair in np.unique(pairs, axis=0) if len(pairs) else ():
             mine = (pairs == pair).all(axis=1)
             if mine.sum() >= SHORTEST:
-                found.append(_measured(jumps, smooth, line[mine], at[mine], pair, lev, turned))
-    return found
+                borders.append(_measured(jumps, smooth, line[mine], at[mine], pair, lev, turned))
+    return borders
 
 
 def _measured(
@@ -186,19 +186,19 @@ def _measured(
 def _mean_jump(
     jumps: Field, line: npt.NDArray[np.int64], at: npt.NDArray[np.int64], weight: Field
 ) -> tuple[float, float]:
-    """Average the jumps across a line, and count the cells that speak; NaN and 0 off the grid and the land."""
+    """Average the jumps across a line, and count the cells used; NaN and 0 off the grid and the land."""
     inside = (line >= 0) & (line < len(jumps))
-    found, share = jumps[line[inside], at[inside]], weight[inside]
-    known = np.isfinite(found)
+    across, share = jumps[line[inside], at[inside]], weight[inside]
+    known = np.isfinite(across)
     if not known.any():
         return float("nan"), 0.0
     share = share[known]
     count = float(share.sum() ** 2 / np.square(share).sum())
-    return float(np.average(found[known], weights=share)), count
+    return float(np.average(across[known], weights=share)), count
 
 
 def _jumps(value: Field) -> Field:
-    """Give the mean of SIDE cells behind each line less that of SIDE before it: (row - 1, column)."""
+    """Return the mean of SIDE cells behind each line less that of SIDE before it: (row - 1, column)."""
     rows = len(value)
     padded = np.pad(value, ((SIDE - 1, SIDE - 1), (0, 0)), constant_values=np.nan)
     lines = [padded[i : i + rows - 1] for i in range(2 * SIDE)]

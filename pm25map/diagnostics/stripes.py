@@ -12,16 +12,16 @@ STANDS_OUT = 4.8
 of some 160,000 places a map has 4.46 to 4.52."""
 
 MINIMUM_UGM3 = 0.2
-"""A stripe lower than this no reader of a map would see."""
+"""A stripe lower than this is not visible on a map."""
 
 RUN = 41
-"""Cells along a row or column over which a stripe is averaged; a stripe a third as long can still be found."""
+"""Cells along a row or column over which a stripe is averaged; a stripe a third as long is still detected."""
 
 SHORTEST = 5
 """Cells below which a line is no stripe."""
 
 _FINE = 9
-"""Cells over which the ends of a stripe are found."""
+"""Cells over which the ends of a stripe are located."""
 
 EQUAL = 5e-7
 """Relative difference below which two float32 estimates are the same number (4 units in the last place)."""
@@ -42,7 +42,7 @@ def find_stripes(
         caution: factor on STANDS_OUT, for fields that hold lines of their own, such as valleys.
         shortest: cells of the shortest stripe.
     """
-    found = []
+    findings = []
     everywhere = land & np.isfinite(value)
     for turned, name in ((False, "row"), (True, "column")):
         v, lev = (value.T, level.T) if turned else (value, level)
@@ -75,12 +75,12 @@ def find_stripes(
             if size >= MINIMUM_UGM3 and mask.sum() >= shortest:
                 strength = float(np.abs(score[row, cols]).max()) / STANDS_OUT
                 words = f"one {name} stands out by {size:.1f} ug/m3 over {int(mask.sum())} cells"
-                found.append(Finding("stripe", mask.T if turned else mask, size, strength, words))
-    return found
+                findings.append(Finding("stripe", mask.T if turned else mask, size, strength, words))
+    return findings
 
 
 def find_flat_patches(pm25: Field, land: Mask) -> list[Finding]:
-    """Find patches in which every estimate is the same number: a value stuck, clipped or filled.
+    """Find patches in which every estimate is the same number: a stuck, clipped or filled value.
 
     Args:
         pm25: (y, x), ug m-3, NaN where there is none.
@@ -97,7 +97,7 @@ def find_flat_patches(pm25: Field, land: Mask) -> list[Finding]:
         same[tuple(head)] |= equal
         same[tuple(tail)] |= equal
     labels, count = ndimage.label(same & known)
-    found = []
+    findings = []
     for number, where in enumerate(ndimage.find_objects(labels, count), start=1):
         inside = labels[where] == number
         cells = int(inside.sum())
@@ -107,34 +107,34 @@ def find_flat_patches(pm25: Field, land: Mask) -> list[Finding]:
         mask[where] = inside
         value = float(np.median(pm25[mask]))
         words = f"{cells} cells together have the same estimate, {value:.1f} ug/m3"
-        found.append(Finding("flat patch", mask, value, cells / SMALLEST_PATCH, words))
-    return found
+        findings.append(Finding("flat patch", mask, value, cells / SMALLEST_PATCH, words))
+    return findings
 
 
-def find_holes(pm25: Field, asked: Mask) -> list[Finding]:
-    """Find land cells that were asked for and have no estimate.
+def find_holes(pm25: Field, requested: Mask) -> list[Finding]:
+    """Find land cells that were requested and have no estimate.
 
     Args:
         pm25: (y, x), ug m-3, NaN where there is none.
-        asked: bool (y, x), the cells that were to be estimated.
+        requested: bool (y, x), the cells that were to be estimated.
     """
-    labels, count = ndimage.label(asked & ~np.isfinite(pm25), structure=np.ones((3, 3)))
-    found = []
+    labels, count = ndimage.label(requested & ~np.isfinite(pm25), structure=np.ones((3, 3)))
+    findings = []
     for number in range(1, count + 1):
         mask = labels == number
         cells = int(mask.sum())
         words = f"{cells} land cell{'s' if cells > 1 else ''} without an estimate"
-        found.append(Finding("hole", mask, float("nan"), float(cells), words))
-    return found
+        findings.append(Finding("hole", mask, float("nan"), float(cells), words))
+    return findings
 
 
 def _against_neighbours(value: Field, known: Mask) -> tuple[Field, Mask]:
-    """Give each cell less the mean of those above and below it, where all three are known."""
+    """Return each cell less the mean of those above and below it, where all three are known."""
     apart = np.zeros(value.shape, dtype=np.float32)
     there = np.zeros(value.shape, dtype=np.bool_)
     there[1:-1] = known[1:-1] & known[:-2] & known[2:]
-    held = np.where(known, value, 0)
-    apart[1:-1] = held[1:-1] - (held[:-2] + held[2:]) / 2
+    filled = np.where(known, value, 0)
+    apart[1:-1] = filled[1:-1] - (filled[:-2] + filled[2:]) / 2
     return np.where(there, apart, 0).astype(np.float32), there
 
 
@@ -156,7 +156,7 @@ def _run_score(apart: Field, there: Mask, variance: Field, run: int) -> tuple[Fi
 
 
 def _stands_alone(value: Field, known: Mask, row: int, cols: npt.NDArray[np.int64], height: float) -> bool:
-    """Tell a stripe, which differs from both sides, from a front, which differs from one."""
+    """Return whether a line is a stripe, which differs from both sides, and not a front, which differs from one."""
     both = known[row, cols] & known[row - 1, cols] & known[row + 1, cols]
     if not both.any():
         return False

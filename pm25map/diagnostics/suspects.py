@@ -1,4 +1,4 @@
-"""Suspect regions as people read them: ranked, named by state, with area and reason; and as GeoJSON."""
+"""Suspect regions: ranked, named by state, with area and reason, as text and as GeoJSON."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pm25map.grid.areas import cell_areas
 from pm25map.grid.grid import LONLAT
 
 FAULTS: tuple[Kind, ...] = ("hole", "flat patch", "seam", "stripe")
-"""What no weather and no city makes; listed first."""
+"""Kinds that neither weather nor cities cause; listed first."""
 
 _SIDE = 0.22
 """Share of a state's height and width off its middle from which a part of it is northern, eastern and so on."""
@@ -35,7 +35,7 @@ class Suspect:
         area_km2: of its cells.
         risk: mean artifact risk of its cells, 0 to 1; NaN where it is unknown.
         lon, lat: degrees, its middle.
-        finding: what was found.
+        finding: with its mask, size and reason.
     """
 
     rank: int
@@ -48,12 +48,12 @@ class Suspect:
 
     @property
     def words(self) -> str:
-        """Say it in one sentence."""
+        """Return a description in one sentence."""
         return f"{self.name}, {self.area_km2:,.0f} km2: {self.finding.words}"
 
 
 def rank_suspects(findings: list[Finding], risk: Field | None, grid: Grid, view: Block) -> list[Suspect]:
-    """Name and rank findings: faults first, by strength; then what the encoder does, by size times area.
+    """Name and rank findings: faults first, by strength; then effects of the encoder, by size times area.
 
     Args:
         findings: on the view.
@@ -70,7 +70,7 @@ def rank_suspects(findings: list[Finding], risk: Field | None, grid: Grid, view:
         )
         return not fault, -heavy
 
-    found = []
+    suspects = []
     for rank, finding in enumerate(sorted(findings, key=key), start=1):
         row, col = np.nonzero(finding.mask)
         row, col = row + view.row, col + view.col
@@ -81,8 +81,10 @@ def rank_suspects(findings: list[Finding], risk: Field | None, grid: Grid, view:
         )
         mean = float(known.mean()) if known.size else float("nan")
         name = _name(owner, row, col)
-        found.append(Suspect(rank, name, float(areas[row, col].sum()), mean, float(lon), float(lat), finding))
-    return found
+        suspects.append(
+            Suspect(rank, name, float(areas[row, col].sum()), mean, float(lon), float(lat), finding)
+        )
+    return suspects
 
 
 def to_geojson(suspects: list[Suspect], grid: Grid, view: Block) -> str:
@@ -121,7 +123,7 @@ def _outline(mask: Mask, grid: Grid, view: Block) -> Any:
 
 
 def _name(owner: Any, row: Any, col: Any) -> str:
-    """Name the states that hold some cells, and the part of the state where one holds nearly all."""
+    """Return the states that hold some cells, and the part of the state where one holds nearly all."""
     frame = states()
     inside = owner[row, col]
     inside = inside[inside < len(frame)]

@@ -1,4 +1,4 @@
-"""The bands that say how far to trust a map, for the pass that predicts it."""
+"""The bands of uncertainty and applicability, for the pass that predicts a map."""
 
 from typing import Final
 
@@ -17,6 +17,6 @@ The quality mask is apart (`quality.QualityBand`): a bitmask goes to a file of i
 
 
 def has_calibration(model: Model) -> bool:
-    """Tell whether a model's folder holds a calibration, whole, damaged or gone: what is damaged is not passed over."""
+    """Return whether a model has a calibration, even a damaged or missing one, which must not be ignored in silence."""
     names = (intervals.CARD_FILE, applicability.CARD_FILE)
     return any((model.network.parent / name).is_file() or name in model.card.files for name in names)

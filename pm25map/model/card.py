@@ -196,7 +196,7 @@ class ModelCard(_CardModel):
         """SHA-256 of what decides a prediction: the identity and the network.
 
         Other graphs of the network are the same function, up to their parity, and do not join in: a map says
-        which engine made it beside this checksum.
+        which engine computed it beside this checksum.
         """
         return sha256_of_bytes(self.identity().encode(), self.network_checksum.encode())
 

@@ -128,7 +128,7 @@ def check_trained_on(monitors: Monitors, card: ModelCard) -> None:
     if not monitors.matches(card.training.monitors_checksum):
         raise BadMonitors(
             f"model {card.name} was trained on other monitors (checksum {card.training.monitors_checksum[:12]}) than "
-            f"these ({monitors.checksum[:12]}), so nobody can tell which stations it never saw: name its own"
+            f"these ({monitors.checksum[:12]}), so it is unknown which stations it held out: name its own"
         )
 
 
@@ -155,7 +155,7 @@ def with_baselines(features: tuple[str, ...], predictors: Predictors) -> tuple[s
 def at_targets(
     samples: StationSamples, targets: npt.NDArray[np.int64], names: dict[str, str]
 ) -> dict[str, npt.NDArray[np.float32] | None]:
-    """Read features of the estimated day at targets: (target,) by key of `names`; None where the samples lack one."""
+    """Read features of the estimated day at targets: (target,) by key of `names`; None where it is missing."""
     station, day = targets[:, 0], targets[:, 1]
     return {
         key: samples.values[station, day, samples.features.index(name)] if name in samples.features else None

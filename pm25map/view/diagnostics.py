@@ -93,7 +93,7 @@ def draw_diagnostics(
 def _figure(found: Diagnosis, grid: Grid, day: dt.date) -> Figure:
     panels = [panel for panel in _PANELS if panel.band in found.bands]
     rows = -(-(len(panels) + 2) // 2)
-    view = found.made.view
+    view = found.day_map.view
     left, _, _, top = grid.bounds
     dx, dy = grid.step
     extent = (
@@ -125,7 +125,7 @@ def _figure(found: Diagnosis, grid: Grid, day: dt.date) -> Figure:
     figure.text(0.015, 1 - 0.47 / height, neutral, fontsize=10, color="#3E474E", va="top")
     lines = _state_lines(grid, extent)
     colormap, norm = colours()
-    image = _map(cells[0], found.made.pm25, extent, lines, "PM2.5, 24-hour mean", cmap=colormap, norm=norm)
+    image = _map(cells[0], found.day_map.pm25, extent, lines, "PM2.5, 24-hour mean", cmap=colormap, norm=norm)
     bar = figure.colorbar(
         image, ax=cells[0], fraction=0.03, pad=0.01, ticks=[0, 9, 35.4, 55.4, 125.4, 225.4, 500]
     )
@@ -179,7 +179,7 @@ def _label(bar: Any, unit: str) -> None:
 
 
 def _outline_suspects(axes: Axes, found: Diagnosis, extent: Any) -> None:
-    height, width = found.made.pm25.shape
+    height, width = found.day_map.pm25.shape
     x = np.linspace(extent[0], extent[1], 2 * width + 1)[1::2]
     y = np.linspace(extent[3], extent[2], 2 * height + 1)[1::2]
     for suspect in found.suspects:

@@ -145,7 +145,7 @@ def station_samples(
 
     Raises:
         BadMonitors: no station lies in the grid.
-        BadPredictors, MissingDays: the store lacks a feature or a day.
+        BadPredictors, MissingDays: a feature or a day is missing in the store.
     """
     sites = monitors.sites
     row, col = predictors.grid.cells_at(sites["longitude"].to_numpy(), sites["latitude"].to_numpy())

@@ -55,7 +55,7 @@ def block_predictors(
         float32 (cell, day, feature) in the table's units, cells row by row, oldest day first.
 
     Raises:
-        MissingDays, DayOutsideStore: the store lacks a day. Days are never skipped or repeated.
+        MissingDays, DayOutsideStore: a day is missing in the store. Days are never skipped or repeated.
         BadPredictors: a value is out of its valid range.
     """
     # The stack is scaled once, after dropping cells off land: half of a coastal block.
