@@ -7,8 +7,8 @@ import pytest
 
 from pm25map.base.errors import BadStudy
 from pm25map.laboratory.audit.detectors import DETECTORS
-from pm25map.laboratory.audit.material import AuditMaterial, remembered
 from pm25map.laboratory.audit.plants import PLANTS, plant
+from pm25map.laboratory.audit.rows import FoldRows, cached
 from pm25map.laboratory.audit.run import audit, search
 from pm25map.laboratory.audit.worlds import INVENTED_FEATURES, WINDOW_DAYS, invented_world
 from pm25map.model.splits import hold_out_stations
@@ -16,7 +16,7 @@ from pm25map.model.splits import hold_out_stations
 SEEDS = range(3)
 
 
-def plain_pipeline(world, *, seed=0) -> AuditMaterial:
+def plain_pipeline(world, *, seed=0) -> FoldRows:
     """A clean pipeline in a few lines: inverse distance from the training stations, none from the own place."""
     held_out = hold_out_stations(world.lat, world.lon, 0.3, seed)
     feeding = np.where(held_out[:, None], np.nan, world.truth)
@@ -29,7 +29,7 @@ def plain_pipeline(world, *, seed=0) -> AuditMaterial:
     fit = day >= WINDOW_DAYS - 1
     station, day = station[fit], day[fit]
     learned = values[~held_out]
-    return AuditMaterial(
+    return FoldRows(
         site_ids=np.array(world.site_ids)[station],
         lat=world.lat[station],
         lon=world.lon[station],
@@ -50,7 +50,7 @@ def world(request):
 
 @pytest.fixture(scope="module")
 def once(world):
-    return remembered(plain_pipeline)
+    return cached(plain_pipeline)
 
 
 def test_nothing_is_found_in_a_clean_pipeline(world, once):

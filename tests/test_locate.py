@@ -155,7 +155,7 @@ def test_a_search_in_parts_is_the_softmax_over_the_whole_gallery(size: int) -> N
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     best = np.argsort(-share, axis=1)[:, :4]
-    found = search.found()
+    found = search.result()
     np.testing.assert_allclose(found.probability, np.take_along_axis(share, best, axis=1), rtol=1e-4)
     np.testing.assert_array_equal(found.lat, gallery.lat[best])
     assert found.places == 1000

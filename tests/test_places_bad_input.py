@@ -73,7 +73,7 @@ def swapped(world: Path) -> list[object]:
 
 
 def swapped_to(world: Path) -> list[object]:
-    return ["similarity", "--rasters", world, "--to", "114.2,22.3", "--out", world / "likeness"]
+    return ["similarity", "--rasters", world, "--to", "114.2,22.3", "--out", world / "similarity"]
 
 
 def swapped_gallery(world: Path) -> list[object]:

@@ -64,11 +64,11 @@ def test_a_block_is_held_out_whole_and_every_place_is_held_out_once() -> None:
 
 def test_the_interval_of_a_coin_is_that_of_the_binomial() -> None:
     truth = np.zeros(400, int)
-    told = np.random.default_rng(0).integers(0, 2, 400)
+    predicted = np.random.default_rng(0).integers(0, 2, 400)
     share, low, high = score.score_with_interval(
-        Target("coin", "class", truth, np.ones(400, bool)), told, np.arange(400), 0
+        Target("coin", "class", truth, np.ones(400, bool)), predicted, np.arange(400), 0
     )
-    assert share == np.mean(told == 0)
+    assert share == np.mean(predicted == 0)
     assert high - low == pytest.approx(2 * 1.96 * 0.5 / 20, rel=0.15)
     alike = np.repeat(np.arange(20), 20)
     wide = score.score_with_interval(Target("coin", "class", truth, np.ones(400, bool)), alike % 2, alike, 0)
@@ -81,17 +81,17 @@ def test_r2_is_that_of_scikit_learn_and_unknown_places_do_not_count() -> None:
     rng = np.random.default_rng(2)
     truth = rng.normal(300, 1, 100)
     known = truth > 299
-    told = truth[known] + rng.normal(0, 0.5, known.sum())
-    found = score.score_with_interval(Target("t", "number", truth, known), told, np.arange(100), 0)
-    assert found[0] == pytest.approx(r2_score(truth[known], told), abs=1e-9)
+    predicted = truth[known] + rng.normal(0, 0.5, known.sum())
+    found = score.score_with_interval(Target("t", "number", truth, known), predicted, np.arange(100), 0)
+    assert found[0] == pytest.approx(r2_score(truth[known], predicted), abs=1e-9)
 
 
 def test_a_small_network_reads_what_a_line_cannot() -> None:
     asked = Target("far", "number", np.abs(LON) / 180, ALL)
     fold, _ = score.folds_of("random", LAT, LON, 3, 0)
     rows = encoder("latlon").encode(LAT, LON)
-    told = {head: score.predict_left_out(rows, asked, fold, head, 0) for head in score.HEADS}
-    error = {head: np.mean((values - asked.values) ** 2) for head, values in told.items()}
+    predicted = {head: score.predict_left_out(rows, asked, fold, head, 0) for head in score.HEADS}
+    error = {head: np.mean((values - asked.values) ** 2) for head, values in predicted.items()}
     assert error["mlp"] < 0.3 * error["linear"]
 
 
@@ -198,14 +198,14 @@ def test_maps_of_errors_are_drawn_for_numbers_with_a_panel_for_each_encoder(tmp_
     assert isinstance(CliRunner().invoke(cli, words).exception, BadOutput)
 
 
-def test_what_a_map_of_errors_is_given_is_told_minus_true() -> None:
+def test_what_a_map_of_errors_gets_is_predicted_minus_true() -> None:
     asked = [Target("z", "number", np.sin(np.deg2rad(LAT)), ALL)]
     vectors = {"harmonics-1": encoder("harmonics-1").encode(LAT, LON)}
-    told = []
+    predicted = []
     for one in score.probe(
         vectors, {"harmonics-1": ()}, asked, (LAT, LON), heads=("linear",), folds=2,
-        on_told=lambda found, target, values: told.append((found.split, target.name, values)),
+        on_score=lambda found, target, values: predicted.append((found.split, target.name, values)),
     ):  # fmt: skip
-        assert told[-1][0] == one.split
-    assert [name for _, name, _ in told] == ["z", "z"]
-    np.testing.assert_allclose(told[0][2], asked[0].values, atol=0.02)
+        assert predicted[-1][0] == one.split
+    assert [name for _, name, _ in predicted] == ["z", "z"]
+    np.testing.assert_allclose(predicted[0][2], asked[0].values, atol=0.02)

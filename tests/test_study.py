@@ -26,7 +26,7 @@ from pm25map.base.metrics import scores
 from pm25map.cli.main import cli
 from pm25map.laboratory.study import fitting, matrix, results, variants
 from pm25map.laboratory.study.config import StudyConfig, read_study
-from pm25map.laboratory.study.material import Stations, prepare_fields, read_fold, read_material
+from pm25map.laboratory.study.data import Stations, prepare_fields, read_fold, read_study_data
 from pm25map.laboratory.study.splits import SPLITS, Fold, make_split
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
@@ -209,7 +209,7 @@ def step(done, of):
     print(done, of, flush=True)
 
 made = matrix.make_run
-matrix.make_run = lambda shop, run: made(shop, run, step)
+matrix.make_run = lambda context, run: made(context, run, step)
 matrix.run_matrix(config, monitors, open_predictors(Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
@@ -342,7 +342,7 @@ def test_further_seeds_of_some_variants_are_run_once_all_others_are(finished, tm
 
 def test_predictors_of_all_monitors_have_no_place_in_a_study(monitors, store, tmp_path):
     leaky = protocol(features=[*FIELDS, "knnidw_pm25_val"])
-    with pytest.raises(BadStudy, match="knnidw_pm25_val is made of all monitors"):
+    with pytest.raises(BadStudy, match="knnidw_pm25_val is computed from all monitors"):
         matrix.run_matrix(leaky, monitors, store, tmp_path / "b")
 
 
@@ -351,7 +351,7 @@ import multiprocessing, time
 from concurrent.futures import ProcessPoolExecutor
 from pm25map.laboratory.study import matrix
 context = multiprocessing.get_context("spawn")
-pool = ProcessPoolExecutor(1, mp_context=context, initializer=matrix._open_shop, initargs=(None,))
+pool = ProcessPoolExecutor(1, mp_context=context, initializer=matrix._open_context, initargs=(None,))
 pool.submit(print, "at work", flush=True).result()
 time.sleep(600)
 """
@@ -434,10 +434,10 @@ def test_the_scaler_of_a_fold_has_seen_only_what_it_learns_from(monitors, store,
     from pm25map.laboratory.study.networks import train_fold
 
     config = protocol()
-    material = read_material(config, monitors, store)
-    fold = make_split("stations-10", material.world, 3).folds[0]
-    prepare_fields(tmp_path, material, [fold])
-    one = read_fold(tmp_path, material, config, fold, seed=1)
+    data = read_study_data(config, monitors, store)
+    fold = make_split("stations-10", data.world, 3).folds[0]
+    prepare_fields(tmp_path, data, [fold])
+    one = read_fold(tmp_path, data, config, fold, seed=1)
     tiny = config.train_config(variants.VARIANTS["none"], 1)
     (tmp_path / "a").mkdir()
     before = train_fold(one, None, tiny, tmp_path / "a", "cpu").scaler
@@ -448,14 +448,14 @@ def test_the_scaler_of_a_fold_has_seen_only_what_it_learns_from(monitors, store,
 
 def test_a_folds_fields_are_those_of_its_training_stations_alone(monitors, store, tmp_path):
     config = protocol()
-    material = read_material(config, monitors, store)
-    fold = make_split("stations-10", material.world, 3).folds[1]
-    prepare_fields(tmp_path, material, [fold])
-    found = read_fold(tmp_path, material, config, fold, seed=1)
-    one, block = material.samples, material.blocks[0]
-    stations = Stations(one.lat, one.lon, material.elevation)
+    data = read_study_data(config, monitors, store)
+    fold = make_split("stations-10", data.world, 3).folds[1]
+    prepare_fields(tmp_path, data, [fold])
+    found = read_fold(tmp_path, data, config, fold, seed=1)
+    one, block = data.samples, data.blocks[0]
+    stations = Stations(one.lat, one.lon, data.elevation)
     known = np.where(fold.train[:, None], one.truth, np.nan).T[block]
-    wanted = fields_left_out(known, material.codes[block], stations)
+    wanted = fields_left_out(known, data.codes[block], stations)
     for i, name in enumerate(FIELDS):
         ours = found.samples.values[:, block, i].T[MEMORY_DAYS:]
         np.testing.assert_allclose(ours, wanted[name], rtol=0.02, atol=0.02, err_msg=name)
@@ -466,13 +466,13 @@ def test_a_folds_fields_are_those_of_its_training_stations_alone(monitors, store
 
 def test_windows_of_another_year_never_reach_into_the_year_that_is_judged(monitors, store, tmp_path):
     config = protocol(blocks=[{"start": "2020-09-04", "end": "2020-09-11"}])
-    material = read_material(config, monitors, store)
-    judged = np.zeros(material.samples.truth.shape, dtype=bool)
+    data = read_study_data(config, monitors, store)
+    judged = np.zeros(data.samples.truth.shape, dtype=bool)
     judged[:, 10] = True
     everyone = np.ones(len(judged), dtype=bool)
     fold = Fold(everyone, everyone, judged, hides=False)
-    prepare_fields(tmp_path, material, [fold])
-    found = read_fold(tmp_path, material, config, fold, seed=1)
+    prepare_fields(tmp_path, data, [fold])
+    found = read_fold(tmp_path, data, config, fold, seed=1)
     reach = config.window_days + MEMORY_DAYS
     assert set(found.learned[:, 1]) <= {day for day in range(len(judged[0])) if not 10 <= day < 10 + reach}
 

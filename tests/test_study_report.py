@@ -51,19 +51,19 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def held(made):
+def summary(made):
     return unpacked(made[1].with_suffix(".json").read_text())
 
 
-def test_the_page_is_what_its_numbers_give(made, held):
+def test_the_page_is_what_its_numbers_give(made, summary):
     _, page, _ = made
-    assert render((DOCS / "study.md.in").read_text(), held) == page.read_text()
+    assert render((DOCS / "study.md.in").read_text(), summary) == page.read_text()
 
 
 @pytest.mark.parametrize("page", ["study.md", "study-tables.md"])
 def test_a_page_of_the_documents_is_what_its_numbers_give(page):
-    held = unpacked((DOCS / "study.json").read_text())
-    assert render((DOCS / f"{page}.in").read_text(), held) == (DOCS / page).read_text(), (
+    summary = unpacked((DOCS / "study.json").read_text())
+    assert render((DOCS / f"{page}.in").read_text(), summary) == (DOCS / page).read_text(), (
         f"docs/{page} was edited by hand: edit docs/{page}.in, then pm25map lab report"
     )
 
@@ -72,10 +72,10 @@ def test_the_answer_is_a_page_of_at_most_2500_words():
     assert len((DOCS / "study.md").read_text().split()) <= 2500
 
 
-def test_numbers_survive_the_file(made, held):
-    assert packed(held) == made[1].with_suffix(".json").read_text()
-    again = summarise(read_results(made[0]), held["protocol"], draws=1000)
-    assert again["scores"][0]["rmse"] == held["scores"][0]["rmse"]
+def test_numbers_survive_the_file(made, summary):
+    assert packed(summary) == made[1].with_suffix(".json").read_text()
+    again = summarise(read_results(made[0]), summary["protocol"], draws=1000)
+    assert again["scores"][0]["rmse"] == summary["scores"][0]["rmse"]
 
 
 def test_no_hole_and_no_nan_is_left_and_what_was_not_run_says_so(made):
@@ -86,42 +86,42 @@ def test_no_hole_and_no_nan_is_left_and_what_was_not_run_says_so(made):
     assert "not run" in text
 
 
-def test_every_published_figure_has_its_line(made, held):
-    lines = tables.published(held).splitlines()
+def test_every_published_figure_has_its_line(made, summary):
+    lines = tables.published(summary).splitlines()
     assert len(lines) == len(PUBLISHED) + 2
     assert sum(line.split(" | ")[3] == "not run" for line in lines) == sum(
-        (p.split not in held["splits"]) or (p.variant not in study_world.ERRORS) for p in PUBLISHED
+        (p.split not in summary["splits"]) or (p.variant not in study_world.ERRORS) for p in PUBLISHED
     )
-    assert len(tables.published_gains(held).splitlines()) == len(GAINS) + 2
+    assert len(tables.published_gains(summary).splitlines()) == len(GAINS) + 2
 
 
-def test_scores_of_the_page_are_those_of_the_runs(made, held):
+def test_scores_of_the_page_are_those_of_the_runs(made, summary):
     """The west-to-east folds hold the same number of targets, so the pooled square is the mean of the folds'."""
     runs = read_results(made[0]).done
     part = runs[(runs["split"] == "west-to-east") & (runs["variant"] == "idw")]
-    row = phrases.row_of(held, "west-to-east", "idw")
+    row = phrases.row_of(summary, "west-to-east", "idw")
     assert row["rmse"][0] == pytest.approx(np.sqrt((part["rmse"] ** 2).mean()), abs=1e-3)
     assert row["n"] == part["n"].sum()
     assert row["rmse"][1] < row["rmse"][0] < row["rmse"][2]
 
 
-def test_words_follow_the_intervals(held):
-    assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none") == "better than"
-    assert phrases.verdict(held, "stations-10", "latlon", "none") == "worse than"
+def test_words_follow_the_intervals(summary):
+    assert phrases.verdict(summary, "stations-10", "geoclip-hadamard", "none") == "better than"
+    assert phrases.verdict(summary, "stations-10", "latlon", "none") == "worse than"
     far = ("distance", "100-200 km")
-    assert phrases.verdict(held, "stations-10", "geoclip-hadamard", "none", *far) == "not distinguishable"
-    assert phrases.verdict(held, "stations-10", "satclip-hadamard", "none") == "not compared"
-    assert phrases.best(held, "stations-10", "baseline") == "kriging"
-    assert phrases.best(held, "stations-10", "network") == "geoclip-hadamard"
-    assert phrases.gain(held, "stations-10", "geoclip-hadamard", "none").startswith("+2")
-    assert phrases.bar(held, "stations-10", "best-network", "idw", "rmse", "0.88") == "met"
-    assert phrases.bar(held, "stations-10", "latlon", "idw", "rmse", "0.88") == "missed"
-    assert phrases.bar(held, "east-to-west", "latlon", "idw", "rmse", "0.88") == "not run"
+    assert phrases.verdict(summary, "stations-10", "geoclip-hadamard", "none", *far) == "not distinguishable"
+    assert phrases.verdict(summary, "stations-10", "satclip-hadamard", "none") == "not compared"
+    assert phrases.best(summary, "stations-10", "baseline") == "kriging"
+    assert phrases.best(summary, "stations-10", "network") == "geoclip-hadamard"
+    assert phrases.gain(summary, "stations-10", "geoclip-hadamard", "none").startswith("+2")
+    assert phrases.bar(summary, "stations-10", "best-network", "idw", "rmse", "0.88") == "met"
+    assert phrases.bar(summary, "stations-10", "latlon", "idw", "rmse", "0.88") == "missed"
+    assert phrases.bar(summary, "east-to-west", "latlon", "idw", "rmse", "0.88") == "not run"
 
 
-def test_gains_are_where_they_were_put(held):
-    near = phrases.pair_of(held, "stations-10", "geoclip-hadamard", "none", "distance", "10-50 km")
-    far = phrases.pair_of(held, "stations-10", "geoclip-hadamard", "none", "distance", "100-200 km")
+def test_gains_are_where_they_were_put(summary):
+    near = phrases.pair_of(summary, "stations-10", "geoclip-hadamard", "none", "distance", "10-50 km")
+    far = phrases.pair_of(summary, "stations-10", "geoclip-hadamard", "none", "distance", "100-200 km")
     assert near["gain_percent"][1] > 20
     assert abs(far["gain_percent"][0]) < 8
 
@@ -135,11 +135,11 @@ def test_every_picture_is_drawn_and_shows_something(made):
             assert 0.001 < (pixels < 200).mean() < 0.5, path.name
 
 
-def test_a_template_that_asks_for_what_there_is_not_is_refused(held):
+def test_a_template_that_asks_for_what_there_is_not_is_refused(summary):
     with pytest.raises(BadStudy, match="there are answers, protocol"):
-        render("{{no-such}}", held)
+        render("{{no-such}}", summary)
     with pytest.raises(BadStudy, match="lacks a word"):
-        render("{{gain stations-10}}", held)
+        render("{{gain stations-10}}", summary)
 
 
 def test_a_report_of_ones_own_runs_speaks_of_them_alone(made, tmp_path):

@@ -1,1 +1,1 @@
-"""How the product is studied, and how its encoders are made: nothing outside of this folder imports it."""
+"""Studies of the product, and the training of its encoders: nothing outside of this folder imports it."""

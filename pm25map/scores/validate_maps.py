@@ -31,7 +31,12 @@ BANDS = {
 }
 """Bands of a map, or of a file beside it, that go into the match-ups."""
 
-_PROVENANCE_TAGS = ("PM25MAP_DAY", "PM25MAP_CARD_CHECKSUM", "PM25MAP_PREDICTORS_CHECKSUM", "PM25MAP_GRID_CHECKSUM")
+_PROVENANCE_TAGS = (
+    "PM25MAP_DAY",
+    "PM25MAP_CARD_CHECKSUM",
+    "PM25MAP_PREDICTORS_CHECKSUM",
+    "PM25MAP_GRID_CHECKSUM",
+)
 """Tags that are the same in a map and in the files beside it."""
 
 
@@ -141,7 +146,11 @@ def _provenance_of(path: Path) -> tuple[str, ...]:
     """
     with open_raster(path) as raster:
         tags = raster.source.tags()
-    return tuple(tags[name] for name in _PROVENANCE_TAGS) if all(name in tags for name in _PROVENANCE_TAGS) else ()
+    return (
+        tuple(tags[name] for name in _PROVENANCE_TAGS)
+        if all(name in tags for name in _PROVENANCE_TAGS)
+        else ()
+    )
 
 
 def _files_beside(folder: Path) -> dict[tuple[str, ...], list[Path]]:

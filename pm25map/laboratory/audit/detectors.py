@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pm25map.base.errors import BadStudy
-from pm25map.laboratory.audit.material import AuditMaterial, AuditWorld, Bools, Pipeline
+from pm25map.laboratory.audit.rows import AuditWorld, Bools, FoldRows, Pipeline
 from pm25map.predictors.neighbours import Stations
 
 MOVED = 1e-3
@@ -23,11 +23,11 @@ LEAST_DAYS = 10
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The material of a world, and of the same world changed in five ways.
+    """The rows of a fold of a world, and of the same world changed in five ways.
 
     Attributes:
         world: as it is.
-        base: its material.
+        base: its rows.
         test_half: truth and predictors of half of the test stations changed; `changed` names them.
         test_one, train_one: the truth of one test station, of one training station changed.
         future: truth and predictors of all stations changed after `cut`.
@@ -35,14 +35,14 @@ class Evidence:
     """
 
     world: AuditWorld
-    base: AuditMaterial
+    base: FoldRows
     changed: tuple[str, ...]
-    test_half: AuditMaterial
-    test_one: AuditMaterial
-    train_one: AuditMaterial
+    test_half: FoldRows
+    test_one: FoldRows
+    train_one: FoldRows
     cut: np.datetime64
-    future: AuditMaterial
-    years_later: AuditMaterial
+    future: FoldRows
+    years_later: FoldRows
 
 
 def gather(pipeline: Pipeline, world: AuditWorld, seed: int) -> Evidence:
@@ -72,14 +72,14 @@ def gather(pipeline: Pipeline, world: AuditWorld, seed: int) -> Evidence:
     def named(names: npt.NDArray[np.str_]) -> Bools:
         return np.isin(world.site_ids, names)
 
-    def again(changed_world: AuditWorld) -> AuditMaterial:
-        made = pipeline(changed_world)
-        if len(made.site_ids) != len(base.site_ids):
+    def again(changed_world: AuditWorld) -> FoldRows:
+        rows = pipeline(changed_world)
+        if len(rows.site_ids) != len(base.site_ids):
             raise BadStudy(
-                f"the fold has {len(base.site_ids)} rows, and {len(made.site_ids)} once values changed: its rows "
+                f"the fold has {len(base.site_ids)} rows, and {len(rows.site_ids)} once values changed: its rows "
                 "follow the values, which an audit cannot look through"
             )
-        return made
+        return rows
 
     return Evidence(
         world=world,
@@ -95,7 +95,7 @@ def gather(pipeline: Pipeline, world: AuditWorld, seed: int) -> Evidence:
 
 
 def _alone(world: AuditWorld) -> set[str]:
-    """Name the stations that share their place with no other."""
+    """Return the stations that share their place with no other."""
     places = Stations(world.lat, world.lon, np.zeros(len(world.lat))).places()
     count = np.bincount(places)[places]
     return {name for name, n in zip(world.site_ids, count, strict=True) if n == 1}
@@ -106,57 +106,59 @@ def _pick(rng: np.random.Generator, names: npt.NDArray[np.str_], preferred: set[
     return str(rng.choice(chosen))
 
 
-def own_value(seen: Evidence) -> str:
+def own_value(evidence: Evidence) -> str:
     """Find a station whose own truth is in its inputs."""
-    for after, kind in ((seen.test_one, "test"), (seen.train_one, "training")):
-        own = after.labels != seen.base.labels
-        moved = own & _moved(seen.base, after)
+    for after, kind in ((evidence.test_one, "test"), (evidence.train_one, "training")):
+        own = after.labels != evidence.base.labels
+        moved = own & _moved(evidence.base, after)
         if moved.any():
             return (
                 f"the inputs of {moved.sum()} of {own.sum()} rows of {kind} station "
-                f"{seen.base.site_ids[moved][0]} follow its own truth"
+                f"{evidence.base.site_ids[moved][0]} follow its own truth"
             )
     return ""
 
 
-def test_neighbours(seen: Evidence) -> str:
+def test_neighbours(evidence: Evidence) -> str:
     """Find inputs, of whatever row, that follow what other test stations measured."""
-    own = seen.test_half.labels != seen.base.labels
-    moved = ~own & ~np.isin(seen.base.site_ids, seen.changed) & _moved(seen.base, seen.test_half)
+    own = evidence.test_half.labels != evidence.base.labels
+    moved = (
+        ~own & ~np.isin(evidence.base.site_ids, evidence.changed) & _moved(evidence.base, evidence.test_half)
+    )
     if not moved.any():
         return ""
-    tested = moved & seen.base.is_test
+    tested = moved & evidence.base.is_test
     return (
         f"the inputs of {tested.sum()} test rows and {(moved & ~tested).sum()} training rows follow what "
-        f"{len(seen.changed)} other test stations measured"
+        f"{len(evidence.changed)} other test stations measured"
     )
 
 
-def scaler_on_all(seen: Evidence) -> str:
+def scaler_on_all(evidence: Evidence) -> str:
     """Find scales that follow test stations."""
-    before, after = seen.base.scaler, seen.test_half.scaler
+    before, after = evidence.base.scaler, evidence.test_half.scaler
     moved = ~np.isclose(before, after, rtol=MOVED, atol=1e-5, equal_nan=True)
     return f"{moved.sum()} of {len(before)} numbers of the scaler follow test stations" if moved.any() else ""
 
 
-def site_in_two_folds(seen: Evidence) -> str:
+def site_in_two_folds(evidence: Evidence) -> str:
     """Find stations that learn and judge."""
-    base = seen.base
+    base = evidence.base
     both = np.intersect1d(base.site_ids[base.is_test], base.site_ids[~base.is_test])
     return f"{len(both)} stations learn and judge, such as {both[0]}" if len(both) else ""
 
 
-def future_days(seen: Evidence) -> str:
+def future_days(evidence: Evidence) -> str:
     """Find inputs that follow days after the one that is estimated."""
-    moved = (seen.base.days <= seen.cut) & _moved(seen.base, seen.future)
+    moved = (evidence.base.days <= evidence.cut) & _moved(evidence.base, evidence.future)
     if not moved.any():
         return ""
-    return f"the inputs of {moved.sum()} rows up to {seen.cut} follow days after it"
+    return f"the inputs of {moved.sum()} rows up to {evidence.cut} follow days after it"
 
 
-def duplicated_rows(seen: Evidence) -> str:
+def duplicated_rows(evidence: Evidence) -> str:
     """Find a window with its label on both sides of the split, or a station's day twice on one."""
-    base = seen.base
+    base = evidence.base
     digest = np.array(
         [
             hash(window.tobytes() + label.tobytes())
@@ -172,9 +174,9 @@ def duplicated_rows(seen: Evidence) -> str:
     return "; ".join(said)
 
 
-def poc_twins(seen: Evidence) -> str:
+def poc_twins(evidence: Evidence) -> str:
     """Find monitors at one place, or with one series, on both sides of the split."""
-    base = seen.base
+    base = evidence.base
     _, first = np.unique(base.site_ids, return_index=True)
     places = Stations(base.lat[first], base.lon[first], np.zeros(len(first))).places()
     names, tested = base.site_ids[first], base.is_test[first]
@@ -186,7 +188,7 @@ def poc_twins(seen: Evidence) -> str:
     return _same_series(base)
 
 
-def _same_series(base: AuditMaterial) -> str:
+def _same_series(base: FoldRows) -> str:
     names, site = np.unique(base.site_ids, return_inverse=True)
     days, day = np.unique(base.days, return_inverse=True)
     series = np.full((len(names), len(days)), np.nan)
@@ -203,9 +205,9 @@ def _same_series(base: AuditMaterial) -> str:
     return ""
 
 
-def fitted_embedding(seen: Evidence) -> str:
+def fitted_embedding(evidence: Evidence) -> str:
     """Find place vectors that follow what test stations measured."""
-    before, after = seen.base.place, seen.test_half.place
+    before, after = evidence.base.place, evidence.test_half.place
     if before is None or after is None:
         return ""
     spread = np.nanstd(before, axis=0)
@@ -215,22 +217,22 @@ def fitted_embedding(seen: Evidence) -> str:
     )
 
 
-def normalised_year(seen: Evidence) -> str:
+def normalised_year(evidence: Evidence) -> str:
     """Find inputs that tell the year: outside of the years that were learned from they have no meaning."""
-    moved = np.any(_moved_inputs(seen.base, seen.years_later, MOVED_BY_YEARS), axis=0)
-    told = [name for name, by_shift in zip(seen.base.inputs, moved.tolist(), strict=True) if by_shift]
-    days, number = np.unique(seen.base.days, return_inverse=True)
-    today = seen.base.windows[:, -1, :].astype(np.float64)
-    for i, name in enumerate(seen.base.inputs):
-        if name not in told and _tells_year(today[:, i], number, days):
-            told.append(name)
-    return f"the inputs {', '.join(told)} tell the year" if told else ""
+    moved = np.any(_moved_inputs(evidence.base, evidence.years_later, MOVED_BY_YEARS), axis=0)
+    leaking = [name for name, by_shift in zip(evidence.base.inputs, moved.tolist(), strict=True) if by_shift]
+    days, number = np.unique(evidence.base.days, return_inverse=True)
+    today = evidence.base.windows[:, -1, :].astype(np.float64)
+    for i, name in enumerate(evidence.base.inputs):
+        if name not in leaking and _reveals_year(today[:, i], number, days):
+            leaking.append(name)
+    return f"the inputs {', '.join(leaking)} tell the year" if leaking else ""
 
 
-def _tells_year(
+def _reveals_year(
     values: npt.NDArray[np.float64], number: npt.NDArray[np.integer], days: npt.NDArray[np.datetime64]
 ) -> bool:
-    """Tell whether an input is one number a day everywhere, and steps with the year or grows with time alone."""
+    """Return whether an input is one number a day everywhere, and steps with the year or grows with time alone."""
     if not np.isfinite(values).all():
         return False
     low, high = np.full(len(days), np.inf), np.full(len(days), -np.inf)
@@ -248,15 +250,16 @@ def _tells_year(
     return bool(steps or np.max(np.abs(low - straight)) <= 1e-4 * extent)
 
 
-def shuffled_ids(seen: Evidence) -> str:
+def shuffled_ids(evidence: Evidence) -> str:
     """Find rows that bear another station's name: their label or place is not that station's."""
-    base = seen.base
-    named = np.isin(base.site_ids, seen.changed)
-    still = named & (base.labels == seen.test_half.labels)
+    base = evidence.base
+    named = np.isin(base.site_ids, evidence.changed)
+    still = named & (base.labels == evidence.test_half.labels)
     if still.any():
         return f"{still.sum()} of {named.sum()} rows named after changed stations hold other stations' labels"
     where = {
-        name: (a, b) for name, a, b in zip(seen.world.site_ids, seen.world.lat, seen.world.lon, strict=True)
+        name: (a, b)
+        for name, a, b in zip(evidence.world.site_ids, evidence.world.lat, evidence.world.lon, strict=True)
     }
     for name, lat, lon in zip(base.site_ids, base.lat, base.lon, strict=True):
         known = where.get(str(name))
@@ -277,22 +280,22 @@ DETECTORS: dict[str, Callable[[Evidence], str]] = {
     "normalised year": normalised_year,
     "shuffled station ids": shuffled_ids,
 }
-"""Every search by the name of its leak; each gives what it found in words, or nothing."""
+"""Every search by the name of its leak; each returns its evidence in words, or nothing."""
 
 
-def _moved(before: AuditMaterial, after: AuditMaterial) -> Bools:
+def _moved(before: FoldRows, after: FoldRows) -> Bools:
     """Mark the rows whose windows changed: bool (row,)."""
     moved: Bools = np.asarray(_moved_inputs(before, after, MOVED).any(axis=1))
     return moved
 
 
-def _moved_inputs(before: AuditMaterial, after: AuditMaterial, tolerance: float) -> Bools:
+def _moved_inputs(before: FoldRows, after: FoldRows, tolerance: float) -> Bools:
     """Mark the inputs that changed on any day of the window: bool (row, input)."""
-    found = np.zeros((len(before.site_ids), len(before.inputs)), dtype=np.bool_)
+    moved = np.zeros((len(before.site_ids), len(before.inputs)), dtype=np.bool_)
     for i in range(len(before.inputs)):
         one, other = before.windows[:, :, i], after.windows[:, :, i]
         known = np.isfinite(one)
         spread = max(float(one[known].std()) if known.any() else 0.0, 1e-9)
         apart = np.abs(np.nan_to_num(one) - np.nan_to_num(other)) > tolerance * spread
-        found[:, i] = (apart | (known != np.isfinite(other))).any(axis=1)
-    return found
+        moved[:, i] = (apart | (known != np.isfinite(other))).any(axis=1)
+    return moved

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pm25map.laboratory.audit.material import AuditMaterial, AuditWorld, Pipeline
-from pm25map.laboratory.audit.shipped import Held, monitors_of, rows_of
+from pm25map.laboratory.audit.rows import AuditWorld, FoldRows, Pipeline
+from pm25map.laboratory.audit.shipped import WorldStore, monitors_of, rows_of
 from pm25map.laboratory.audit.worlds import WINDOW_DAYS
 from pm25map.laboratory.study.config import StudyBlock, StudyConfig, Training
-from pm25map.laboratory.study.material import prepare_fields, read_fold, read_material
+from pm25map.laboratory.study.data import prepare_fields, read_fold, read_study_data
 from pm25map.laboratory.study.splits import make_split
 from pm25map.laboratory.study.variants import VARIANTS
 from pm25map.model.card import NetworkShape
@@ -20,9 +20,9 @@ from pm25map.predictors.kriging import MEMORY_DAYS
 def study_pipeline(
     features: tuple[str, ...], variant: str, split: str = "checkerboard-8-2", fold: int = 0, seed: int = 0
 ) -> Pipeline:
-    """Make the pipeline of one run of a study's matrix: features, a network's variant, a split of whole stations."""
+    """Build the pipeline of one run of a study's matrix: features, a network's variant, a split of whole stations."""
 
-    def pipeline(world: AuditWorld) -> AuditMaterial:
+    def pipeline(world: AuditWorld) -> FoldRows:
         from pm25map.laboratory.study.networks import train_fold  # noqa: PLC0415 - torch is slow to import
 
         config = StudyConfig(
@@ -43,14 +43,14 @@ def study_pipeline(
             raise ValueError(f"{variant} is no network")
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            material = read_material(config, monitors_of(world), Held(world))  # type: ignore[arg-type]  # as training
-            one = make_split(split, material.world, seed).folds[fold]
-            prepare_fields(folder, material, [one])
-            made = read_fold(folder, material, config, one, seed)
-            place, _ = place_vectors(chosen.network.geolocation, made.samples.lat, made.samples.lon)
-            trained = train_fold(made, place, config.train_config(chosen, seed), folder, "cpu")
-        targets = np.concatenate([made.learned, made.validated, made.judged])
-        is_test = np.arange(len(targets)) >= len(targets) - len(made.judged)
-        return rows_of(made.samples, place, targets, is_test, trained.scaler, trained.target_scale)
+            data = read_study_data(config, monitors_of(world), WorldStore(world))  # type: ignore[arg-type]  # as training
+            one = make_split(split, data.world, seed).folds[fold]
+            prepare_fields(folder, data, [one])
+            fold_data = read_fold(folder, data, config, one, seed)
+            place, _ = place_vectors(chosen.network.geolocation, fold_data.samples.lat, fold_data.samples.lon)
+            trained = train_fold(fold_data, place, config.train_config(chosen, seed), folder, "cpu")
+        targets = np.concatenate([fold_data.learned, fold_data.validated, fold_data.judged])
+        is_test = np.arange(len(targets)) >= len(targets) - len(fold_data.judged)
+        return rows_of(fold_data.samples, place, targets, is_test, trained.scaler, trained.target_scale)
 
     return pipeline

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pm25map.base.files import sha256_of_bytes
-from pm25map.laboratory.audit.material import AuditMaterial, AuditWorld, Pipeline
+from pm25map.laboratory.audit.rows import AuditWorld, FoldRows, Pipeline
 from pm25map.laboratory.audit.worlds import WINDOW_DAYS
 from pm25map.model.card import Geolocation, NetworkShape
 from pm25map.model.config import TrainConfig
@@ -26,13 +26,13 @@ HELD_OUT = 0.3
 
 
 def train_pipeline(features: tuple[str, ...], geolocation: Geolocation, seed: int = 0) -> Pipeline:
-    """Make the pipeline of `pm25map train` with some features and a geolocation.
+    """Build the pipeline of `pm25map train` with some features and a geolocation.
 
     Samples, held-out stations and targets come from the functions that training calls; scaler and target scale from
     training itself, which here ends after one step of a tiny network.
     """
 
-    def pipeline(world: AuditWorld) -> AuditMaterial:
+    def pipeline(world: AuditWorld) -> FoldRows:
         from pm25map.model.train import train, training_set  # noqa: PLC0415 - torch is slow to import
 
         held_out = hold_out_stations(world.lat, world.lon, HELD_OUT, seed)
@@ -66,7 +66,7 @@ def gather(world: AuditWorld, features: tuple[str, ...], held_out: npt.NDArray[n
     """Gather samples as training does, from the world in place of files."""
     return station_samples(
         monitors_of(world),
-        Held(world),  # type: ignore[arg-type]  # has what samples ask of a store
+        WorldStore(world),  # type: ignore[arg-type]  # has the part of a store that samples read
         features,
         world.days[MEMORY_DAYS],
         world.days[-1],
@@ -91,7 +91,7 @@ def monitors_of(world: AuditWorld) -> Monitors:
     )
 
 
-class Held:
+class WorldStore:
     """A store of predictors that holds nothing but the stations of a world: one row of cells, one a station."""
 
     name = "the stations of an audit"
@@ -102,8 +102,8 @@ class Held:
         self.land = np.ones((1, len(world.site_ids)), dtype=np.bool_)
 
     @property
-    def grid(self) -> "Held":
-        """Give the grid, which is the store itself."""
+    def grid(self) -> "WorldStore":
+        """Return the grid, which is the store itself."""
         return self
 
     @property
@@ -113,15 +113,15 @@ class Held:
         return sha256_of_bytes(*(np.ascontiguousarray(field).tobytes() for field in fields))
 
     def lonlat(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Give the cells' centres, degrees: longitude, latitude."""
+        """Return the cells' centres, degrees: longitude, latitude."""
         return self._world.lon, self._world.lat
 
     def cells_at(
         self, lon: npt.NDArray[np.floating], lat: npt.NDArray[np.floating]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Find the cell of each station: they are asked for in the world's order."""
+        """Find the cell of each station: they are requested in the world's order."""
         if not (np.array_equal(lon, self._world.lon) and np.array_equal(lat, self._world.lat)):
-            raise ValueError("an audit was asked for other places than its stations")
+            raise ValueError("an audit was given other places than its stations")
         return np.zeros(len(lon), dtype=np.int64), np.arange(len(lon))
 
     def at(
@@ -131,7 +131,7 @@ class Held:
         row: npt.NDArray[np.integer],
         col: npt.NDArray[np.integer],
     ) -> npt.NDArray[np.float32]:
-        """Give predictors as float32 (station, day, feature)."""
+        """Return predictors as float32 (station, day, feature)."""
         first = (days[0] - self._world.days[0]).days
         span = slice(first, first + len(days))
         return np.stack([self._world.predictors[name][col, span] for name in names], axis=2)
@@ -144,12 +144,12 @@ def rows_of(
     is_test: npt.NDArray[np.bool_],
     scaler: Scaler,
     target_scale: float,
-) -> AuditMaterial:
-    """Lay targets (row, 2) of station and day numbers out as the rows of a fold."""
+) -> FoldRows:
+    """Turn targets (row, 2) of station and day numbers into the rows of a fold."""
     station, day = targets[:, 0], targets[:, 1]
     back = np.arange(1 - WINDOW_DAYS, 1)
     numbers = [number for scale in scaler.scales.values() for number in (scale.center, scale.scale)]
-    return AuditMaterial(
+    return FoldRows(
         site_ids=np.array(samples.site_ids)[station],
         lat=samples.lat[station],
         lon=samples.lon[station],

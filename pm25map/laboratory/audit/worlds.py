@@ -6,7 +6,7 @@ import numpy as np
 
 from pm25map.base.days import days_between
 from pm25map.base.errors import BadStudy
-from pm25map.laboratory.audit.material import AuditWorld
+from pm25map.laboratory.audit.rows import AuditWorld
 from pm25map.monitors import Monitors
 from pm25map.predictors.kriging import MEMORY_DAYS
 from pm25map.predictors.neighbours import FIELDS
@@ -27,7 +27,7 @@ def days_of(year: int) -> list[dt.date]:
 
 
 def invented_world(seed: int = 0, stations: int = 80) -> AuditWorld:
-    """Make stations whose truth has broad waves, a day of its own and noise; some measure every third day."""
+    """Generate stations whose truth has broad waves, a day of its own and noise; some measure every third day."""
     rng = np.random.default_rng(seed)
     days = days_of(2021)
     lat, lon = rng.uniform(33, 46, stations), rng.uniform(-120, -78, stations)
@@ -70,11 +70,11 @@ def real_world(
     stations: int,
     seed: int = 0,
 ) -> AuditWorld:
-    """Take some real stations over the turn to a year, drawn among those that measured then.
+    """Draw some real stations around the start of a year, among those that measured then.
 
     Args:
         monitors: the truth.
-        predictors: a store with the features that are not made of the monitors, on those days.
+        predictors: a store with the features that are not computed from the monitors, on those days.
         features: of the pipeline that is audited.
         year: whose 1 January lies among the days.
         stations: how many, at most; fewer make the audit faster.
@@ -82,7 +82,7 @@ def real_world(
 
     Raises:
         BadStudy: too few stations of the grid measured on these days.
-        BadPredictors, MissingDays: the store lacks a feature or a day.
+        BadPredictors, MissingDays: a feature or a day is missing in the store.
     """
     days = days_of(year)
     truth, codes = monitors.matrix(days).T, monitors.codes(days).T

@@ -11,7 +11,7 @@ from pm25map.cli.options import FILE, model_option, monitors_and_store, progress
 from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
-    from pm25map.laboratory.audit.material import AuditWorld
+    from pm25map.laboratory.audit.rows import AuditWorld
 
 PATH = FILE
 
@@ -85,25 +85,26 @@ def command(
             "study": study_pipeline(features, variant_of(geolocation), seed=seed),
             "train": train_pipeline(features, geolocation, seed),
         }
-        found = audit(pipelines, world, seed, progress)
-    leaks = [one.leak for one in found if any(one.evidence.values())]
-    missed = [one.leak for one in found if not one.planted]
+        searched = audit(pipelines, world, seed, progress)
+    leaks = [one.leak for one in searched if any(one.evidence.values())]
+    missed = [one.leak for one in searched if not one.planted]
     if as_json:
-        rows = [{"leak": one.leak, "evidence": one.evidence, "planted": one.planted} for one in found]
+        rows = [{"leak": one.leak, "evidence": one.evidence, "planted": one.planted} for one in searched]
         days = [str(world.days[0]), str(world.days[-1])]
         click.echo(json.dumps({"stations": len(world.site_ids), "days": days, "findings": rows}, indent=1))
     else:
         click.echo(f"{what}: {len(world.site_ids)} stations, {world.days[0]} to {world.days[-1]}")
         click.echo(f"{'leak':<32}{'planted':<11}{'in the study':<14}in pm25map train")
-        for one in found:
-            said = (f"{'FOUND' if text else 'not found':<14}" for text in one.evidence.values())
-            click.echo(f"{one.leak:<32}{'found' if one.planted else 'MISSED':<11}{''.join(said)}".rstrip())
-        for one in found:
+        for one in searched:
+            answers = (f"{'FOUND' if text else 'not found':<14}" for text in one.evidence.values())
+            click.echo(f"{one.leak:<32}{'found' if one.planted else 'MISSED':<11}{''.join(answers)}".rstrip())
+        for one in searched:
             for name, text in one.evidence.items():
                 if text:
                     click.echo(f"{one.leak} in {name}: {text}")
         click.echo(
-            f"{len(found) - len(missed)} of {len(found)} planted leaks found; {len(leaks)} in the pipelines as they are"
+            f"{len(searched) - len(missed)} of {len(searched)} planted leaks found; "
+            f"{len(leaks)} in the pipelines as they are"
         )
     if leaks or missed:
         sys.exit(3)

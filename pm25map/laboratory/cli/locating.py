@@ -41,7 +41,7 @@ PATH = FILE
     "--score",
     "count",
     type=Count(min=2),
-    help="LocateScore so many held-out patches instead of one PATCH.",
+    help="Score so many held-out patches instead of one PATCH.",
 )
 @click.option("--seed", type=Count(), default=0, show_default=True, help="Of the held-out patches.")
 @click.option(
@@ -62,7 +62,7 @@ def locate(
     seed: int,
     backbone: Path | None,
 ) -> None:
-    """Say where a PATCH is from: the places of a gallery whose vectors are most like that of the patch.
+    """Locate a PATCH: the places of a gallery whose vectors are most like that of the patch.
 
     PATCH is a GeoTIFF with the channels of the encoder's card, north up (pm25map lab places patch writes one), or a
     photo for --model geoclip. The vision tower does not see where the file says that it lies. Probabilities are a
@@ -93,16 +93,16 @@ def locate(
     if count is not None and rasters is not None:
         _score(name, rasters, _parts(name, rasters, gallery, places), count, seed, as_json)
     elif patch_path is not None:
-        seen, temperature, own = _seen(name, patch_path, backbone)
-        search = Search(seen, temperature, top if out is None else max(top, PLACES))
+        vectors, temperature, own = _vector_of(name, patch_path, backbone)
+        search = Search(vectors, temperature, top if out is None else max(top, PLACES))
         for part in _parts(name, rasters, gallery, places):
             search.add(part)
-        _tell(search.found(), top, own, as_json)
+        _tell(search.result(), top, own, as_json)
         if out is not None:
-            from pm25map.laboratory.locate.draw import draw_found
+            from pm25map.laboratory.locate.draw import draw_result
 
             title = f"Where {patch_path.name} may be from, by {name}"
-            draw_found(search.found(), title, out, countries=rasters, truth=own, overwrite=overwrite)
+            draw_result(search.result(), title, out, countries=rasters, truth=own, overwrite=overwrite)
             click.echo(out, err=as_json)
 
 
@@ -111,10 +111,10 @@ def _rasters_in(folder: Path | None) -> list[Path]:
     return sorted(folder.rglob("*")) if folder is not None else []
 
 
-def _seen(
+def _vector_of(
     name: str, path: Path, backbone: Path | None
 ) -> "tuple[Vectors, float, tuple[float, float] | None]":
-    """Give the vector of a patch or photo, the temperature, and where the file says that it is."""
+    """Return the vector of a patch or photo, the temperature, and the place that its file names."""
     if name == "geoclip":
         from pm25map.laboratory.locate.geoclip_photo import GeoclipPhotos
 
@@ -146,44 +146,44 @@ def _score(
     from dataclasses import asdict
 
     from pm25map.laboratory.encoders.vision import open_vision
-    from pm25map.laboratory.locate.patch_file import held_out
+    from pm25map.laboratory.locate.patch_file import held_out_patches
     from pm25map.laboratory.locate.search import Search, score
 
     vision = open_vision(name)
-    lat, lon, patches = held_out(vision.card, rasters, count, seed)
+    lat, lon, patches = held_out_patches(vision.card, rasters, count, seed)
     search = Search(vision.see_standardized(patches), vision.temperature, 1, (lat, lon))
     for part in parts:
         search.add(part)
     rows = score(search, (lat, lon), vision.card.holdout_block_deg)
     if as_json:
-        found = {"patches": len(lat), "places": search.places, "scores": [asdict(row) for row in rows]}
-        click.echo(json.dumps(found, indent=2))
+        answer = {"patches": len(lat), "places": search.places, "scores": [asdict(row) for row in rows]}
+        click.echo(json.dumps(answer, indent=2))
         return
     click.echo(f"{len(lat):,} held-out patches, {search.places:,} places to choose from")
-    click.echo("| within | places told | at random | at best |\n|---|---|---|---|")
+    click.echo("| within | places located | at random | at best |\n|---|---|---|---|")
     for row in rows:
         click.echo(_line(row))
 
 
 def _line(row: "LocateScore") -> str:
-    told = f"{100 * row.share:.1f} % ({100 * row.low:.1f} to {100 * row.high:.1f})"
-    return f"| {row.radius_km:,} km | {told} | {100 * row.chance:.2g} % | {100 * row.possible:.1f} % |"
+    share = f"{100 * row.share:.1f} % ({100 * row.low:.1f} to {100 * row.high:.1f})"
+    return f"| {row.radius_km:,} km | {share} | {100 * row.chance:.2g} % | {100 * row.possible:.1f} % |"
 
 
-def _tell(found: "LocatedPlaces", top: int, own: tuple[float, float] | None, as_json: bool) -> None:
+def _tell(result: "LocatedPlaces", top: int, own: tuple[float, float] | None, as_json: bool) -> None:
     import json
 
     from pm25map.laboratory.world.sphere import distance_km
 
     rows = []
-    for lat, lon, share in zip(found.lat[0], found.lon[0], found.probability[0], strict=True):
+    for lat, lon, share in zip(result.lat[0], result.lon[0], result.probability[0], strict=True):
         row = {"lat": round(float(lat), 4), "lon": round(float(lon), 4), "probability": float(f"{share:.4g}")}
         if own is not None:
             row["away_km"] = round(distance_km(float(lat), float(lon), *own), 1)
         rows.append(row)
     rows = rows[:top]
     if as_json:
-        click.echo(json.dumps({"places": found.places, "found": rows}, indent=2))
+        click.echo(json.dumps({"places": result.places, "found": rows}, indent=2))
         return
     for rank, row in enumerate(rows, 1):
         away = f"  {row['away_km']:8,.0f} km away" if own is not None else ""

@@ -1,4 +1,4 @@
-"""`pm25map lab places card`: what an encoder is, whence, and how it varies over the ground."""
+"""`pm25map lab places card`: the card of an encoder: its source, training and wavelengths."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pm25map.cli.options import FILE
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def card(*, name: str, grid_name: str, out: Path | None, as_json: bool) -> None:
-    """Say what an ENCODER is: dimension, licence, citation, training domain, wavelength profile.
+    """Describe an ENCODER: dimension, licence, citation, training domain, wavelength profile.
 
     The profile is measured over a grid; those of GeoCLIP over conus-10km and of trained encoders are on disk.
     Shares of the energy are of bands of wavelength in km; the gradient is per km, of the vector's usual length.
@@ -34,17 +34,17 @@ def card(*, name: str, grid_name: str, out: Path | None, as_json: bool) -> None:
     from pm25map.laboratory.encoders.known import describe
     from pm25map.places.catalogue import encoder
 
-    made, grid = encoder(name), load_grid(grid_name)
+    location_encoder, grid = encoder(name), load_grid(grid_name)
     if out is not None:
         from pm25map.laboratory.encoders.known_export import write_known
 
-        found = write_known(made, out, grid).model_dump(exclude_none=True, exclude={"patch"})
+        fields = write_known(location_encoder, out, grid).model_dump(exclude_none=True, exclude={"patch"})
     else:
-        found = describe(made, grid)
+        fields = describe(location_encoder, grid)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(fields, indent=2))
         return
-    for key, value in found.items():
+    for key, value in fields.items():
         click.echo(f"{key:<16} {_words(key, value)}")
 
 

@@ -80,12 +80,12 @@ def pretrain(
         click.echo("Give the same command again to go on")
 
 
-def _tell(found: "Validation") -> None:
-    """Say on stderr what a run reached."""
+def _tell(scores: "Validation") -> None:
+    """Print the scores of a run on stderr."""
     click.echo(
-        f"step {found.step}: loss {found.loss:.4f}, temperature {found.temperature:.4f}; of {found.pairs} "
-        f"held-out pairs: top 1 {found.top1:.3f} ({found.times_chance:.0f} times chance), "
-        f"top 10 {found.top10:.3f}",
+        f"step {scores.step}: loss {scores.loss:.4f}, temperature {scores.temperature:.4f}; of {scores.pairs} "
+        f"held-out pairs: top 1 {scores.top1:.3f} ({scores.times_chance:.0f} times chance), "
+        f"top 10 {scores.top10:.3f}",
         err=True,
     )
 
@@ -142,7 +142,7 @@ def convert(*, checkpoint: Path, out: Path, grid_name: str) -> None:
 
 
 def _say_card(out: Path, card: "EncoderCard") -> None:
-    """Say what was written."""
+    """Print what was written."""
     size = (out / card.file).stat().st_size / 1e6
     ends = card.profile.cutoffs_km
     below = sum(card.profile.share[: ends.index(100.0) + 1])
@@ -193,13 +193,13 @@ def probe(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Measure what simple heads tell of a place from encoders' vectors.
+    """Measure how well simple heads predict properties of a place from encoders' vectors.
 
-    Classes are scored by the share told right, numbers by R2, both on places left out: at random, and in whole
-    blocks of 10 degrees. In brackets the 95 % interval by bootstrap. A star: the encoder saw that target
+    Classes are scored by the share classified correctly, numbers by R2, both on places left out: at random, and in
+    whole blocks of 10 degrees. In brackets the 95 % interval by bootstrap. A star: the encoder saw that target
     in training, so it is no transfer.
 
-    With --maps: told minus true at every place that was left out, over the world, a panel for each encoder.
+    With --maps: predicted minus true at every place that was left out, over the world, a panel for each encoder.
 
     \b
     Try: pm25map lab places probe --rasters global --encoder latlon --encoder places-open --target country
@@ -215,35 +215,37 @@ def probe(
 
     if maps is not None:
         check_output_folder(maps, [rasters])
-    made = {name: encoder(name) for name in names}
+    encoders = {name: encoder(name) for name in names}
     lat, lon, country = targets.land_places(rasters, count, seed)
-    asked = [targets.read_target(name, rasters, lat, lon, country) for name in wanted or targets.TARGETS]
+    chosen_targets = [
+        targets.read_target(name, rasters, lat, lon, country) for name in wanted or targets.TARGETS
+    ]
     drawn = ErrorMaps(maps, rasters, lat, lon, overwrite=overwrite) if maps is not None else None
     if drawn is not None:
-        drawn.check(asked, heads or score.HEADS)
-    vectors = {name: one.encode(lat, lon) for name, one in made.items()}
-    seen = {name: one.about().seen for name, one in made.items()}
-    found = []
-    total = len(names) * len(asked) * len(heads or score.HEADS) * len(score.SPLITS)
+        drawn.check(chosen_targets, heads or score.HEADS)
+    vectors = {name: one.encode(lat, lon) for name, one in encoders.items()}
+    seen = {name: one.about().seen for name, one in encoders.items()}
+    scores = []
+    total = len(names) * len(chosen_targets) * len(heads or score.HEADS) * len(score.SPLITS)
     with progress_bar("heads", total) as progress:
         for one in score.probe(
             vectors,
             seen,
-            asked,
+            chosen_targets,
             (lat, lon),
             heads=heads or score.HEADS,
             folds=folds,
             seed=seed,
-            on_told=drawn.add if drawn is not None else None,
+            on_score=drawn.add if drawn is not None else None,
         ):
-            found.append(one)
-            progress(len(found), total)
+            scores.append(one)
+            progress(len(scores), total)
     for path in drawn.write() if drawn is not None else ():
         click.echo(path, err=True)
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        click.echo(json.dumps([asdict(one) for one in scores], indent=2))
         return
-    click.echo(as_table(found))
+    click.echo(as_table(scores))
 
 
 @command.command()
@@ -280,11 +282,16 @@ def similarity(
     cells of one area (about 38 km, EPSG:6933) or on a grid.
 
     \b
-    Try: pm25map lab places similarity --grid conus-10km --to phoenix --to manhattan --out likeness
+    Try: pm25map lab places similarity --grid conus-10km --to phoenix --to manhattan --out similarity
     """  # noqa: D301 - click reads \b
     from pm25map.base.files import check_output_folder, check_outputs, make_folder
     from pm25map.grid import load_grid
-    from pm25map.laboratory.similarity.draw import draw_likeness, likeness_paths, look_at, write_likeness
+    from pm25map.laboratory.similarity.draw import (
+        draw_similarity,
+        look_at,
+        similarity_paths,
+        write_similarity,
+    )
     from pm25map.laboratory.similarity.similarity import read_place, world_grid
     from pm25map.places.catalogue import encoder
 
@@ -293,15 +300,17 @@ def similarity(
     check_output_folder(out, [] if rasters is None else [rasters])
     places = [read_place(text) for text in words]
     grid = load_grid(str(grid_name)) if rasters is None else world_grid(rasters)
-    made = [encoder(name) for name in names]
+    encoders = [encoder(name) for name in names]
     make_folder(out)
     picture = out / f"similarity-{grid.name}.png"
-    files = [path for one in made for path in likeness_paths(one.name, grid, out, similarity=bool(places))]
+    files = [
+        path for one in encoders for path in similarity_paths(one.name, grid, out, similarity=bool(places))
+    ]
     check_outputs([picture, *files], overwrite=overwrite)
-    looks = [look_at(one, grid, places) for one in made]
-    draw_likeness(looks, grid, places, picture, overwrite=overwrite)
+    looks = [look_at(one, grid, places) for one in encoders]
+    draw_similarity(looks, grid, places, picture, overwrite=overwrite)
     for look in looks:
-        for path in write_likeness(look, grid, places, out, overwrite=overwrite):
+        for path in write_similarity(look, grid, places, out, overwrite=overwrite):
             click.echo(path)
     click.echo(picture)
 

@@ -35,15 +35,15 @@ def command(
     Try: pm25map lab smoothing --monitors aqs --predictors static.zarr --cache cache --out place-smoothing.png
     """  # noqa: D301 - click reads \b
     from pm25map.base.files import check_outputs, replacing
-    from pm25map.laboratory.smoothing.dial import measure_dial
-    from pm25map.laboratory.smoothing.draw import draw_dial
+    from pm25map.laboratory.smoothing.draw import draw_smoothing
+    from pm25map.laboratory.smoothing.score import score_smoothing
 
     check_outputs([out, out.with_suffix(".json")], [monitors, predictors], overwrite=overwrite)
-    found = measure_dial(model_name, monitors, predictors, cache, day)
-    draw_dial(found, out, overwrite=overwrite)
+    settings = score_smoothing(model_name, monitors, predictors, cache, day)
+    draw_smoothing(settings, out, overwrite=overwrite)
     with replacing(out.with_suffix(".json")) as part:
-        part.write_text(json.dumps([vars(setting) for setting in found], indent=1) + "\n")
-    for one in found:
+        part.write_text(json.dumps([vars(setting) for setting in settings], indent=1) + "\n")
+    for one in settings:
         click.echo(
             f"{one.km:5g} km  RMSE {one.rmse:.3f}  MAE {one.mae:.3f}  "
             f"excess {one.excess:.3f}  texture {one.texture_ugm3:.3f} ug/m3  risk {one.risk:.3f}"

@@ -72,7 +72,7 @@ def command(
     at_once = workers or (1 if where == "cuda" else usable_cores())
     measured, opened = monitors_and_store(monitors, predictors, cache)
     with progress_bar("neighbours of every fold") as progress:
-        made = run_matrix(
+        finished = run_matrix(
             config,
             measured,
             opened,
@@ -82,12 +82,12 @@ def command(
             workers=at_once,
             listeners=MatrixListeners(progress, _tell, lambda line: click.echo(line, err=True)),
         )
-    click.echo(f"{out}: {made} runs made")
+    click.echo(f"{out}: {finished} runs made")
     click.echo(f"Next: pm25map lab report --out {out}")
 
 
 def _tell(step: "Step") -> None:
-    """Say on stderr what a run gave and how long the others will take."""
+    """Print on stderr the scores of a run and how long the others will take."""
     row = step.row
     said = f"not run: {row['reason']}" if row["status"] != "done" else f"RMSE {row['rmse']:.2f} ug/m3"
     if row["status"] == "done":

@@ -1,4 +1,4 @@
-"""What the card of an encoder says, with its profile over a grid."""
+"""The description of an encoder by its card, with its profile over a grid."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ from pm25map.places.trained import TrainedEncoder
 
 
 def describe(encoder: LocationEncoder, grid: Grid) -> dict[str, Any]:
-    """Give what the card of any encoder says; where it has no profile, it is measured over the land of a grid.
+    """Return the fields of any encoder's card; where it has no profile, it is measured over the land of a grid.
 
     Raises:
         BadGrid: the grid is not in metres.
@@ -18,11 +18,11 @@ def describe(encoder: LocationEncoder, grid: Grid) -> dict[str, Any]:
     if isinstance(encoder, TrainedEncoder):
         return encoder.card.model_dump(exclude_none=True, exclude={"patch"})
     about = encoder.about()
-    found: dict[str, Any] = asdict(about)
+    fields: dict[str, Any] = asdict(about)
     for empty in ("training", "provenance", "parity"):
-        del found[empty]
-    found["dimension"] = encoder.dimension
+        del fields[empty]
+    fields["dimension"] = encoder.dimension
     known = about.profile
     is_measured = known is not None and known.grid == grid.name
-    found["profile"] = (known if is_measured and known else profile_of(encoder, grid)).model_dump()
-    return found
+    fields["profile"] = (known if is_measured and known else profile_of(encoder, grid)).model_dump()
+    return fields

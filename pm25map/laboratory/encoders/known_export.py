@@ -1,4 +1,4 @@
-"""ONNX networks of the encoders that nobody trained here, each in its folder with its card. Needs onnx."""
+"""ONNX networks of published encoders, each in its folder with its card. Needs onnx."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -34,12 +34,12 @@ def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCa
             f"the encoder {encoder.name} is a folder already, with its network: copy that. Give latlon, sincos, "
             "harmonics-20, geoclip or geoclip-capsules-1-2"
         )
-    network, told = encoder.network(), encoder.about()
+    network, about = encoder.network(), encoder.about()
     with replacing(folder) as part:
         part.mkdir()
         (part / NETWORK).write_bytes(network)
         card = EncoderCard(
-            **asdict(told)
+            **asdict(about)
             | {
                 "dimension": encoder.dimension,
                 "file": NETWORK,
@@ -55,10 +55,10 @@ def write_known(encoder: LocationEncoder, folder: Path, grid: Grid) -> EncoderCa
     return card
 
 
-def _parity(encoder: LocationEncoder, made: TrainedEncoder) -> dict[str, float]:
+def _parity(encoder: LocationEncoder, exported: TrainedEncoder) -> dict[str, float]:
     """Compare a network with its encoder at random places; add what is known of it against float64."""
-    found = measure_parity(lambda lat, lon: encoder.encode(lat, lon).astype(np.float64), made)
-    out = {f"{name}_to_pm25map": value for name, value in found.items()}
+    differences = measure_parity(lambda lat, lon: encoder.encode(lat, lon).astype(np.float64), exported)
+    out = {f"{name}_to_pm25map": value for name, value in differences.items()}
     if not all(value <= TOLERANCE for value in out.values()):
         raise ParityFailed(f"the network of {encoder.name} differs from it by {out}. Nothing was written")
     return out | encoder.about().parity

@@ -1,4 +1,4 @@
-"""Write the patch tower of a pretraining run (pretrain.towers.PatchTower) as an ONNX network. Needs onnx."""
+"""Write the patch tower of a pretraining run (pretrain.towers.PatchTowerModule) as an ONNX network. Needs onnx."""
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +45,10 @@ def build_patch_network(weights: Weights, pixels: int, metadata: dict[str, str])
     hidden = graph.op("Concat", rest, graph.gelu(graph.linear(means, weights, "means")), axis=1)
     hidden = graph.gelu(graph.linear(hidden, weights, "out.0"))
     graph.linear(hidden, weights, "out.2", output=OUTPUT)
-    given = INPUT, ("place", channels, pixels, pixels)
-    told = OUTPUT, ("place", weights["out.2.weight"].shape[0])
+    input_ = INPUT, ("place", channels, pixels, pixels)
+    output = OUTPUT, ("place", weights["out.2.weight"].shape[0])
     return graph.network(
-        "patch_tower", given, told, "pm25map.places", {**metadata, "order": "row 0 is north"}
+        "patch_tower", input_, output, "pm25map.places", {**metadata, "order": "row 0 is north"}
     )
 
 

@@ -35,9 +35,9 @@ def profile_of(encoder: LocationEncoder, grid: Grid) -> WavelengthProfile:
         part = vectors[:, first : first + _NUMBERS].T
         field: npt.NDArray[np.float32] = np.zeros((len(part), *grid.shape), np.float32)
         field[:, grid.land] = part - part.mean(axis=1, keepdims=True)
-        found = spectral_profile(field, grid.land, step_km, CUTOFFS_KM)
-        energy += found.energy
-        squared_gradient += found.gradient_per_km**2
+        spectrum = spectral_profile(field, grid.land, step_km, CUTOFFS_KM)
+        energy += spectrum.energy
+        squared_gradient += spectrum.gradient_per_km**2
     total = float(energy.sum())
     share = energy / total if total > 0 else energy
     length = float(np.sqrt(squared_gradient / total)) if total > 0 else 0.0

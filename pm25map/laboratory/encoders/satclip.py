@@ -59,7 +59,7 @@ def read_satclip(path: Path) -> Siren:
     state = _section(checkpoint, "state_dict", path)
     for key in _SETTINGS:
         if key not in settings:
-            raise _other_layout(path, f"hyper_parameters lacks {key}")
+            raise _other_layout(path, f"hyper_parameters has no {key}")
     for key, expected in {"le_type": "sphericalharmonics", "pe_type": "siren"}.items():
         if settings[key] != expected:
             raise _other_layout(path, f"hyper_parameters: {key} is {settings[key]!r}, not {expected!r}")
@@ -88,7 +88,7 @@ def read_satclip(path: Path) -> Siren:
 
 
 def about_satclip(siren: Siren, path: Path) -> About:
-    """Say what the card of a converted checkpoint shall say."""
+    """Return the card's description of a converted checkpoint."""
     polynomials = siren.degree + 1
     return About(
         name=f"satclip-l{polynomials}",
@@ -103,7 +103,7 @@ def about_satclip(siren: Siren, path: Path) -> About:
 
 
 def _as_theirs(degree: int, calculation: str) -> npt.NDArray[np.float64]:
-    """Give what makes the harmonics of SatCLIP from ours: a factor for each column of `harmonics`.
+    """Return the factors from our harmonics to those of SatCLIP: one for each column of `harmonics`.
 
     Its angles are longitude + 180 and latitude + 90, which is the other side of the Earth: (-1)^degree. Its
     "analytic" formulas, with which the published weights were trained, have sqrt((2 l + 1) / 4 * pi) for the
@@ -158,18 +158,18 @@ def _no_other_keys(state: Mapping[str, Any], names: list[str], path: Path) -> No
 def _tensor(
     state: Mapping[str, Any], name: str, shape: tuple[int, ...], path: Path
 ) -> npt.NDArray[np.float64]:
-    """Give one tensor as float64, checked: there, of its shape, and the same in both copies."""
-    found = []
+    """Return one tensor as float64, checked: present, of its shape, and the same in both copies."""
+    tensors = []
     for copy in _COPIES:
         value = state.get(copy + name)
         if not isinstance(value, torch.Tensor):
-            raise _other_layout(path, f"state_dict lacks {copy}{name}")
+            raise _other_layout(path, f"state_dict has no {copy}{name}")
         if tuple(value.shape) != shape:
             raise _other_layout(path, f"{copy}{name} has the shape {tuple(value.shape)}, not {shape}")
-        found.append(value.to(torch.float64).numpy())
-    if not np.array_equal(found[0], found[1]):
+        tensors.append(value.to(torch.float64).numpy())
+    if not np.array_equal(tensors[0], tensors[1]):
         raise _other_layout(path, f"{_COPIES[0]}{name} and {_COPIES[1]}{name} differ")
-    return found[0]
+    return tensors[0]
 
 
 def _other_layout(path: Path, what: str) -> BadModel:

@@ -18,7 +18,7 @@ Array = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Siren:
-    """Weights of a SIREN on harmonics; checked when made.
+    """Weights of a SIREN on harmonics; checked on creation.
 
     Attributes:
         weights: (out, in) of every layer; the first takes (degree + 1)^2 harmonics in the order of `harmonics`.
@@ -66,7 +66,7 @@ class Siren:
         return int(self.weights[-1].shape[0])
 
     def encode_exactly(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Give float64 (place, dimension) straight from the equations: what a network is compared to."""
+        """Encode places by the equations, float64 (place, dimension): the reference of an exported network."""
         hidden = harmonics(lat, lon, self.degree)
         for weight, bias, frequency in zip(
             self.weights[:-1], self.biases[:-1], self.frequencies, strict=True

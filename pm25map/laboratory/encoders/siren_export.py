@@ -30,5 +30,5 @@ def build_network(siren: Siren, metadata: dict[str, str]) -> bytes:
             hidden = graph.op("Sin", hidden)
     graph.op("Cast", hidden, to=TensorProto.FLOAT, output=OUTPUT)
     notes = {**metadata, "order": "latitude, longitude in degrees"}
-    given, told = (INPUT, ("place", 2)), (OUTPUT, ("place", siren.dimension))
-    return graph.network("siren_on_spherical_harmonics", given, told, "pm25map.places", notes)
+    input_, output = (INPUT, ("place", 2)), (OUTPUT, ("place", siren.dimension))
+    return graph.network("siren_on_spherical_harmonics", input_, output, "pm25map.places", notes)

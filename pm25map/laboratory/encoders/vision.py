@@ -23,7 +23,7 @@ class Standardization:
     spread: tuple[float, ...]
 
     def of(self, raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Give patches (place, channel, y, x) as a tower takes them: of mean 0 and spread 1, NaN become the mean."""
+        """Standardize patches (place, channel, y, x) for a tower: mean 0 and spread 1, NaN become the mean."""
         mean, spread = (np.array(part, np.float32)[:, None, None] for part in (self.mean, self.spread))
         return np.asarray(np.where(np.isnan(raw), 0.0, (raw - mean) / spread), np.float32)
 
@@ -38,7 +38,7 @@ class Vision:
     """
 
     def __init__(self, name: str, card: PatchTower, network: bytes, threads: int = 1) -> None:
-        """Take a network that is what the card says.
+        """Open a network for patches, checked against its card.
 
         Raises:
             BadModel: ONNX Runtime cannot read it.
@@ -53,11 +53,11 @@ class Vision:
         self._session: Any = open_network(network, threads, refuse)
 
     def see(self, patches: npt.NDArray[np.float32]) -> Vectors:
-        """Give the unit vectors of patches (patch, channel, y, x) as `RasterPairs.cut` or a file gives them."""
+        """Return the unit vectors of patches (patch, channel, y, x) as `RasterPairs.cut` or a file gives them."""
         return self.see_standardized(self._standardization.of(patches))
 
     def see_standardized(self, patches: npt.NDArray[np.float32]) -> Vectors:
-        """Give the unit vectors of patches that are of mean 0 and spread 1 already, without NaN.
+        """Return the unit vectors of patches that are of mean 0 and spread 1 already, without NaN.
 
         Raises:
             BadRaster: a patch holds what is no number: a network may make a number of it.
@@ -69,16 +69,16 @@ class Vision:
             self._session.run(None, {"patch": patches[first : first + _PATCHES]})[0]
             for first in range(0, len(patches), _PATCHES)
         ]
-        seen = np.concatenate(parts)
-        if not np.isfinite(seen).all():
+        vectors = np.concatenate(parts)
+        if not np.isfinite(vectors).all():
             raise BadModel(
                 f"the vision tower of {self.name} gives no numbers: it is damaged. Export it again"
             )
-        return unit(seen)
+        return unit(vectors)
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Give vectors (place, d) of length 1."""
+    """Scale vectors (place, d) to length 1."""
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
 
 

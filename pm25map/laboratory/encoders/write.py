@@ -30,7 +30,7 @@ _PLACES = 2048
 
 @dataclass(frozen=True)
 class PatchNetwork:
-    """A network for patches, and what it must give.
+    """A network for patches, and its reference vectors.
 
     Attributes:
         network: ONNX.
@@ -92,8 +92,10 @@ def write_encoder(
             raise ParityFailed(
                 f"the network of {about.name} differs from float64 by {parity}, above {TOLERANCE}"
             )
-        found = {"parity": parity, "profile": profile_of(encoder, grid)}
-        card = card.model_copy(update=found | ({} if patch is None else {"patch": _write_patch(patch, part)}))
+        measured = {"parity": parity, "profile": profile_of(encoder, grid)}
+        card = card.model_copy(
+            update=measured | ({} if patch is None else {"patch": _write_patch(patch, part)})
+        )
         without = {"patch"} if card.patch is None else set()
         write_card(card, part, without=without)
     return card
@@ -115,9 +117,9 @@ def check_folder(folder: Path) -> None:
 def _write_patch(patch: PatchNetwork, folder: Path) -> PatchTower:
     """Write the network for patches, and compare it with float64."""
     (folder / patch.card.file).write_bytes(patch.network)
-    told = Vision(folder.name, patch.card, patch.network).see_standardized(patch.patches)
+    estimated = Vision(folder.name, patch.card, patch.network).see_standardized(patch.patches)
     exact = patch.exact / np.linalg.norm(patch.exact, axis=1, keepdims=True)
-    parity = float(f"{np.sqrt(((told - exact) ** 2).mean() / (exact**2).mean()):.1e}")
+    parity = float(f"{np.sqrt(((estimated - exact) ** 2).mean() / (exact**2).mean()):.1e}")
     if not parity <= TOLERANCE:
         raise ParityFailed(
             f"the network for patches differs from float64 by {parity}, above {TOLERANCE}. Nothing was written"
@@ -126,7 +128,7 @@ def _write_patch(patch: PatchNetwork, folder: Path) -> PatchTower:
 
 
 def measure_parity(exact: Callable[[Degrees, Degrees], Degrees], encoder: TrainedEncoder) -> dict[str, float]:
-    """Give the relative RMS of a network to what it must give, at random places of the world and of CONUS."""
+    """Return the relative RMS error of a network against exact vectors, at random places of the world and of CONUS."""
     rng, out = np.random.default_rng(0), {}
     for name, (south, north, west, east) in {
         "world": (-90, 90, -180, 180),

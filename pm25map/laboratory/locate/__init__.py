@@ -1,1 +1,1 @@
-"""Where a patch or a photo is from."""
+"""Location of a patch or a photo, by a gallery of places."""

@@ -19,8 +19,8 @@ _LEAST = 1e-4
 """Places less probable than the best by this factor are left out."""
 
 
-def draw_found(
-    found: LocatedPlaces,
+def draw_result(
+    result: LocatedPlaces,
     title: str,
     path: Path,
     *,
@@ -31,7 +31,7 @@ def draw_found(
     """Draw the probability of places for one patch, and where the file itself says that it is. PNG.
 
     Args:
-        found: for one patch.
+        result: for one patch.
         title: above the map.
         path: to write.
         countries: folder of countries-50m.json, for the land.
@@ -43,10 +43,10 @@ def draw_found(
         BadRaster: the outlines of the countries are absent or damaged.
     """
     check_output(path, overwrite=overwrite)
-    share = found.probability[0]
+    share = result.probability[0]
     # The best last, on top.
     shown = np.flatnonzero(share >= _LEAST * share[0])[::-1]
-    x, y = on_map(found.lat[0, shown], found.lon[0, shown])
+    x, y = on_map(result.lat[0, shown], result.lon[0, shown])
     with rc_context(dict(rcParamsDefault) | {"font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(10.0, 5.35), dpi=130, layout="constrained")
         FigureCanvasAgg(figure)
@@ -56,9 +56,9 @@ def draw_found(
             x, y, c=share[shown], s=7, linewidths=0, zorder=2, cmap="viridis_r",
             norm=LogNorm(_LEAST * share[0], share[0]),
         )  # fmt: skip
-        best = on_map(found.lat[0, :1], found.lon[0, :1])
+        best = on_map(result.lat[0, :1], result.lon[0, :1])
         axes.scatter(*best, marker="o", s=110, facecolors="none", edgecolors="#D1495B", linewidths=1.5, zorder=3,
-                     label=f"most probable: {_place(found.lat[0, 0], found.lon[0, 0])}")  # fmt: skip
+                     label=f"most probable: {_place(result.lat[0, 0], result.lon[0, 0])}")  # fmt: skip
         if truth is not None:
             there = on_map(np.array([truth[0]]), np.array([truth[1]]))
             axes.scatter(*there, marker="x", s=60, color="#22272B", linewidths=1.6, zorder=4,
@@ -66,7 +66,7 @@ def draw_found(
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, fontsize=8, frameon=False)
         axes.set_title(title, fontsize=11)
         bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, pad=0.01)
-        bar.set_label(f"probability of one place among {found.places:,}", fontsize=8)
+        bar.set_label(f"probability of one place among {result.places:,}", fontsize=8)
         bar.ax.tick_params(labelsize=8)
         with replacing(path) as part:
             figure.savefig(part, format="png", metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""Files of the geoclip package, found without importing it: that would load a vision model."""
+"""Files of the geoclip package, located without importing it, which would load a vision model."""
 
 import importlib.metadata
 from pathlib import Path
@@ -18,7 +18,7 @@ def packaged(name: str) -> Path:
         raise BadInstall(
             "the geoclip package is not installed. Run: pip install 'pm25map[laboratory]'"
         ) from error
-    found = next((file for file in files if file.name == name), None)
-    if found is None:
+    record = next((file for file in files if file.name == name), None)
+    if record is None:
         raise BadInstall(f"the geoclip package does not bring {name}. Run: pip install 'geoclip>=1.2.3,<2'")
-    return Path(str(found.locate()))
+    return Path(str(record.locate()))

@@ -58,17 +58,17 @@ class GeoclipPhotos:
         self.temperature = float(torch.exp(-scale.detach()))
 
     def see(self, photo: Path) -> Vectors:
-        """Give the unit vector of a photo: float32 (1, 512).
+        """Return the unit vector of a photo: float32 (1, 512).
 
         Raises:
             BadRaster: the file is absent or no picture.
         """
         with torch.no_grad():
-            seen = _clip_vector(self._clip, torch.from_numpy(read_photo(photo))[None])
+            vector = _clip_vector(self._clip, torch.from_numpy(read_photo(photo))[None])
             for name in ("0", "2"):
-                seen = functional.linear(seen, self._mlp[f"{name}.weight"], self._mlp[f"{name}.bias"])
-                seen = functional.relu(seen) if name == "0" else seen
-        return unit(seen.numpy())
+                vector = functional.linear(vector, self._mlp[f"{name}.weight"], self._mlp[f"{name}.bias"])
+                vector = functional.relu(vector) if name == "0" else vector
+        return unit(vector.numpy())
 
 
 def find_backbone(named: Path | None = None) -> Path:
@@ -84,17 +84,17 @@ def find_backbone(named: Path | None = None) -> Path:
             raise BadInstall(f"GeoCLIP's backbone {path} does not exist. {get}")
         return path
     try:
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - only where it is asked for
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - only where it is needed
     except ImportError as error:
         raise BadInstall(
             "GeoCLIP's image side needs the geoclip package. Run: pip install 'pm25map[laboratory]'"
         ) from error
-    found = try_to_load_from_cache(BACKBONE, WEIGHTS)
-    if not isinstance(found, str):
+    cached = try_to_load_from_cache(BACKBONE, WEIGHTS)
+    if not isinstance(cached, str):
         raise BadInstall(
             f"GeoCLIP's image side needs its CLIP backbone, {BACKBONE}, which is not on this disk. {get}"
         )
-    return Path(found)
+    return Path(cached)
 
 
 def read_photo(path: Path) -> npt.NDArray[np.float32]:
@@ -125,7 +125,7 @@ def _read_clip(path: Path) -> State:
     """Read the vision half of CLIP, by transformers' names without their first word."""
     try:
         with safe_open(path, "pt") as source:
-            # The file is no mapping: its keys are to be asked for.
+            # The file is no mapping: its keys come from a method.
             keys = list(source.keys())
             names = [key for key in keys if key.startswith(("vision_model.", "visual_projection."))]
             state = {name.removeprefix("vision_model."): source.get_tensor(name).float() for name in names}
@@ -169,7 +169,7 @@ _PARTS = (
 
 
 def _clip_vector(state: State, photo: Tensor) -> Tensor:
-    """Give CLIP's vector of photos (photo, 768)."""
+    """Return CLIP's vector of photos (photo, 768)."""
 
     def norm(value: Tensor, name: str) -> Tensor:
         return functional.layer_norm(

@@ -40,7 +40,7 @@ class Patch:
 
 
 def pairs_of(card: PatchTower, folder: Path) -> PairSource:
-    """Open what a tower learned from, with the blocks that were held out.
+    """Open the training pairs of a tower, with the blocks that were held out.
 
     Raises:
         BadRaster: a raster or patch is absent, or not what it must be.
@@ -49,7 +49,7 @@ def pairs_of(card: PatchTower, folder: Path) -> PairSource:
     kept = blocks.chosen(card.holdout_fraction, card.seed)
     if card.patches is not None:
         return PatchPairs(card.patches, folder, blocks, kept)
-    assert card.rasters is not None  # noqa: S101 - the card is checked when made
+    assert card.rasters is not None  # noqa: S101 - the card was validated
     return RasterPairs(card.rasters, folder, blocks, kept, Standardization(card.mean, card.spread))
 
 
@@ -190,7 +190,7 @@ def _cut_one(name: str) -> str:
     return f"Cut one: pm25map lab places patch --model {name} --rasters FOLDER --lat LAT --lon LON --out patch.tif"
 
 
-def held_out(
+def held_out_patches(
     card: PatchTower, folder: Path, count: int, seed: int
 ) -> tuple[Degrees, Degrees, npt.NDArray[Any]]:
     """Draw pairs from the blocks that were held out: lat, lon (place,), patches standardized (place, channel, y, x).

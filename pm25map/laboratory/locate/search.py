@@ -1,4 +1,4 @@
-"""Where a patch may be from: its vector against a gallery of place vectors that need not fit in memory.
+"""Search for the location of a patch: its vector against a gallery of place vectors that need not fit in memory.
 
 The gallery passes by in parts; what is kept of it are the best places of each patch and the sum over all, so that
 probabilities are those of a softmax over the whole gallery.
@@ -38,7 +38,7 @@ class GalleryPart:
 
 @dataclass(frozen=True)
 class LocatedPlaces:
-    """Where patches may be from, the most probable place first.
+    """Candidate locations of patches, the most probable place first.
 
     Attributes:
         lat, lon: degrees (patch, k).
@@ -58,7 +58,7 @@ def land_gallery(
     places: int = WORLD_CELLS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[GalleryPart]:
-    """Give places spread evenly over the land of the world, with their vectors from the user's cache.
+    """Yield places spread evenly over the land of the world, with their vectors from the user's cache.
 
     Args:
         encoder: of the places.
@@ -86,10 +86,10 @@ def land_gallery(
 
 
 def gallery_of_file(encoder: LocationEncoder, path: Path) -> Iterator[GalleryPart]:
-    """Give the places of a CSV file with the columns lat and lon, such as GeoCLIP's gallery, a part at a time.
+    """Yield the places of a CSV file with the columns lat and lon, such as GeoCLIP's gallery, a part at a time.
 
     Raises:
-        BadRaster: the file is absent, lacks a column, has no row, or holds what is not a number.
+        BadRaster: the file is absent, has no such column or no row, or a value is not a number.
         BadGrid: a place is outside the globe, or latitude and longitude are exchanged.
     """
     import pandas as pd  # noqa: PLC0415 - slow to import
@@ -119,22 +119,22 @@ class Search:
 
     def __init__(
         self,
-        seen: Vectors,
+        vectors: Vectors,
         temperature: float,
         top: int,
         truth: tuple[Degrees, Degrees] | None = None,
     ) -> None:
-        """Take what was seen.
+        """Start a search for patches.
 
         Args:
-            seen: unit vectors (patch, d).
+            vectors: unit vectors (patch, d).
             temperature: cosines divided by it are logits.
             top: places to keep for each patch.
             truth: where the patches are from, degrees; then the gallery itself is judged too.
         """
-        count = len(seen)
+        count = len(vectors)
         self.places = 0
-        self._scaled, self._top = seen / np.float32(temperature), top
+        self._scaled, self._top = vectors / np.float32(temperature), top
         self._lat, self._lon = np.empty((count, 0)), np.empty((count, 0))
         self._logit = np.empty((count, 0), np.float32)
         self._highest, self._sum = np.full(count, -np.inf), np.zeros(count)
@@ -171,30 +171,30 @@ class Search:
             np.take_along_axis(values, order, axis=1) for values in (logits, lat, lon)
         )
 
-    def found(self) -> LocatedPlaces:
-        """Give the best places so far."""
+    def result(self) -> LocatedPlaces:
+        """Return the best places so far."""
         probability = np.exp(self._logit - self._highest[:, None]) / self._sum[:, None]
         return LocatedPlaces(self._lat, self._lon, probability, self.places)
 
     def nearest_km(self) -> npt.NDArray[np.float64]:
-        """Give how far the nearest place of the gallery is from each patch (patch,)."""
+        """Return the distance of each patch to the nearest place of the gallery (patch,)."""
         return np.asarray(EARTH_KM * np.arccos(np.clip(self._nearest, -1, 1)), np.float64)
 
     def near(self) -> npt.NDArray[np.float64]:
-        """Give the share of the gallery within each of RADII_KM of each patch (radius, patch)."""
+        """Return the share of the gallery within each of RADII_KM of each patch (radius, patch)."""
         return self._near / max(self.places, 1)
 
 
 @dataclass(frozen=True)
 class LocateScore:
-    """How often the most probable place is near the true one.
+    """Share of patches whose most probable place is near the true one.
 
     Attributes:
         radius_km: how near.
         share: of the patches.
         low, high: its 95 % interval, by bootstrap over the held-out blocks.
-        chance: what a place of the gallery drawn at random reaches.
-        possible: what a search that always took the nearest place of the gallery would reach.
+        chance: the share that a random place of the gallery reaches.
+        possible: the share that the nearest place of the gallery reaches.
     """
 
     radius_km: int
@@ -208,10 +208,10 @@ class LocateScore:
 def score(
     search: Search, truth: tuple[Degrees, Degrees], block_deg: float, seed: int = 0
 ) -> list[LocateScore]:
-    """LocateScore a finished search; `truth` as it was given, `block_deg` the side of the held-out blocks."""
-    found = search.found()
+    """Score a finished search; `truth` as given to it, `block_deg` the side of the held-out blocks."""
+    result = search.result()
     away = EARTH_KM * np.arccos(
-        np.clip((on_sphere(*truth) * on_sphere(found.lat[:, 0], found.lon[:, 0])).sum(axis=1), -1, 1)
+        np.clip((on_sphere(*truth) * on_sphere(result.lat[:, 0], result.lon[:, 0])).sum(axis=1), -1, 1)
     )
     _, block = np.unique(Blocks(block_deg).of(*truth), return_inverse=True)
     within = [away <= radius for radius in RADII_KM]

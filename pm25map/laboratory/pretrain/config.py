@@ -31,7 +31,7 @@ class EncoderShape(Strict):
 
 
 class Augment(Strict):
-    """What is done to a patch in training. North stays up: nothing turns.
+    """Augmentation of a patch in training. North stays up: nothing is rotated.
 
     Attributes:
         shift_km: the patch is cut up to so far from its place, in each direction; rasters only.
@@ -49,7 +49,7 @@ class Augment(Strict):
 
 
 class PretrainConfig(Strict):
-    """What decides an encoder: with the same data, machine and threads, the same encoder.
+    """Everything that decides an encoder: the same data, machine and threads give the same encoder.
 
     Attributes:
         name, description: of the encoder.

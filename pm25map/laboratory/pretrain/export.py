@@ -1,4 +1,4 @@
-"""From a pretraining run to an encoder with its card, and to the tower for patches beside it."""
+"""Export of a pretraining run to an encoder with its card, and to the tower for patches beside it."""
 
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def _about(config: PretrainConfig, state: dict[str, Any], last: Validation) -> A
 def _standardization(
     path: Path, state: dict[str, Any], config: PretrainConfig, data: Path | None
 ) -> Standardization:
-    """Give the spread of the channels: of the checkpoint, or measured again on the same data."""
+    """Return the spread of the channels: of the checkpoint, or measured again on the same data."""
     if "standardization" in state:
         mean, spread = state["standardization"]
         return Standardization(tuple(mean), tuple(spread))

@@ -37,7 +37,7 @@ class Pairs:
 
 
 class PairSource(Protocol):
-    """Where pairs come from.
+    """A source of pairs.
 
     Attributes:
         channels: names, in order.
@@ -104,21 +104,21 @@ class RasterPairs:
         return Pairs(lat, lon, self.standardization.of(patch))
 
     def is_land(self, lat: Degrees, lon: Degrees) -> npt.NDArray[np.bool_]:
-        """Tell which places are land."""
+        """Return which places are land."""
         land = self._rasters[self._config.land.raster]
         return ~land.is_missing(land.at(lat, lon), self._config.land.not_land)
 
     def _places(self, rng: np.random.Generator, count: int, *, held_out: bool) -> tuple[Degrees, Degrees]:
         land = self._config.land
-        found: list[npt.NDArray[np.float64]] = []
+        parts: list[npt.NDArray[np.float64]] = []
         total = 0
         for _ in range(1000):
             lat, lon = even_places(rng, 4096 if not held_out else 65536, land.south, land.north)
             good = self.is_land(lat, lon) & (self._kept[self._blocks.of(lat, lon)] == held_out)
-            found.append(np.stack([lat, lon])[:, good])
+            parts.append(np.stack([lat, lon])[:, good])
             total += int(good.sum())
             if total >= count:
-                north, east = np.concatenate(found, axis=1)[:, :count]
+                north, east = np.concatenate(parts, axis=1)[:, :count]
                 return north, east
         raise BadConfig(
             f"no land to draw places from: {land.raster} between {land.south:g} and {land.north:g} N has "
@@ -142,7 +142,7 @@ class RasterPairs:
 
 
 def steps_deg(config: Rasters, lat: Degrees) -> tuple[float, Degrees]:
-    """Give the sides of a pixel of patches in degrees: of latitude, and of longitude at each place."""
+    """Return the sides of a pixel of patches in degrees: of latitude, and of longitude at each place."""
     down = config.step_km / KM_A_DEGREE
     return down, down / np.maximum(np.cos(np.deg2rad(lat)), _LEAST_COSINE)
 
@@ -217,7 +217,7 @@ def read_index(folder: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Read index.csv of a folder of patches: float64 (patch, 2) of lat, lon; and the names of the files.
 
     Raises:
-        BadRaster: it is absent, lacks a column, or holds what is not a number.
+        BadRaster: it is absent, has no such column, or a value is not a number.
     """
     import pandas as pd  # noqa: PLC0415
 

@@ -27,7 +27,7 @@ _WARM = 0.05
 
 @dataclass(frozen=True)
 class Validation:
-    """What a run reached after some steps.
+    """The scores of a run after some steps.
 
     Attributes:
         step: steps done.
@@ -52,10 +52,10 @@ class Validation:
 
 
 class PretrainRun:
-    """The state of a run; made ready, it has taken up its checkpoint."""
+    """The state of a run, which starts from its checkpoint if there is one."""
 
     def __init__(self, config: PretrainConfig, source: PairSource, folder: Path, device: str = "cpu") -> None:
-        """Make the towers, and take up the checkpoint of the folder if it is of the same configuration and data.
+        """Build the towers, and load the checkpoint of the folder if it is of the same configuration and data.
 
         Raises:
             BadModel: the checkpoint is damaged.
@@ -82,7 +82,7 @@ class PretrainRun:
         on_step: Callable[[int, int], None],
         on_validation: Callable[[Validation], None],
     ) -> bool:
-        """Take steps until all are done, or until `until` holds at a checkpoint; tell whether all are done."""
+        """Take steps until all are done, or until `until` holds at a checkpoint; return whether all are done."""
         config = self.config
         while self.step < config.steps:
             losses: list[float] = []
@@ -160,7 +160,7 @@ class PretrainRun:
 
 
 def identity_of(config: PretrainConfig, source: PairSource) -> str:
-    """Give the SHA-256 of what decides a run: its configuration, and the data by their checksums."""
+    """Return the SHA-256 of everything that decides a run: its configuration, and the data by their checksums."""
     return sha256_of_bytes(config.model_dump_json().encode(), repr(source.provenance).encode())
 
 
@@ -189,7 +189,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _schedule(progress: float) -> float:
-    """Share of the highest learning rate: a warm-up, then half a cosine."""
+    """Return the share of the highest learning rate: a warm-up, then half a cosine."""
     if progress < _WARM:
         return (progress + 1e-4) / _WARM
     return 0.5 * (1 + math.cos(math.pi * (progress - _WARM) / (1 - _WARM)))

@@ -17,7 +17,7 @@ _LOWEST_TEMPERATURE = 0.01
 
 
 class LocationTower(nn.Module):
-    """From harmonics (place, (degree + 1)^2) to vectors (place, d)."""
+    """Encodes harmonics (place, (degree + 1)^2) as vectors (place, d)."""
 
     def __init__(self, shape: EncoderShape) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class LocationTower(nn.Module):
         self.register_buffer("damping", torch.from_numpy(damping.astype(np.float32)))
 
     def forward(self, basis: Tensor) -> Tensor:
-        """Give the vectors; see the class."""
+        """Return the vectors; see the class."""
         hidden = basis * self.damping
         for layer, frequency in zip(self.layers, self.frequencies, strict=False):
             hidden = torch.sin(frequency * layer(hidden))
@@ -45,7 +45,7 @@ class LocationTower(nn.Module):
         return out
 
     def siren(self) -> Siren:
-        """Give the weights as numbers, float32; the damping is one with the first layer."""
+        """Return the weights as float32 arrays; the damping is merged into the first layer."""
         state = {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
         count = len(self.layers)
         weights = [state[f"layers.{i}.weight"] for i in range(count)]
@@ -54,7 +54,7 @@ class LocationTower(nn.Module):
 
 
 class PatchEncoder(nn.Module):
-    """From patches (place, channel, y, x) to vectors (place, d); every convolution halves the side."""
+    """Encodes patches (place, channel, y, x) as vectors (place, d); every convolution halves the side."""
 
     def __init__(self, channels: int, side: int, widths: tuple[int, ...], dimension: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class PatchEncoder(nn.Module):
         )
 
     def forward(self, patch: Tensor) -> Tensor:
-        """Give the vectors; see the class."""
+        """Return the vectors; see the class."""
         means = nn.functional.gelu(self.means(patch.mean(dim=(2, 3))))
         out: Tensor = self.out(torch.cat([self.stages(patch), means], dim=1))
         return out
@@ -94,25 +94,25 @@ class Towers(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """What similarities are divided by."""
+        """The number by which similarities are divided."""
         return float(1 / self._scale().detach())
 
     def _scale(self) -> Tensor:
         return self.log_scale.clamp(max=math.log(1 / _LOWEST_TEMPERATURE)).exp()
 
     def basis(self, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> Tensor:
-        """Give the harmonics of places, computed in float64: float32 (place, (degree + 1)^2)."""
+        """Return the harmonics of places, computed in float64: float32 (place, (degree + 1)^2)."""
         return torch.from_numpy(harmonics(lat, lon, self.degree).astype(np.float32))
 
     def logits(self, basis: Tensor, patch: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the scaled similarities (place, patch), and the vectors of the places (place, d)."""
+        """Return the scaled similarities (place, patch), and the vectors of the places (place, d)."""
         vectors = self.location(basis)
         places = nn.functional.normalize(vectors, dim=1)
-        seen = nn.functional.normalize(self.patch(patch), dim=1)
-        return self._scale() * places @ seen.T, vectors
+        patches = nn.functional.normalize(self.patch(patch), dim=1)
+        return self._scale() * places @ patches.T, vectors
 
     def loss(self, basis: Tensor, patch: Tensor) -> Tensor:
-        """Give the symmetric CLIP loss, with the error of the position read from the vectors."""
+        """Return the symmetric CLIP loss, with the error of the position read from the vectors."""
         logits, vectors = self.logits(basis, patch)
         truth = torch.arange(len(logits), device=logits.device)
         loss = nn.functional.cross_entropy(logits, truth) + nn.functional.cross_entropy(logits.T, truth)

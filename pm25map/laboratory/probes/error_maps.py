@@ -1,4 +1,4 @@
-"""Maps of what probes get wrong: told minus true at every place left out, a panel for each encoder."""
+"""Maps of the errors of probes: predicted minus true at every place left out, a panel for each encoder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class ErrorMaps:
     def __init__(
         self, folder: Path, countries: Path, lat: Degrees, lon: Degrees, *, overwrite: bool = False
     ) -> None:
-        """Take where to write, and where the places are.
+        """Prepare maps of some places in a folder.
 
         Args:
             folder: of the maps; made if absent.
@@ -71,10 +71,10 @@ class ErrorMaps:
                 for head in heads:
                     check_output(self._path((name, split, head)), overwrite=self._overwrite)
 
-    def add(self, score: ProbeScore, target: Target, told: npt.NDArray[Any]) -> None:
+    def add(self, score: ProbeScore, target: Target, predicted: npt.NDArray[Any]) -> None:
         """Keep the errors of one head; classes have none."""
         if target.kind == "number":
-            error = np.asarray(told - target.values[target.known], np.float64)
+            error = np.asarray(predicted - target.values[target.known], np.float64)
             key = (score.target, score.split, score.head)
             self._panels.setdefault(key, []).append(_ErrorPanel(score, target.known, error))
 
@@ -108,7 +108,9 @@ class ErrorMaps:
             bar = figure.colorbar(
                 drawn[0], ax=axes, orientation="horizontal", shrink=0.5, aspect=40, pad=0.02, extend="both"
             )
-            bar.set_label(f"told minus true, {units_of(target)} (blue: too low, red: too high)", fontsize=8.5)
+            bar.set_label(
+                f"predicted minus true, {units_of(target)} (blue: too low, red: too high)", fontsize=8.5
+            )
             bar.ax.tick_params(labelsize=8)
             _write_png(canvas, self._path(key))
 
@@ -118,8 +120,8 @@ class ErrorMaps:
         # The largest errors last, on top.
         order = np.argsort(np.abs(panel.error))
         score = panel.score
-        seen = ", seen in training" if score.seen else ""
-        axes.set_title(f"{score.encoder}: R2 {score.score:.2f}{seen}", fontsize=9.5)
+        note = ", seen in training" if score.seen else ""
+        axes.set_title(f"{score.encoder}: R2 {score.score:.2f}{note}", fontsize=9.5)
         return axes.scatter(
             x[order], y[order], c=panel.error[order], s=4, linewidths=0, zorder=2, cmap="RdBu_r",
             norm=Normalize(-end, end),

@@ -33,11 +33,11 @@ _PERCEPTRON: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ProbeScore:
-    """How well one head tells one target from one encoder's vectors.
+    """The score of one head that predicts one target from one encoder's vectors.
 
     Attributes:
         target, encoder, head, split: what was scored.
-        score: share of the places told right (classes) or R2 (numbers), over all folds together.
+        score: share of the places classified correctly (classes) or R2 (numbers), over all folds together.
         low, high: 95 % interval, by bootstrap over places (random) or whole blocks (blocks).
         places: scored.
         seen: the encoder saw the target in training; this is no transfer.
@@ -57,7 +57,7 @@ class ProbeScore:
 def folds_of(
     split: Split, lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64], count: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Give the fold of each place, and its unit of the bootstrap: the place itself, or its block."""
+    """Return the fold of each place, and its unit of the bootstrap: the place itself, or its block."""
     rng = np.random.default_rng([seed, count])
     if split == "random":
         return rng.permutation(len(lat)) % count, np.arange(len(lat))
@@ -69,9 +69,9 @@ def folds_of(
 def predict_left_out(
     vectors: npt.NDArray[np.float32], target: Target, fold: npt.NDArray[np.int64], head: Head, seed: int
 ) -> npt.NDArray[Any]:
-    """Give what a head says of each known place when its fold was left out: (known place,)."""
+    """Predict each known place by a head trained on the other folds: (known place,)."""
     x, y, fold = vectors[target.known], target.values[target.known], fold[target.known]
-    told = np.empty(len(y), y.dtype)
+    predicted = np.empty(len(y), y.dtype)
     for out in np.unique(fold):
         learn = fold != out
         mean, spread = x[learn].mean(axis=0), x[learn].std(axis=0)
@@ -80,8 +80,8 @@ def predict_left_out(
         with warnings.catch_warnings():
             # An iteration limit reached is part of the recipe; a country with one place cannot be stratified.
             warnings.simplefilter("ignore")
-            told[~learn] = _fit(scaled[learn], y[learn], target.kind, head, seed)(scaled[~learn])
-    return told
+            predicted[~learn] = _fit(scaled[learn], y[learn], target.kind, head, seed)(scaled[~learn])
+    return predicted
 
 
 def _fit(
@@ -111,9 +111,9 @@ def _fit(
 
 
 def score_with_interval(
-    target: Target, told: npt.NDArray[Any], unit: npt.NDArray[np.int64], seed: int
+    target: Target, predicted: npt.NDArray[Any], unit: npt.NDArray[np.int64], seed: int
 ) -> tuple[float, float, float]:
-    """Give the score of predictions and its 95 % interval by bootstrap over units."""
+    """Return the score of predictions and its 95 % interval by bootstrap over units."""
     truth, unit = target.values[target.known], unit[target.known]
     _, which = np.unique(unit, return_inverse=True)
     count = which.max() + 1
@@ -122,17 +122,17 @@ def score_with_interval(
         return np.asarray(np.bincount(which, weights=values.astype(np.float64), minlength=count), np.float64)
 
     if target.kind == "class":
-        parts = np.stack([total(np.ones(len(truth))), total(truth == told)])
+        parts = np.stack([total(np.ones(len(truth))), total(truth == predicted)])
     else:
         # Around the mean, so that the sum of squares does not drown in rounding.
         about = truth - truth.mean()
         parts = np.stack(
-            [total(np.ones(len(truth))), total((truth - told) ** 2), total(about), total(about**2)]
+            [total(np.ones(len(truth))), total((truth - predicted) ** 2), total(about), total(about**2)]
         )
-    found = bootstrap(
+    resampled = bootstrap(
         parts.T, lambda sums: {"score": _score(sums, target.kind)}, seed=(seed, 0xB007), least=1
     )
-    return found["score"].value, found["score"].low, found["score"].high
+    return resampled["score"].value, resampled["score"].low, resampled["score"].high
 
 
 def _score(sums: npt.NDArray[np.float64], kind: str) -> npt.NDArray[np.float64]:
@@ -150,7 +150,7 @@ def probe(
     heads: tuple[Head, ...] = HEADS,
     folds: int = 5,
     seed: int = 0,
-    on_told: Callable[[ProbeScore, Target, npt.NDArray[Any]], None] | None = None,
+    on_score: Callable[[ProbeScore, Target, npt.NDArray[Any]], None] | None = None,
 ) -> Iterator[ProbeScore]:
     """Score every head on every target from every encoder, both ways left out, one after another.
 
@@ -162,19 +162,19 @@ def probe(
         heads: which.
         folds: of a split.
         seed: of folds, heads and bootstrap.
-        on_told: called with each score, and with what was told of each known place when it was left out.
+        on_score: called with each score, its target, and the prediction of each known place when it was left out.
     """
     for split in SPLITS:
         fold, unit = folds_of(split, *places, folds, seed)
         for target in targets:
             for head in heads:
                 for name, rows in vectors.items():
-                    told = predict_left_out(rows, target, fold, head, seed)
-                    score = score_with_interval(target, told, unit, seed)
+                    predicted = predict_left_out(rows, target, fold, head, seed)
+                    score = score_with_interval(target, predicted, unit, seed)
                     count = int(target.known.sum())
-                    found = ProbeScore(
+                    probe_score = ProbeScore(
                         target.name, name, head, split, *score, count, target.name in seen[name]
                     )
-                    if on_told is not None:
-                        on_told(found, target, told)
-                    yield found
+                    if on_score is not None:
+                        on_score(probe_score, target, predicted)
+                    yield probe_score

@@ -6,16 +6,16 @@ from pm25map.laboratory.probes.score import ProbeScore
 
 
 def as_table(scores: Sequence[ProbeScore]) -> str:
-    """Give the scores as Markdown; the best of a row is bold, what an encoder saw in training has a star."""
+    """Return the scores as Markdown; the best of a row is bold, a target of the encoder's training has a star."""
     encoders = list(dict.fromkeys(score.encoder for score in scores))
     rows = dict.fromkeys((score.target, score.split, score.head) for score in scores)
-    found = {(s.target, s.split, s.head, s.encoder): s for s in scores}
+    by_key = {(s.target, s.split, s.head, s.encoder): s for s in scores}
     lines = [
         "| target | held out | head | " + " | ".join(encoders) + " |",
         "|---" * (3 + len(encoders)) + "|",
     ]
     for target, split, head in rows:
-        here = [found.get((target, split, head, encoder)) for encoder in encoders]
+        here = [by_key.get((target, split, head, encoder)) for encoder in encoders]
         best = max(score.score for score in here if score is not None)
         cells = ["" if score is None else _cell(score, best) for score in here]
         lines.append(f"| {target} | {split} | {head} | " + " | ".join(cells) + " |")

@@ -1,4 +1,4 @@
-"""What probes are asked to tell of a place: countries, climate, terrain, land cover, photos."""
+"""Targets that probes predict at a place: countries, climate, terrain, land cover, photos."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pm25map.laboratory.world.rasters import Degrees, open_world
 from pm25map.laboratory.world.sphere import even_places
 
 NO_COUNTRY = "Antarctica"
-"""In the file of countries, and told from all others by its latitude alone: probes do without."""
+"""In the file of countries, but identified by its latitude alone: probes leave it out."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TargetLayer:
     Attributes:
         raster: name of the file.
         kind: "class" or "number".
-        units: of the number told.
+        units: of the number.
         missing: values that mean none.
         factor: from the file's numbers to `units`, before the logarithm.
         highest: above it there is no value; NaN for no end.
@@ -86,7 +86,7 @@ class Target:
 
 
 def units_of(name: str) -> str:
-    """Give the units of a number that is a target."""
+    """Return the units of a number that is a target."""
     return LAYERS[name].units if name in LAYERS else "log10 of 1 + photos per 1,000 km2"
 
 
@@ -102,21 +102,21 @@ def land_places(folder: Path, count: int, seed: int) -> tuple[Degrees, Degrees, 
 
     outlines = [outline for name, outline in read_countries(folder).items() if name != NO_COUNTRY]
     tree, rng = shapely.STRtree(outlines), np.random.default_rng(seed)
-    found: list[npt.NDArray[np.float64]] = []
-    while sum(part.shape[1] for part in found) < count:
+    parts: list[npt.NDArray[np.float64]] = []
+    while sum(part.shape[1] for part in parts) < count:
         lat, lon = even_places(rng, 4 * count)
         inside, country = tree.query(shapely.points(lon, lat), predicate="within")
         # Where outlines overlap, a place has the first of its countries.
         inside, first = np.unique(inside, return_index=True)
-        found.append(np.stack([lat[inside], lon[inside], country[first].astype(float)]))
-    lat, lon, country = np.concatenate(found, axis=1)[:, :count]
+        parts.append(np.stack([lat[inside], lon[inside], country[first].astype(float)]))
+    lat, lon, country = np.concatenate(parts, axis=1)[:, :count]
     return lat, lon, country.astype(np.int64)
 
 
 def read_target(
     name: str, folder: Path, lat: Degrees, lon: Degrees, country: npt.NDArray[np.int64]
 ) -> Target:
-    """Give a target at places.
+    """Read a target at places.
 
     Args:
         name: of TARGETS.

@@ -1,1 +1,1 @@
-"""How alike places are to an encoder."""
+"""Similarity of places to an encoder."""

@@ -12,7 +12,7 @@ from pyproj import Transformer
 
 from pm25map.base.files import check_output, check_outputs, replacing
 from pm25map.grid import Block, Grid
-from pm25map.laboratory.similarity.similarity import NamedPlace, as_colours, likeness
+from pm25map.laboratory.similarity.similarity import NamedPlace, as_colours, similarity_to
 from pm25map.places.location_encoder import LocationEncoder
 from pm25map.raster.bands import Band
 from pm25map.raster.cog import COG_OPTIONS, lay_out, write_whole
@@ -22,7 +22,7 @@ COLOUR_OPTIONS = {**COG_OPTIONS, "PREDICTOR": "2"}
 
 @dataclass(frozen=True)
 class Looks:
-    """What an encoder makes of a grid.
+    """Similarities and colours of a grid, by one encoder.
 
     Attributes:
         encoder: its name.
@@ -41,13 +41,13 @@ def look_at(encoder: LocationEncoder, grid: Grid, places: list[NamedPlace]) -> L
     vectors = encoder.encode(lat, lon)
     alike = np.full((len(places), *grid.shape), np.nan, np.float32)
     for layer, place in zip(alike, places, strict=True):
-        layer[grid.land] = likeness(encoder, vectors, place)
+        layer[grid.land] = similarity_to(encoder, vectors, place)
     colours = np.zeros((3, *grid.shape), np.uint8)
     colours[:, grid.land] = as_colours(vectors).T
     return Looks(encoder.name, alike, colours)
 
 
-def draw_likeness(
+def draw_similarity(
     looks: list[Looks], grid: Grid, places: list[NamedPlace], path: Path, *, overwrite: bool = False
 ) -> None:
     """Draw a column for each encoder: a row for each place, then the colours. PNG.
@@ -94,13 +94,13 @@ def draw_likeness(
             figure.savefig(part, format="png", metadata={"Software": None})
 
 
-def likeness_paths(encoder: str, grid: Grid, folder: Path, *, similarity: bool) -> list[Path]:
-    """Return the COGs that `write_likeness` writes for an encoder: its colours, and its similarity to places."""
+def similarity_paths(encoder: str, grid: Grid, folder: Path, *, similarity: bool) -> list[Path]:
+    """Return the COGs that `write_similarity` writes for an encoder: its colours, and its similarity to places."""
     kinds = ("rgb", "similarity") if similarity else ("rgb",)
     return [folder / f"{encoder}-{kind}-{grid.name}.tif" for kind in kinds]
 
 
-def write_likeness(
+def write_similarity(
     look: Looks, grid: Grid, places: list[NamedPlace], folder: Path, *, overwrite: bool = False
 ) -> list[Path]:
     """Write the similarity (a band a place) and the colours of one encoder, Cloud-Optimized; give their paths.
@@ -122,7 +122,7 @@ def write_likeness(
     contents = [lay_out(colours, grid, whole, tags, nodata=0, options=COLOUR_OPTIONS)]
     if similarity:
         contents.append(lay_out(similarity, grid, whole, tags))
-    paths = likeness_paths(look.encoder, grid, folder, similarity=bool(similarity))
+    paths = similarity_paths(look.encoder, grid, folder, similarity=bool(similarity))
     check_outputs(paths, overwrite=overwrite)
     for path, content in zip(paths, contents, strict=True):
         write_whole(path, content)

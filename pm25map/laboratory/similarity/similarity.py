@@ -1,4 +1,4 @@
-"""How alike places are to an encoder: cosine similarity to some places, and three components as colours."""
+"""Similarity of places to an encoder: cosine similarity to some places, and three components as colours."""
 
 import re
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def read_place(text: str) -> NamedPlace:
 
 
 def world_grid(folder: Path, cells: int = WORLD_CELLS) -> Grid:
-    """Lay a grid of equal areas over the land of all countries, between 85 degrees south and north.
+    """Build a grid of equal areas over the land of all countries, between 85 degrees south and north.
 
     Args:
         folder: that holds countries-50m.json.
@@ -93,15 +93,15 @@ def world_grid(folder: Path, cells: int = WORLD_CELLS) -> Grid:
     return Grid("world", _CRS, (step, 0, left, 0, -step, top), (rows, cols), 64, land.reshape(rows, cols))
 
 
-def likeness(encoder: LocationEncoder, vectors: Vectors, place: NamedPlace) -> npt.NDArray[np.float32]:
-    """Give the cosine similarity of vectors (cell, d) to one place, -1 to 1; means are not taken off."""
+def similarity_to(encoder: LocationEncoder, vectors: Vectors, place: NamedPlace) -> npt.NDArray[np.float32]:
+    """Return the cosine similarity of vectors (cell, d) to one place, -1 to 1; means are not subtracted."""
     there = encoder.encode([place.lat], [place.lon])[0]
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(there)
     return np.asarray(vectors @ there / np.maximum(lengths, 1e-12), np.float32)
 
 
 def as_colours(vectors: Vectors) -> npt.NDArray[np.uint8]:
-    """Give three principal components as red, green and blue (cell, 3), 1 to 255, 2 % at each end clipped.
+    """Return three principal components as red, green and blue (cell, 3), 1 to 255, 2 % at each end clipped.
 
     Signs are set so that the largest entry of every component is positive: one encoder, one picture.
     """

@@ -1,1 +1,1 @@
-"""What smoothing the vectors of places costs and gains."""
+"""Smoothing of place vectors: its cost in accuracy and its gain in fewer artifacts."""

@@ -7,11 +7,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pm25map.base.files import check_output, replacing
-from pm25map.laboratory.smoothing.dial import Setting
+from pm25map.laboratory.smoothing.score import Setting
 
 
-def draw_dial(settings: list[Setting], path: Path, *, overwrite: bool = False) -> None:
-    """Draw accuracy against texture, a point a position of the dial.
+def draw_smoothing(settings: list[Setting], path: Path, *, overwrite: bool = False) -> None:
+    """Draw accuracy against texture, a point for each smoothing length.
 
     Raises:
         BadOutput: the picture cannot be written.

@@ -1,1 +1,1 @@
-"""The study: which geolocation generalizes, on stations and in regions that were never seen."""
+"""The study: which geolocation generalizes, on held-out stations and regions."""

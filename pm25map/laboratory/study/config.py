@@ -34,7 +34,7 @@ class StudyBlock(_StudyPart):
 
 
 class Training(_StudyPart):
-    """How every network of a study is trained: keys of a training configuration (pm25map train)."""
+    """Training of every network of a study: keys of a training configuration (pm25map train)."""
 
     validation_fraction: float = Field(0.05, gt=0, lt=1)
     batch: int = Field(256, ge=1)
@@ -71,7 +71,7 @@ class StudyConfig(_StudyPart):
         network: widths; the variant decides the fusion.
         training: of the networks.
         explained: runs that are looked into.
-        satclip: folder of an encoder that pm25map lab places convert made of a published checkpoint of SatCLIP; none:
+        satclip: folder of an encoder that pm25map lab places convert wrote of a published checkpoint of SatCLIP; none:
             its variants are not run.
     """
 
@@ -144,13 +144,13 @@ class StudyConfig(_StudyPart):
         return sha256_of_bytes(self.model_dump_json(exclude=free).encode())
 
     def geolocation_of(self, network: NetworkVariant) -> Geolocation | None:
-        """Say what a variant's network is told of the place; None where the protocol names no encoder for it."""
+        """Return the encoder of a variant's network; None where the protocol names no encoder for it."""
         if network.geolocation != SATCLIP:
             return network.geolocation
         return None if self.satclip is None else str(self.satclip)
 
     def train_config(self, variant: Variant, seed: int) -> TrainConfig:
-        """Make the training configuration of one network."""
+        """Return the training configuration of one network."""
         geolocation = None if variant.network is None else self.geolocation_of(variant.network)
         if variant.network is None or geolocation is None:
             raise ValueError(f"{variant.name} is no network, or one without an encoder")

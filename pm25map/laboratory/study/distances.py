@@ -42,7 +42,7 @@ def clusters_of(lat: Floats, lon: Floats, km: float) -> Ints:
 
 
 def balanced_folds(group: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """Deal whole groups to folds, in random order, each to the fold that has the fewest points: (point,).
+    """Assign whole groups to folds, in random order, each to the fold that has the fewest points: (point,).
 
     Args:
         group: number of each point's group, from 0, none left out.
@@ -51,13 +51,13 @@ def balanced_folds(group: Ints, folds: int, rng: np.random.Generator) -> Ints:
     """
     sizes = np.bincount(group)
     fold_of_group = np.zeros(len(sizes), dtype=np.int64)
-    held = np.zeros(folds, dtype=np.int64)
+    sizes_of_folds = np.zeros(folds, dtype=np.int64)
     order = rng.permutation(len(sizes))
     # The largest first: dealt last, one of them would outweigh a fold.
     for one in order[np.argsort(-sizes[order], kind="stable")]:
-        fold = int(rng.choice(np.flatnonzero(held == held.min())))
+        fold = int(rng.choice(np.flatnonzero(sizes_of_folds == sizes_of_folds.min())))
         fold_of_group[one] = fold
-        held[fold] += sizes[one]
+        sizes_of_folds[fold] += sizes[one]
     return fold_of_group[group]
 
 
@@ -112,7 +112,7 @@ def nearest_fold_match(
 
 
 def _dealt_along(where: npt.NDArray[np.floating], group: Ints, folds: int) -> Ints:
-    """Deal groups to folds in turn, in the order of their centres along the widest direction: (point,)."""
+    """Assign groups to folds in turn, in the order of their centres along the widest direction: (point,)."""
     numbers, group = np.unique(group, return_inverse=True)
     sizes = np.bincount(group)
     centres = np.stack([np.bincount(group, where[:, i]) / sizes for i in range(3)], axis=1)

@@ -24,29 +24,29 @@ _SHOWN = {PLAIN: "#7A8A99", ENCODED: _NETWORK, INTERPOLATION: _BASE, "neighbours
 _EXPLAINED_SPLITS = ("stations-10", "checkerboard-8-2", "west-to-east")
 
 
-def draw_all(results: Results, held: Summary, folder: Path) -> list[Path]:
+def draw_all(results: Results, summary: Summary, folder: Path) -> list[Path]:
     """Draw every picture that the results have something for; give their paths.
 
     Args:
         results: for what is drawn by station.
-        held: the summary.
+        summary: the summary.
         folder: of the pictures; made if absent.
 
     Raises:
         BadOutput: a picture cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made: dict[str, Figure | None] = {}
+    drawn: dict[str, Figure | None] = {}
     with rc_context(STYLE):
-        made["scores"] = draw_scores(held)
-        made["distance"] = draw_distance(held)
-        made["reliability"] = draw_reliability(held)
-        made["importance"] = draw_importance(held)
-        made["attention"] = draw_attention(held)
-        made["errors"] = maps.draw_errors(results, held)
-        made["splits"] = maps.draw_splits(results, held)
+        drawn["scores"] = draw_scores(summary)
+        drawn["distance"] = draw_distance(summary)
+        drawn["reliability"] = draw_reliability(summary)
+        drawn["importance"] = draw_importance(summary)
+        drawn["attention"] = draw_attention(summary)
+        drawn["errors"] = maps.draw_errors(results, summary)
+        drawn["splits"] = maps.draw_splits(results, summary)
         written = []
-        for name, figure in made.items():
+        for name, figure in drawn.items():
             if figure is not None:
                 path = folder / f"{name}.png"
                 with replacing(path) as part:
@@ -55,10 +55,10 @@ def draw_all(results: Results, held: Summary, folder: Path) -> list[Path]:
     return written
 
 
-def draw_scores(held: Summary) -> Figure:
+def draw_scores(summary: Summary) -> Figure:
     """Draw the RMSE of every variant with its interval, a panel a split."""
-    splits = [split for split in held["splits"] if any(row["split"] == split for row in held["scores"])]
-    variants = [v for v in held["variants"] if any(row["variant"] == v for row in held["scores"])]
+    splits = [split for split in summary["splits"] if any(row["split"] == split for row in summary["scores"])]
+    variants = [v for v in summary["variants"] if any(row["variant"] == v for row in summary["scores"])]
     columns = min(4, len(splits))
     rows = -(-len(splits) // columns)
     width, height = 2.0 + 2.55 * columns, 1.15 + rows * (0.75 + 0.2 * len(variants))
@@ -73,7 +73,7 @@ def draw_scores(held: Summary) -> Figure:
         axes.axis("off")
     for axes, split in zip(panels.flat, splits, strict=False):
         for y, variant in enumerate(variants):
-            row = row_of(held, split, variant)
+            row = row_of(summary, split, variant)
             if row is None:
                 across = axes.get_yaxis_transform()
                 axes.text(
@@ -85,7 +85,7 @@ def draw_scores(held: Summary) -> Figure:
             if low is not None:
                 axes.plot([low, high], [y, y], color=colour, linewidth=1.4, zorder=2)
             axes.plot(value, y, "o", color=colour, markersize=4.5, zorder=3)
-        plain = row_of(held, split, PLAIN)
+        plain = row_of(summary, split, PLAIN)
         if plain is not None:
             axes.axvline(plain["rmse"][0], color=INK, linewidth=0.8, linestyle=":", zorder=1)
         axes.set_title(split, fontsize=9, loc="left", fontweight="bold")
@@ -101,12 +101,12 @@ def draw_scores(held: Summary) -> Figure:
     return figure
 
 
-def draw_distance(held: Summary) -> Figure | None:
+def draw_distance(summary: Summary) -> Figure | None:
     """Draw the gain of GeoCLIP against none by distance to the nearest training station."""
     words = distance_words()
     lines = {}
-    for split in held["splits"]:
-        pairs = [pair_of(held, split, ENCODED, PLAIN, "distance", one) for one in words]
+    for split in summary["splits"]:
+        pairs = [pair_of(summary, split, ENCODED, PLAIN, "distance", one) for one in words]
         if any(pairs):
             lines[split] = [pair["gain_percent"] if pair else None for pair in pairs]
     if not lines:
@@ -143,11 +143,13 @@ def draw_distance(held: Summary) -> Figure | None:
     return figure
 
 
-def draw_reliability(held: Summary) -> Figure | None:
+def draw_reliability(summary: Summary) -> Figure | None:
     """Draw mean observation against mean estimate by bins of the estimate."""
-    splits = [s for s in _EXPLAINED_SPLITS if any(r["split"] == s for r in held["reliability"])]
-    splits = splits or held["splits"][:3]
-    rows = [r for r in held["reliability"] if r["split"] in splits and r["variant"] in _SHOWN and r["bins"]]
+    splits = [s for s in _EXPLAINED_SPLITS if any(r["split"] == s for r in summary["reliability"])]
+    splits = splits or summary["splits"][:3]
+    rows = [
+        r for r in summary["reliability"] if r["split"] in splits and r["variant"] in _SHOWN and r["bins"]
+    ]
     if not rows:
         return None
     width, height = 0.9 + 3.5 * len(splits), 4.9
@@ -165,9 +167,9 @@ def draw_reliability(held: Summary) -> Figure | None:
         axes.plot([0, end], [0, end], color=INK, linewidth=0.9)
         for row in rows:
             if row["split"] == split:
-                made, seen = ([max(one[i], 0) for one in row["bins"]] for i in (0, 1))
+                estimated, observed = ([max(one[i], 0) for one in row["bins"]] for i in (0, 1))
                 colour, name = _SHOWN[row["variant"]], row["variant"]
-                axes.plot(made, seen, "o-", color=colour, markersize=3.5, linewidth=1.2, label=name)
+                axes.plot(estimated, observed, "o-", color=colour, markersize=3.5, linewidth=1.2, label=name)
         for name in ("x", "y"):
             getattr(axes, f"set_{name}scale")("function", functions=(_root, np.square))
             getattr(axes, f"set_{name}lim")(0, end)
@@ -182,9 +184,9 @@ def draw_reliability(held: Summary) -> Figure | None:
     return figure
 
 
-def draw_importance(held: Summary, most: int = 15) -> Figure | None:
+def draw_importance(summary: Summary, most: int = 15) -> Figure | None:
     """Draw how much the RMSE rises when one predictor is permuted among the test stations."""
-    rows = held["importance"]
+    rows = summary["importance"]
     if not rows:
         return None
     names = list(dict.fromkeys(name for row in rows for name in list(row["rmse_increase"])[:most]))[
@@ -211,9 +213,9 @@ def draw_importance(held: Summary, most: int = 15) -> Figure | None:
     return figure
 
 
-def draw_attention(held: Summary) -> Figure | None:
+def draw_attention(summary: Summary) -> Figure | None:
     """Draw the mean attention over the days of the window."""
-    rows = held["attention"]
+    rows = summary["attention"]
     if not rows:
         return None
     width, height = 7.6, 4.3
@@ -241,8 +243,8 @@ def draw_attention(held: Summary) -> Figure | None:
 
 
 def _root(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = np.sqrt(np.maximum(values, 0))
-    return found
+    root: npt.NDArray[np.float64] = np.sqrt(np.maximum(values, 0))
+    return root
 
 
 def _bare(axes: Axes, grid: Literal["x", "y", "both"] = "x") -> None:

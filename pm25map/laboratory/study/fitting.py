@@ -1,4 +1,4 @@
-"""One run of a study: a variant on a fold, from its material to its row."""
+"""One run of a study: a variant on a fold, from its data to its row."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from pm25map.base.errors import BadInstall, BadModel, UnknownName
 from pm25map.laboratory.study import baselines, results
 from pm25map.laboratory.study.config import StudyConfig
-from pm25map.laboratory.study.material import FoldMaterial, Material, read_fold
+from pm25map.laboratory.study.data import FoldData, StudyData, read_fold
 from pm25map.laboratory.study.splits import Split
 from pm25map.laboratory.study.variants import NO_SATCLIP, VARIANTS
 from pm25map.model.card import Geolocation
@@ -26,12 +26,12 @@ Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(eq=False)
-class Workshop:
-    """What one process keeps from run to run.
+class RunContext:
+    """State that a process keeps from run to run.
 
     Attributes:
         config: of the study.
-        material: of the study.
+        data: of the study.
         splits: by name.
         folder: of the results.
         fields: folder of the folds' fields.
@@ -41,7 +41,7 @@ class Workshop:
     """
 
     config: StudyConfig
-    material: Material
+    data: StudyData
     splits: dict[str, Split]
     folder: Path
     fields: Path
@@ -49,36 +49,36 @@ class Workshop:
     threads: int
     versions: str
     commit: str
-    _fold: tuple[tuple[str, int, int], FoldMaterial] | None = field(default=None, repr=False)
+    _fold: tuple[tuple[str, int, int], FoldData] | None = field(default=None, repr=False)
     _places: dict[Geolocation, Vectors | None] = field(default_factory=dict, repr=False)
 
-    def fold(self, run: results.StudyRun) -> FoldMaterial:
-        """Give the material of a run's fold; that of the last one is kept."""
+    def fold(self, run: results.StudyRun) -> FoldData:
+        """Return the data of a run's fold; that of the last one is kept."""
         key = run.split, run.fold, run.seed
         if self._fold is None or self._fold[0] != key:
             fold = self.splits[run.split].folds[run.fold]
-            self._fold = key, read_fold(self.fields, self.material, self.config, fold, run.seed)
+            self._fold = key, read_fold(self.fields, self.data, self.config, fold, run.seed)
         return self._fold[1]
 
     def places(self, geolocation: Geolocation) -> Vectors | None:
-        """Give the stations' vectors, float32 (station, d), as a place store holds them; None for none.
+        """Return the stations' vectors, float32 (station, d), as a place store holds them; None for none.
 
         Raises:
             BadModel, BadInstall, UnknownName: the encoder's file is absent or damaged, or its package is.
         """
         if geolocation not in self._places:
-            one = self.material.samples
+            one = self.data.samples
             self._places[geolocation], _ = place_vectors(geolocation, one.lat, one.lon)
         return self._places[geolocation]
 
 
 def make_run(
-    shop: Workshop, run: results.StudyRun, on_step: Callable[[int, int], None] | None = None
+    context: RunContext, run: results.StudyRun, on_step: Callable[[int, int], None] | None = None
 ) -> dict[str, object]:
-    """Make a run and write its files, the row last: a run is whole or has no row.
+    """Run a variant on a fold and write the files, the row last: a run is whole or has no row.
 
     Args:
-        shop: what the process keeps.
+        context: of the process.
         run: which.
         on_step: called with the steps of training done and those in all.
 
@@ -89,61 +89,61 @@ def make_run(
         BadMonitors: nothing is left to learn from.
     """
     variant = VARIANTS[run.variant]
-    row = _provenance(shop)
+    row = _provenance(context)
     place: Vectors | None = None
     reason = ""
     if variant.network is not None:
-        geolocation = shop.config.geolocation_of(variant.network)
+        geolocation = context.config.geolocation_of(variant.network)
         try:
-            place = None if geolocation is None else shop.places(geolocation)
+            place = None if geolocation is None else context.places(geolocation)
             reason = NO_SATCLIP if geolocation is None else ""
         except (BadModel, BadInstall, UnknownName) as error:
             reason = str(error)
     if reason:
         row |= {"status": "not run", "reason": reason}
-        results.write_row(shop.folder, run, row)
+        results.write_row(context.folder, run, row)
         return row
     began = time.monotonic()
-    material = shop.fold(run)
+    fold_data = context.fold(run)
     epochs = 0
-    with threadpool_limits(shop.threads):
+    with threadpool_limits(context.threads):
         if variant.network is not None:
-            estimates, epochs = _network(shop, run, material, place, on_step)
+            estimates, epochs = _network(context, run, fold_data, place, on_step)
         elif variant.field is not None:
-            estimates = baselines.field_estimates(material, variant.field)
+            estimates = baselines.field_estimates(fold_data, variant.field)
         elif run.variant == "kriging":
-            estimates = baselines.kriged_estimates(material, run.seed)
+            estimates = baselines.kriged_estimates(fold_data, run.seed)
         else:
-            estimates = baselines.boosted_estimates(material, run.seed)
-    station, day = material.judged[:, 0], material.judged[:, 1]
-    truth = material.samples.truth[station, day]
-    _write_predictions(shop, run, material, estimates)
-    found = score(pd.DataFrame({"site_id": station, "truth": truth, "prediction": estimates}))
-    row |= {name: found[name] for name in ("n", "r2", "rmse", "mae", "mbe", "rmse_within", "rmse_between")}
+            estimates = baselines.boosted_estimates(fold_data, run.seed)
+    station, day = fold_data.judged[:, 0], fold_data.judged[:, 1]
+    truth = fold_data.samples.truth[station, day]
+    _write_predictions(context, run, fold_data, estimates)
+    scores = score(pd.DataFrame({"site_id": station, "truth": truth, "prediction": estimates}))
+    row |= {name: scores[name] for name in ("n", "r2", "rmse", "mae", "mbe", "rmse_within", "rmse_between")}
     row |= {
         "status": "done",
         "stations": len(np.unique(station)),
         "epochs": epochs,
         "seconds": round(time.monotonic() - began, 2),
     }
-    results.write_row(shop.folder, run, row)
+    results.write_row(context.folder, run, row)
     return row
 
 
-def _provenance(shop: Workshop) -> dict[str, object]:
+def _provenance(context: RunContext) -> dict[str, object]:
     return {
-        "device": shop.device,
-        "threads": shop.threads,
-        "versions": shop.versions,
-        "commit": shop.commit,
-        "data_checksum": shop.material.checksum,
+        "device": context.device,
+        "threads": context.threads,
+        "versions": context.versions,
+        "commit": context.commit,
+        "data_checksum": context.data.checksum,
     }
 
 
 def _network(
-    shop: Workshop,
+    context: RunContext,
     run: results.StudyRun,
-    material: FoldMaterial,
+    fold_data: FoldData,
     place: Vectors | None,
     on_step: Callable[[int, int], None] | None,
 ) -> tuple[Estimates, int]:
@@ -153,28 +153,28 @@ def _network(
     from pm25map.laboratory.study.networks import estimates_of, explain, train_fold  # noqa: PLC0415
     from pm25map.model.train import CHECKPOINT  # noqa: PLC0415
 
-    torch.set_num_threads(shop.threads)
-    config = shop.config.train_config(VARIANTS[run.variant], run.seed)
-    checkpoints = shop.folder / "checkpoints" / run.id
+    torch.set_num_threads(context.threads)
+    config = context.config.train_config(VARIANTS[run.variant], run.seed)
+    checkpoints = context.folder / "checkpoints" / run.id
     checkpoints.mkdir(parents=True, exist_ok=True)
-    trained = train_fold(material, place, config, checkpoints, shop.device, on_step)
-    estimates = estimates_of(trained, material, place, config.window_days, shop.device)
+    trained = train_fold(fold_data, place, config, checkpoints, context.device, on_step)
+    estimates = estimates_of(trained, fold_data, place, config.window_days, context.device)
     if any(
         one.split == run.split and one.fold == run.fold and run.variant in one.variants
-        for one in shop.config.explained
+        for one in context.config.explained
     ):
-        found = explain(trained, material, place, config.window_days, shop.device, run.seed)
-        _write_explanation(shop.folder, run, found.attention, found.importance)
+        explanation = explain(trained, fold_data, place, config.window_days, context.device, run.seed)
+        _write_explanation(context.folder, run, explanation.attention, explanation.importance)
     (checkpoints / CHECKPOINT).unlink()
     checkpoints.rmdir()
     return estimates, len(trained.epochs)
 
 
 def _write_predictions(
-    shop: Workshop, run: results.StudyRun, material: FoldMaterial, estimates: Estimates
+    context: RunContext, run: results.StudyRun, fold_data: FoldData, estimates: Estimates
 ) -> None:
-    one = material.samples
-    station, day = material.judged[:, 0], material.judged[:, 1]
+    one = fold_data.samples
+    station, day = fold_data.judged[:, 0], fold_data.judged[:, 1]
     distance = (
         one.values[station, day, one.features.index("neighbours_distance")]
         if "neighbours_distance" in one.features
@@ -187,10 +187,10 @@ def _write_predictions(
             "truth": pa.array(one.truth[station, day], pa.float32()),
             "prediction": pa.array(estimates, pa.float32()),
             "distance_km": pa.array(distance, pa.float32()),
-            "parameter_code": pa.array(shop.material.codes[day, station], pa.int32()),
+            "parameter_code": pa.array(context.data.codes[day, station], pa.int32()),
         }
     )
-    results.write_table(shop.folder / "predictions" / f"{run.id}.parquet", table)
+    results.write_table(context.folder / "predictions" / f"{run.id}.parquet", table)
 
 
 def _write_explanation(

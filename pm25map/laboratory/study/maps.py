@@ -31,10 +31,10 @@ _STRIP_STATIONS = 60
 """Stations of the picture of a split that parts days."""
 
 
-def draw_errors(results: Results, held: Summary) -> Figure | None:
-    """Map the RMSE of GeoCLIP at every station, and what it changes against none."""
-    done = {(row["split"], row["variant"]) for row in held["folds"]}
-    splits = [s for s in held["splits"] if (s, ENCODED) in done and (s, PLAIN) in done]
+def draw_errors(results: Results, summary: Summary) -> Figure | None:
+    """Map the RMSE of GeoCLIP at every station, and its difference from none."""
+    done = {(row["split"], row["variant"]) for row in summary["folds"]}
+    splits = [s for s in summary["splits"] if (s, ENCODED) in done and (s, PLAIN) in done]
     splits = [s for s in _MAPPED if s in splits] or splits[:2]
     if not splits:
         return None
@@ -79,9 +79,9 @@ def draw_errors(results: Results, held: Summary) -> Figure | None:
     return figure
 
 
-def draw_splits(results: Results, held: Summary) -> Figure | None:
+def draw_splits(results: Results, summary: Summary) -> Figure | None:
     """Draw which fold judges which station, or which days of some stations where a split parts days."""
-    judged = {split: _judged(results, split, held["variants"]) for split in held["splits"]}
+    judged = {split: _judged(results, split, summary["variants"]) for split in summary["splits"]}
     judged = {split: frame for split, frame in judged.items() if len(frame)}
     if not judged:
         return None
@@ -119,7 +119,7 @@ def draw_splits(results: Results, held: Summary) -> Figure | None:
 
 
 def _judged(results: Results, split: str, variants: list[str]) -> pd.DataFrame:
-    """Give site, date and fold of what a split's runs judged, of the variant with most of them."""
+    """Return site, date and fold of a split's judged targets, of the variant with most of them."""
     runs = results.done[results.done["split"] == split]
     if runs.empty:
         return pd.DataFrame()
@@ -154,16 +154,16 @@ def _strip(axes: Axes, frame: pd.DataFrame, folds: list[int], days: npt.NDArray[
 
 
 def _station_rmse(results: Results, split: str, variant: str) -> "pd.Series[float]":
-    """Give the RMSE of every station that was judged, ug m-3, by number."""
+    """Return the RMSE of every station that was judged, ug m-3, by number."""
     mean = losses(results.predictions(split, variant)).groupby("site")["loss"].mean()
-    found: pd.Series[float] = mean**0.5
-    return found
+    rmse: pd.Series[float] = mean**0.5
+    return rmse
 
 
 def _places(
     results: Results, site: npt.NDArray[np.integer]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Give the positions of stations on the map, m."""
+    """Return the positions of stations on the map, m."""
     chosen = results.stations.iloc[site]
     to_map = Transformer.from_crs(4326, CRS, always_xy=True)
     x, y = to_map.transform(chosen["longitude"].to_numpy(), chosen["latitude"].to_numpy())
@@ -181,7 +181,7 @@ def _outlines() -> tuple[list[npt.NDArray[np.float64]], tuple[float, float, floa
 
 
 def _map_axes(figure: Figure, box_in: tuple[float, float, float, float]) -> Axes:
-    """Make an empty map of the states at a place of the figure: left, bottom, width, height, inches."""
+    """Add an empty map of the states at a place of the figure: left, bottom, width, height, inches."""
     width, height = figure.get_size_inches()
     left, bottom, wide, high = box_in
     axes = figure.add_axes((left / width, bottom / height, wide / width, high / height))

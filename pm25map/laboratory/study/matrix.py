@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from pm25map.base.errors import BadConfig, BadInstall, BadModel, UnknownName
 from pm25map.laboratory.study import results
 from pm25map.laboratory.study.config import StudyConfig
-from pm25map.laboratory.study.fitting import Workshop, make_run
-from pm25map.laboratory.study.material import Material, prepare_fields, read_material
+from pm25map.laboratory.study.data import StudyData, prepare_fields, read_study_data
+from pm25map.laboratory.study.fitting import RunContext, make_run
 from pm25map.laboratory.study.splits import Split, make_split
 from pm25map.laboratory.study.stations import write_stations
 from pm25map.laboratory.study.variants import SATCLIP, VARIANTS
@@ -27,7 +27,7 @@ from pm25map.predictors.reader import Predictors
 
 @dataclass(frozen=True)
 class Step:
-    """How far a matrix has come.
+    """The progress of a matrix.
 
     Attributes:
         run: that just ended.
@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class MatrixListeners:
-    """Who is told how far it has come; each may be None."""
+    """Callbacks that follow the progress; each may be None."""
 
     fields: Callable[[int, int], None] | None = None
     run: Callable[[Step], None] | None = None
@@ -76,19 +76,19 @@ def _runs(config: StudyConfig, seeds: Mapping[str, tuple[int, ...]]) -> list[res
 
 
 def is_done(folder: Path, run: results.StudyRun) -> bool:
-    """Tell whether a run was made; one that could not be run is tried again."""
+    """Return whether a run is done; one that could not be run is tried again."""
     path = results.row_path(folder, run)
     return path.is_file() and pq.read_table(path, columns=["status"])["status"][0].as_py() == "done"
 
 
-def make_splits(config: StudyConfig, material: Material) -> dict[str, Split]:
-    """Make every split of a protocol.
+def make_splits(config: StudyConfig, data: StudyData) -> dict[str, Split]:
+    """Build every split of a protocol.
 
     Raises:
         BadSplit: a fold has an empty part.
         BadConfig: a split has no fold of that number.
     """
-    splits = {name: make_split(name, material.world, config.split_seed) for name in config.splits}
+    splits = {name: make_split(name, data.world, config.split_seed) for name in config.splits}
     for name, folds in config.splits.items():
         beyond = [fold for fold in folds if fold >= len(splits[name].folds)]
         if beyond:
@@ -109,52 +109,50 @@ def run_matrix(
     workers: int = 1,
     listeners: MatrixListeners = MatrixListeners(),
 ) -> int:
-    """Make every run of a protocol that is not made yet.
+    """Run everything of a protocol that is not done yet.
 
     Args:
         config: the protocol.
         monitors: the truth.
         predictors: a store with the static layers of the protocol's features.
-        folder: of the results; made where it is absent.
+        folder: of the results; created where it is absent.
         fields: folder of the neighbours' fields of the folds; None: in `folder`.
         device: of torch.
         workers: runs at once, a process of one thread each.
-        listeners: who is told.
+        listeners: that follow the progress.
 
     Returns:
-        How many runs were made now.
+        How many runs were done now.
 
     Raises:
         BadOutput: another process writes this folder.
         BadStudy: the folder holds runs of another protocol or of other data.
-        BadSplit, BadConfig: a split cannot be made.
+        BadSplit, BadConfig: a split cannot be built.
     """
     folder.mkdir(parents=True, exist_ok=True)
     fields = fields or folder / "fields"
     with only_writer(folder / "runs", wait_seconds=0.0):
-        material = read_material(config, monitors, predictors)
-        results.claim(
-            folder, {"protocol": config.identity(), "data": material.checksum} | _named_encoder(config)
-        )
-        splits = make_splits(config, material)
-        write_stations(folder, material)
+        data = read_study_data(config, monitors, predictors)
+        results.claim(folder, {"protocol": config.identity(), "data": data.checksum} | _named_encoder(config))
+        splits = make_splits(config, data)
+        write_stations(folder, data)
         _say(
             listeners,
-            f"{len(material.samples.site_ids)} stations, {int(material.is_target.sum())} target days",
+            f"{len(data.samples.site_ids)} stations, {int(data.is_target.sum())} target days",
         )
-        if material.without_observation:
-            _say(listeners, f"{material.without_observation} stations measured nothing then and are left out")
+        if data.without_observation:
+            _say(listeners, f"{data.without_observation} stations measured nothing then and are left out")
         runs = plan_runs(config)
         left = [run for run in runs if not is_done(folder, run)]
         wanted = list(dict.fromkeys((run.split, run.fold) for run in left))
         folds = [splits[split].folds[fold] for split, fold in wanted]
-        prepare_fields(fields, material, folds, workers, listeners.fields)
-        shop = Workshop(
-            config, material, splits, folder, fields, device, 1, results.versions(), results.commit()
+        prepare_fields(fields, data, folds, workers, listeners.fields)
+        context = RunContext(
+            config, data, splits, folder, fields, device, 1, results.versions(), results.commit()
         )
         began, before = time.monotonic(), len(runs) - len(left)
         try:
-            for number, (run, row) in enumerate(_made(shop, left, workers), start=1):
+            for number, (run, row) in enumerate(_run_all(context, left, workers), start=1):
                 if listeners.run is not None:
                     pace = (time.monotonic() - began) / number
                     listeners.run(Step(run, row, before + number, len(runs), pace * (len(left) - number)))
@@ -165,7 +163,7 @@ def run_matrix(
 
 
 def _named_encoder(config: StudyConfig) -> dict[str, str]:
-    """Give the checksum of the encoder that a protocol names; nothing where it is not there, as its rows will say."""
+    """Return the checksum of the encoder that a protocol names; empty where it is absent, which its rows then state."""
     if config.satclip is None:
         return {}
     try:
@@ -179,18 +177,20 @@ def _say(listeners: MatrixListeners, line: str) -> None:
         listeners.say(line)
 
 
-def _made(
-    shop: Workshop, runs: list[results.StudyRun], workers: int
+def _run_all(
+    run_context: RunContext, runs: list[results.StudyRun], workers: int
 ) -> Iterator[tuple[results.StudyRun, dict[str, object]]]:
-    """Make runs, give each with its row when it ends."""
+    """Execute runs, and yield each with its row when it ends."""
     if workers == 1:
         for run in runs:
-            yield run, make_run(shop, run)
+            yield run, make_run(run_context, run)
         return
     # Spawned, not forked: a fork of a process that has run BLAS or torch threads may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_open_shop, initargs=(shop,)) as pool:
-        waiting = {pool.submit(_make_here, run): run for run in runs}
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_open_context, initargs=(run_context,)
+    ) as pool:
+        waiting = {pool.submit(_run_here, run): run for run in runs}
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
@@ -200,12 +200,12 @@ def _made(
             raise
 
 
-_SHOP: list[Workshop] = []
-"""Of a worker process, opened once."""
+_CONTEXT: list[RunContext] = []
+"""The context of a worker process, set once."""
 
 
-def _open_shop(shop: Workshop) -> None:
-    _SHOP[:] = [shop]
+def _open_context(context: RunContext) -> None:
+    _CONTEXT[:] = [context]
     threading.Thread(target=_end_with_the_matrix, daemon=True).start()
 
 
@@ -217,5 +217,5 @@ def _end_with_the_matrix() -> None:
         os._exit(1)
 
 
-def _make_here(run: results.StudyRun) -> dict[str, object]:
-    return make_run(_SHOP[0], run)
+def _run_here(run: results.StudyRun) -> dict[str, object]:
+    return make_run(_CONTEXT[0], run)

@@ -1,4 +1,4 @@
-"""One network of a study: trained on a fold, its estimates, and what it looks at."""
+"""One network of a study: its training on a fold, its estimates, and its attention and importance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pm25map.laboratory.study.material import FoldMaterial
+from pm25map.laboratory.study.data import FoldData
 from pm25map.model.config import TrainConfig
 from pm25map.model.network import Attention, Network
 from pm25map.model.train import TrainedNetwork, TrainingSet, train
@@ -24,7 +24,7 @@ EXPLAINED_TARGETS = 4000
 
 
 def train_fold(
-    material: FoldMaterial,
+    data: FoldData,
     place: Vectors | None,
     config: TrainConfig,
     folder: Path,
@@ -34,22 +34,22 @@ def train_fold(
     """Train a network on what a fold may learn from; its scaler too is fitted on nothing else.
 
     Args:
-        material: of the fold.
+        data: of the fold.
         place: (station, d), None for geolocation none.
         config: what to train.
         folder: of the checkpoint; a run that was stopped goes on from it.
         device: of torch.
         on_step: called with the steps done and the steps in all.
     """
-    learned = material.learned
-    cells = np.zeros(material.known.shape, dtype=np.bool_)
+    learned = data.learned
+    cells = np.zeros(data.known.shape, dtype=np.bool_)
     back = np.arange(1 - config.window_days, 1)
     # Every day of the windows of what is learned.
     cells[learned[:, :1], learned[:, 1:] + back] = True
     units = tuple(variable(name).units for name in config.features)
-    scaler = fit_scaler(material.samples.values[cells], config.features, units, config.indicators)
+    scaler = fit_scaler(data.samples.values[cells], config.features, units, config.indicators)
     return train(
-        TrainingSet(material.samples, place, scaler, learned, material.validated),
+        TrainingSet(data.samples, place, scaler, learned, data.validated),
         config,
         folder,
         device=device,
@@ -58,21 +58,21 @@ def train_fold(
 
 
 def estimates_of(
-    trained: TrainedNetwork, material: FoldMaterial, place: Vectors | None, window_days: int, device: str
+    trained: TrainedNetwork, data: FoldData, place: Vectors | None, window_days: int, device: str
 ) -> Estimates:
     """Estimate the judged targets of a fold: (target,), ug m-3."""
     network = trained.network.to(device)
-    out = np.empty(len(material.judged), dtype=np.float32)
+    out = np.empty(len(data.judged), dtype=np.float32)
     for first in range(0, len(out), TARGETS_AT_ONCE):
-        part = material.judged[first : first + TARGETS_AT_ONCE]
-        window = _windows(trained, material, part, window_days)
+        part = data.judged[first : first + TARGETS_AT_ONCE]
+        window = _windows(trained, data, part, window_days)
         out[first : first + len(part)] = _run(network, window, place, part, device)
     return out
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a network looks at, on judged targets.
+    """Attention and importance of a network on judged targets.
 
     Attributes:
         attention: mean weight of each day of the window, the estimated day first (day,).
@@ -86,7 +86,7 @@ class Explanation:
 
 def explain(
     trained: TrainedNetwork,
-    material: FoldMaterial,
+    data: FoldData,
     place: Vectors | None,
     window_days: int,
     device: str,
@@ -94,10 +94,10 @@ def explain(
 ) -> Explanation:
     """Measure attention and permutation importance on a draw of the judged targets."""
     rng = np.random.default_rng(seed)
-    drawn = rng.permutation(material.judged)[:EXPLAINED_TARGETS]
+    drawn = rng.permutation(data.judged)[:EXPLAINED_TARGETS]
     network = trained.network.to(device)
-    window = _windows(trained, material, drawn, window_days)
-    truth = material.samples.truth[drawn[:, 0], drawn[:, 1]]
+    window = _windows(trained, data, drawn, window_days)
+    truth = data.samples.truth[drawn[:, 0], drawn[:, 1]]
 
     def error(inputs: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
         estimate = _run(network, inputs, place, targets, device)
@@ -117,7 +117,7 @@ def explain(
 
 
 def _with_attention(network: Network, call: Callable[[], float]) -> tuple[float, npt.NDArray[np.float32]]:
-    """Make a call and keep the attention's weights (cell, day) of it."""
+    """Call a function, and return its result with the attention's weights (cell, day)."""
     kept: list[npt.NDArray[np.float32]] = []
 
     def keep(attention: torch.nn.Module, inputs: tuple[torch.Tensor, ...], _out: torch.Tensor) -> None:
@@ -126,17 +126,17 @@ def _with_attention(network: Network, call: Callable[[], float]) -> tuple[float,
 
     handle = network.attention.register_forward_hook(keep)
     try:
-        found = call()
+        result = call()
     finally:
         handle.remove()
-    return found, np.concatenate(kept)
+    return result, np.concatenate(kept)
 
 
 def _windows(
-    trained: TrainedNetwork, material: FoldMaterial, targets: npt.NDArray[np.int64], window_days: int
+    trained: TrainedNetwork, data: FoldData, targets: npt.NDArray[np.int64], window_days: int
 ) -> npt.NDArray[np.float32]:
     """Scale the windows (target, day, input) of targets."""
-    return trained.scaler.apply(material.samples.windows(targets, window_days))
+    return trained.scaler.apply(data.samples.windows(targets, window_days))
 
 
 def _run(

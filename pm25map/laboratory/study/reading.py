@@ -27,7 +27,7 @@ PREDICTION_COLUMNS = ("site_id", "date", "truth", "prediction", "distance_km")
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A folder of results, read as it is asked for.
+    """A folder of results, read on demand.
 
     Attributes:
         folder: where it lies.
@@ -52,7 +52,7 @@ class Results:
             (bool) where the runs have it; rows without a truth or a prediction are left out.
 
         Raises:
-            BadStudy: a file is missing, or names a station that the table of stations lacks.
+            BadStudy: a file is missing, or names a station that is not in the table of stations.
         """
         runs = self.done[(self.done["split"] == split) & (self.done["variant"] == variant)]
         if runs.empty:
@@ -91,7 +91,7 @@ def read_results(folder: Path) -> Results:
     """Open a folder of results, of a matrix that ended or is under way.
 
     Raises:
-        BadStudy: a table is missing or lacks columns, or no run ended well.
+        BadStudy: a table or a column is missing, or no run ended well.
     """
     # The rows of single runs are there while a matrix is still under way; the table of all, once it ended.
     part = any((folder / "runs").glob("*.parquet"))
@@ -121,5 +121,5 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         ) from error
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise BadStudy(f"{path} lacks the columns {', '.join(missing)}: it was written by another version")
+        raise BadStudy(f"{path} has no columns {', '.join(missing)}: it was written by another version")
     return frame

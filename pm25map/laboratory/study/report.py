@@ -1,7 +1,7 @@
 """The page of a study: its numbers and pictures from a folder of results, its words from a template.
 
 In the template `{{name words}}` becomes what the function of that name in FILLS gives: a table, or one figure with its
-interval. Nobody types a figure: the page is what `render` makes of the numbers kept beside it.
+interval. No figure is typed by hand: `render` fills the page from the numbers kept beside it.
 """
 
 import json
@@ -15,10 +15,10 @@ from pm25map.base.files import check_output_folder, check_outputs, replacing
 from pm25map.base.yaml_file import load_yaml
 from pm25map.laboratory.study import figures, phrases, tables
 from pm25map.laboratory.study.config import read_study
-from pm25map.laboratory.study.own_words import own_words
 from pm25map.laboratory.study.reading import read_results
 from pm25map.laboratory.study.results import PROTOCOL
 from pm25map.laboratory.study.summary import Summary, summarise
+from pm25map.laboratory.study.template import report_template
 
 _HOLE = re.compile(r"\{\{([^{}]+)\}\}")
 
@@ -49,11 +49,11 @@ FILLS: dict[str, Callable[..., str]] = {
 }
 
 
-def render(template: str, held: Summary) -> str:
+def render(template: str, summary: Summary) -> str:
     """Fill a template: the words of a hole are split as in a shell, so "over 200 km" is quoted.
 
     Raises:
-        BadStudy: a hole names what there is not, or lacks a word.
+        BadStudy: a hole names no known filling, or its words are too few.
     """
 
     def fill(hole: re.Match[str]) -> str:
@@ -61,7 +61,7 @@ def render(template: str, held: Summary) -> str:
         if name not in FILLS:
             raise BadStudy(f"the template asks for {{{{{name}}}}}: there are {', '.join(FILLS)}")
         try:
-            return FILLS[name](held, *words)
+            return FILLS[name](summary, *words)
         except TypeError as error:
             raise BadStudy(
                 f"the template's {{{{{hole.group(1)}}}}} lacks a word or has one too many"
@@ -99,14 +99,14 @@ def write_report(folder: Path, page: Path) -> list[Path]:
                 "for example --page report.md"
             )
     results = read_results(folder)
-    held = summarise(results, configuration)
+    summary = summarise(results, configuration)
     if (folder / "audit.json").is_file():
-        held["audit"] = json.loads(_text(folder / "audit.json", "the audit"))
-    # The page is made of what the file holds, to the last digit.
-    text = packed(held)
-    pictures = figures.draw_all(results, held, page.with_suffix(""))
+        summary["audit"] = json.loads(_text(folder / "audit.json", "the audit"))
+    # The page is filled from the numbers of the file, to the last digit.
+    text = packed(summary)
+    pictures = figures.draw_all(results, summary, page.with_suffix(""))
     if templates[page] is None:
-        templates[page] = own_words(held, pictures, page)
+        templates[page] = report_template(summary, pictures, page)
     pages = {path: render(words, unpacked(text)) for path, words in templates.items() if words is not None}
     numbers = _numbers(page)
     for path, words in {numbers: text, **pages}.items():
@@ -158,12 +158,15 @@ def _template(page: Path) -> str | None:
 _TABLES = ("runs", "folds", "scores", "paired")
 
 
-def packed(held: Summary) -> str:
+def packed(summary: Summary) -> str:
     """Write a summary as JSON, its long tables as columns and rows, a row a line."""
-    small: Summary = dict(held)
+    small: Summary = dict(summary)
     for name in _TABLES:
-        columns = list(dict.fromkeys(key for row in held[name] for key in row))
-        small[name] = {"columns": columns, "rows": [[row.get(key) for key in columns] for row in held[name]]}
+        columns = list(dict.fromkeys(key for row in summary[name] for key in row))
+        small[name] = {
+            "columns": columns,
+            "rows": [[row.get(key) for key in columns] for row in summary[name]],
+        }
     parts = []
     for name, value in small.items():
         if name in _TABLES:
@@ -176,10 +179,12 @@ def packed(held: Summary) -> str:
 
 def unpacked(text: str) -> Summary:
     """Read what `packed` wrote."""
-    held: Summary = json.loads(text)
+    summary: Summary = json.loads(text)
     for name in _TABLES:
-        held[name] = [dict(zip(held[name]["columns"], row, strict=True)) for row in held[name]["rows"]]
-    return held
+        summary[name] = [
+            dict(zip(summary[name]["columns"], row, strict=True)) for row in summary[name]["rows"]
+        ]
+    return summary
 
 
 def _compact(value: object) -> str:

@@ -1,6 +1,6 @@
 """The results folder of a study: one row a run, what each run predicted, and what its networks look at.
 
-    FOLDER/runs/RUN.parquet          one row: scores and where they come from, or why the run was not made
+    FOLDER/runs/RUN.parquet          one row: scores and where they come from, or why the run was not done
     FOLDER/runs.parquet              all rows
     FOLDER/predictions/RUN.parquet   site_id, date, truth, prediction, distance_km, parameter_code
     FOLDER/attention/RUN.parquet     day_before, weight
@@ -56,7 +56,7 @@ SCHEMA = pa.schema(
 
 
 class StudyRun(BaseModel):
-    """Which run: the name of its files is made of it."""
+    """Which run; the names of its files follow from it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,17 +67,17 @@ class StudyRun(BaseModel):
 
     @property
     def id(self) -> str:
-        """Name the run's files."""
+        """Return the stem of the run's files."""
         return f"{self.split}-{self.fold}-{self.variant}-{self.seed}"
 
 
 def row_path(folder: Path, run: StudyRun) -> Path:
-    """Say where a run's row is kept; the run is finished when it is there."""
+    """Return the path of a run's row; the run is finished when it exists."""
     return folder / "runs" / f"{run.id}.parquet"
 
 
 def write_row(folder: Path, run: StudyRun, row: dict[str, object]) -> None:
-    """Write a run's row; what the row lacks is empty."""
+    """Write a run's row; columns without a value are empty."""
     full = (
         run.model_dump() | {"reason": "", "finished": dt.datetime.now(dt.UTC).isoformat("T", "seconds")} | row
     )
@@ -85,7 +85,7 @@ def write_row(folder: Path, run: StudyRun, row: dict[str, object]) -> None:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table, whole or not at all; the folder is made."""
+    """Write a table, whole or not at all; the folder is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         pq.write_table(table, part, compression="zstd")
@@ -134,18 +134,18 @@ def claim(folder: Path, identity: dict[str, str]) -> None:
 
 
 def versions() -> str:
-    """Name the versions that scores depend on, as JSON."""
-    found = {"pm25map": pm25map.__version__}
+    """Return the versions that scores depend on, as JSON."""
+    by_package = {"pm25map": pm25map.__version__}
     for name in VERSIONS:
         try:
-            found[name] = importlib.metadata.version(name)
+            by_package[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return json.dumps(found)
+            by_package[name] = "absent"
+    return json.dumps(by_package)
 
 
 def commit() -> str:
-    """Name the commit of this code, with "+" where files differ from it; empty outside of a repository."""
+    """Return the commit of this code, with "+" where files differ from it; empty outside of a repository."""
     here = Path(pm25map.__file__).parent
     words = ["git", "-C", os.fspath(here), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:

@@ -1,7 +1,7 @@
-"""Which stations learn and which judge, in eleven ways: pure functions of coordinates, days and a seed.
+"""Eleven splits into stations that learn and stations that judge: pure functions of coordinates, days and a seed.
 
 Monitors within 100 m of each other, and ids of one site that moved ("X", "X@2"), are one place: no split parts
-them. What a fold hides feeds nobody: no target, no neighbour, no scale.
+them. Hidden values of a fold feed nothing: no target, no neighbour, no scale.
 """
 
 import datetime as dt
@@ -31,14 +31,14 @@ CLUSTER_KM = 150.0
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Who learns and who judges.
+    """The stations that learn and those that judge.
 
     Attributes:
         train: bool (station,): may learn and feed its neighbours.
         test: bool (station,): is judged.
-        judged: bool (station, day), of splits that part days: what is judged; the rest learns. Else None.
-        hides: whether what is judged is kept from the neighbours: not where a map would have it, as that of
-            another year has its own monitors.
+        judged: bool (station, day), of splits by days: those judged; the rest learns. Otherwise None.
+        hides: whether judged values are hidden from the neighbours: not where a map would have them, such as
+            another year, which has its own monitors.
     """
 
     train: Bools
@@ -47,17 +47,17 @@ class Fold:
     hides: bool = True
 
     def learned_cells(self, days: int) -> Bools:
-        """Mark the station-days that may be learned from: bool (station, day)."""
+        """Return the station-days that may be learned from: bool (station, day)."""
         cells = np.repeat(self.train[:, None], days, axis=1)
         return cells if self.judged is None else cells & ~self.judged
 
     def judged_cells(self, days: int) -> Bools:
-        """Mark the station-days that are judged: bool (station, day)."""
+        """Return the station-days that are judged: bool (station, day)."""
         cells = np.repeat(self.test[:, None], days, axis=1)
         return cells if self.judged is None else cells & self.judged
 
     def hidden_cells(self, days: int) -> Bools:
-        """Mark the station-days whose values feed nobody: bool (station, day)."""
+        """Return the station-days whose values feed no estimate: bool (station, day)."""
         return ~self.learned_cells(days) if self.hides else np.zeros((len(self.train), days), dtype=np.bool_)
 
 
@@ -71,7 +71,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What a split is made of.
+    """The stations, days and map cells that a split depends on.
 
     Attributes:
         site_ids: (station,).
@@ -88,7 +88,7 @@ class World:
     map_lon: Floats
 
     def places(self) -> Ints:
-        """Number the places (station,) from 0: one for monitors that no split may part."""
+        """Return the number of each station's place (station,) from 0: monitors of one place stay together."""
         near = Stations(self.lat, self.lon, np.zeros(len(self.lat))).places()
         number = near.astype(np.int64)
         first: dict[str, int] = {}
@@ -99,7 +99,7 @@ class World:
 
 
 def make_split(name: str, world: World, seed: int) -> Split:
-    """Make a split.
+    """Build a split.
 
     Args:
         name: one of SPLITS.
@@ -140,13 +140,13 @@ def _spots(world: World, place: Ints) -> tuple[Floats, Floats]:
 
 
 def _by_place(fold_of_place: Ints, place: Ints, folds: int) -> tuple[Fold, ...]:
-    """Make folds that leave whole places out."""
+    """Build folds that leave whole places out."""
     number = fold_of_place[place]
     return tuple(Fold(train=number != i, test=number == i) for i in range(folds))
 
 
 def _random(world: World, place: Ints, rng: np.random.Generator) -> tuple[Fold, ...]:
-    """Part station-days; the days of one place stay together, else a twin monitor would tell the answer."""
+    """Divide station-days; the days of one place stay together, or a twin monitor would reveal the answer."""
     days = len(world.days)
     cells = dealt((int(place.max()) + 1) * days, FOLDS, rng).reshape(-1, days)[place]
     all_of_them = np.ones(len(place), dtype=np.bool_)
@@ -200,7 +200,7 @@ def _knndm(world: World, place: Ints, rng: np.random.Generator) -> tuple[Fold, .
 
 
 def _leave_year_out(world: World, place: Ints, _rng: np.random.Generator) -> tuple[Fold, ...]:
-    """Part years; the monitors of the year that is judged still speak for each other, as on any map."""
+    """Divide years; the monitors of the judged year still feed each other's estimates, as on any map."""
     year = np.array([day.year for day in world.days])
     all_of_them = np.ones(len(place), dtype=np.bool_)
     return tuple(

@@ -1,4 +1,4 @@
-"""Where the stations of a study are: state, region, town or country; for tables by region and for maps."""
+"""The stations of a study: state, region, urban or rural; for tables by region and for maps."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pm25map.grid.regions import states
 from pm25map.laboratory.study import results
-from pm25map.laboratory.study.material import Material
+from pm25map.laboratory.study.data import StudyData
 
 URBAN_SHARE = 0.1
 """Share of built-up land in a station's cell from which it counts as urban."""
@@ -23,20 +23,20 @@ REGIONS = {
 
 
 def state_of(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> list[str]:
-    """Tell the state of places by postal code; the nearest where a place lies off the land."""
+    """Return the state of places by postal code; the nearest where a place lies off the land."""
     import geopandas  # noqa: PLC0415 - slow to import
 
     frame = states().to_crs(5070)
     points = geopandas.GeoDataFrame(geometry=geopandas.points_from_xy(lon, lat), crs=4326).to_crs(5070)
     joined = points.sjoin_nearest(frame[["postal", "geometry"]])
     # A place on a border is as near to two states: the first in the alphabet.
-    found: list[str] = joined.groupby(level=0)["postal"].min().sort_index().tolist()
-    return found
+    postal: list[str] = joined.groupby(level=0)["postal"].min().sort_index().tolist()
+    return postal
 
 
-def write_stations(folder: Path, material: Material) -> None:
+def write_stations(folder: Path, data: StudyData) -> None:
     """Write stations.parquet."""
-    one = material.samples
+    one = data.samples
     state = state_of(one.lat, one.lon)
     region = {postal: name for name, postals in REGIONS.items() for postal in postals.split()}
     table = pa.table(
@@ -46,8 +46,8 @@ def write_stations(folder: Path, material: Material) -> None:
             "longitude": one.lon,
             "state": state,
             "region": [region[postal] for postal in state],
-            "urban": material.urban_share >= URBAN_SHARE,
-            "held_out": material.held_out,
+            "urban": data.urban_share >= URBAN_SHARE,
+            "held_out": data.held_out,
         }
     )
     results.write_table(folder / "stations.parquet", table)

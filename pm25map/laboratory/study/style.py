@@ -1,4 +1,4 @@
-"""How the pictures of a study look: as those of the view."""
+"""The style of a study's pictures: as those of the view."""
 
 from matplotlib import rcParamsDefault
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,7 +12,7 @@ STYLE = dict(rcParamsDefault) | {
 
 
 def sheet(width: float, height: float, title: str, words: str) -> Figure:
-    """Make a figure with its title and a line under it, inches."""
+    """Create a figure with its title and a line under it, inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(0.25 / width, 1 - 0.14 / height, title, fontsize=13, fontweight="bold", va="top")

@@ -39,11 +39,11 @@ BINS_UGM3 = (0, 2, 4, 6, 8, 10, 12, 15, 20, 25, 35, 55, 90, 125, math.inf)
 
 
 def summarise(results: Results, protocol: dict[str, Any], draws: int = 1000) -> Summary:
-    """Give all numbers of the page, rounded, as JSON holds them.
+    """Return all numbers of the page, rounded, as JSON holds them.
 
     Args:
         results: a folder of them.
-        protocol: what the page says of the protocol: the configuration as it was read.
+        protocol: for the page: the configuration as it was read.
         draws: resamples of the stations.
 
     Raises:
@@ -52,7 +52,7 @@ def summarise(results: Results, protocol: dict[str, Any], draws: int = 1000) -> 
     splits = _in_order(results.runs["split"], SPLITS)
     variants = _in_order(results.runs["variant"], VARIANTS)
     done = {(row.split, row.variant) for row in results.done.itertuples()}
-    found: Summary = {
+    summary: Summary = {
         "protocol": protocol,
         "record": _record(results),
         "splits": splits,
@@ -69,10 +69,10 @@ def summarise(results: Results, protocol: dict[str, Any], draws: int = 1000) -> 
     for split in splits:
         frames = {name: results.predictions(split, name) for name in variants if (split, name) in done}
         for variant, frame in frames.items():
-            found["scores"] += _scores(split, variant, frame, results.stations, draws)
-            found["reliability"].append({"split": split, "variant": variant, "bins": _reliability(frame)})
-        found["paired"] += _pairs(split, frames, results.stations, draws)
-    return found
+            summary["scores"] += _scores(split, variant, frame, results.stations, draws)
+            summary["reliability"].append({"split": split, "variant": variant, "bins": _reliability(frame)})
+        summary["paired"] += _pairs(split, frames, results.stations, draws)
+    return summary
 
 
 def _in_order(names: "pd.Series[str]", known: tuple[str, ...]) -> list[str]:
@@ -82,13 +82,13 @@ def _in_order(names: "pd.Series[str]", known: tuple[str, ...]) -> list[str]:
 
 def _record(results: Results) -> Summary:
     done = results.done
-    told = {
+    record = {
         name: sorted(set(done[name].astype(str)))
         for name in ("data_checksum", "commit", "device")
         if name in done
     }
     versions = [json.loads(text) for text in sorted(set(done["versions"]))] if "versions" in done else []
-    return told | {
+    return record | {
         "versions": versions,
         "threads": sorted({int(n) for n in done["threads"].dropna()}) if "threads" in done else [],
         "hours": _rounded(float(done["seconds"].sum()) / 3600, 2) if "seconds" in done else None,
@@ -102,7 +102,7 @@ def _record(results: Results) -> Summary:
 
 
 def _not_run(results: Results, splits: list[str], variants: list[str]) -> list[Summary]:
-    """Say why runs were not made, each reason once a variant."""
+    """List why runs were not done, each reason once a variant."""
     missing = results.runs[results.runs["status"] != DONE]
     rows = []
     for (variant, reason), part in missing.groupby(["variant", "reason"], sort=False):
@@ -112,7 +112,7 @@ def _not_run(results: Results, splits: list[str], variants: list[str]) -> list[S
 
 
 def _runs(results: Results) -> list[Summary]:
-    """Keep a line a run: what it took and gave."""
+    """Return a row for each run: its time and scores."""
     kept = (
         "split",
         "fold",
@@ -132,7 +132,7 @@ def _runs(results: Results) -> list[Summary]:
 
 
 def _folds(results: Results) -> list[Summary]:
-    """Give each split and variant's scores fold by fold, means over seeds."""
+    """Return each split and variant's scores fold by fold, means over seeds."""
     rows = []
     for (split, variant), part in results.done.groupby(["split", "variant"], sort=False):
         by_fold = part.groupby("fold")[["r2", "rmse"]].mean()
@@ -152,7 +152,7 @@ def _scores(
     for (kind, name), mask in strata(frame, stations).items():
         part = {key: value[mask] for key, value in values.items()}
         sums = station_sums(**part, stations=len(stations), centre=centre)
-        found = scores_with_intervals(sums, draws)
+        resampled = scores_with_intervals(sums, draws)
         kept = NAMES if kind == ALL else ("r2", "rmse", "mae", "mbe")
         rows.append(
             {
@@ -163,7 +163,7 @@ def _scores(
                 "n": round(float(sums[:, 0].sum())),
                 "stations": int((sums[:, 0] > 0).sum()),
             }
-            | {score: _triple(found[score]) for score in kept}
+            | {score: _triple(resampled[score]) for score in kept}
         )
     return rows
 
@@ -172,11 +172,11 @@ def _pairs(split: str, frames: dict[str, pd.DataFrame], stations: pd.DataFrame, 
     """Compare every variant with none, the networks with every baseline, and the two trained encoders."""
     losses = {name: paired.losses(frame) for name, frame in frames.items()}
     networks = [name for name in frames if name not in BASELINES]
-    asked = [(name, PLAIN) for name in frames if name != PLAIN and PLAIN in frames]
-    asked += [(a, b) for a, b in itertools.product(networks, BASELINES) if b in frames]
-    asked += [(OPEN, ENCODED)] if {OPEN, ENCODED} <= set(frames) else []
+    pairs = [(name, PLAIN) for name in frames if name != PLAIN and PLAIN in frames]
+    pairs += [(a, b) for a, b in itertools.product(networks, BASELINES) if b in frames]
+    pairs += [(OPEN, ENCODED)] if {OPEN, ENCODED} <= set(frames) else []
     rows: list[Summary] = []
-    for variant, other in asked:
+    for variant, other in pairs:
         rows_of_both = paired.pair(losses[variant], losses[other])
         parts = strata(rows_of_both, stations)
         kinds: tuple[str, ...] = PAIRED_KINDS if (variant, other) == (ENCODED, PLAIN) else (ALL,)
@@ -185,17 +185,17 @@ def _pairs(split: str, frames: dict[str, pd.DataFrame], stations: pd.DataFrame, 
         for (kind, name), mask in parts.items():
             if kind not in kinds:
                 continue
-            found = paired.compare(rows_of_both[mask], draws)
-            if found is None:
+            test = paired.compare(rows_of_both[mask], draws)
+            if test is None:
                 raise BadStudy(
                     f"{variant} and {other} share no target on {split}: run the same folds of both"
                 )
             rows.append(
                 {
-                    "split": split, "variant": variant, "other": other, "kind": kind, "stratum": name, "n": found.n,
-                    "stations": found.stations, "rmse": _rounded(found.rmse), "rmse_other": _rounded(found.rmse_other),
-                    "difference": _triple(found.difference), "gain_percent": _triple(found.gain_percent, 2),
-                    "p_bootstrap": _rounded(found.p_bootstrap, 4), "p_wilcoxon": _rounded(found.p_wilcoxon, 6),
+                    "split": split, "variant": variant, "other": other, "kind": kind, "stratum": name, "n": test.n,
+                    "stations": test.stations, "rmse": _rounded(test.rmse), "rmse_other": _rounded(test.rmse_other),
+                    "difference": _triple(test.difference), "gain_percent": _triple(test.gain_percent, 2),
+                    "p_bootstrap": _rounded(test.p_bootstrap, 4), "p_wilcoxon": _rounded(test.p_wilcoxon, 6),
                 }
             )  # fmt: skip
     whole: list[Summary] = [row for row in rows if row["kind"] == ALL]
@@ -240,8 +240,8 @@ def _attention(results: Results) -> list[Summary]:
     return rows
 
 
-def _triple(found: Resampled, digits: int = 3) -> list[float | None]:
-    return [_rounded(value, digits) for value in (found.value, found.low, found.high)]
+def _triple(resampled: Resampled, digits: int = 3) -> list[float | None]:
+    return [_rounded(value, digits) for value in (resampled.value, resampled.low, resampled.high)]
 
 
 def _rounded(value: float, digits: int = 3) -> float | None:

@@ -31,24 +31,24 @@ GROUPS = {
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Lay rows out as Markdown."""
+    """Format rows as a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def answers(held: Summary, variant: str, other: str, *splits: str) -> str:
+def answers(summary: Summary, variant: str, other: str, *splits: str) -> str:
     """Answer for each split whether a variant is better than another: errors on the same targets, gain, verdict."""
     rows, missing = [], []
     for split in splits:
-        against = best(held, split, other.removeprefix("best-")) if other.startswith("best-") else other
-        row = pair_of(held, split, variant, against)
+        against = best(summary, split, other.removeprefix("best-")) if other.startswith("best-") else other
+        row = pair_of(summary, split, variant, against)
         if row is None:
             missing.append(split)
             continue
         gain = with_interval(row["gain_percent"], 1, signed=True)
         values = [f"{row['n']:,}", number(row["rmse_other"]), number(row["rmse"]), gain]
         rows.append(
-            [split, f"`{against}`", *values, verdict(held, split, variant, against).removesuffix(" than")]
+            [split, f"`{against}`", *values, verdict(summary, split, variant, against).removesuffix(" than")]
         )
     head = ["split", "against", "targets", "RMSE of the other", f"RMSE of `{variant}`", "gain, %", "result"]
     lines = [table(head, rows)] if rows else []
@@ -57,26 +57,26 @@ def answers(held: Summary, variant: str, other: str, *splits: str) -> str:
     return "\n\n".join(lines)
 
 
-def protocol(held: Summary) -> str:
-    """Tell the protocol: days, folds, variants, network, training."""
-    told = held["protocol"]
-    if not told:
+def protocol(summary: Summary) -> str:
+    """Describe the protocol: days, folds, variants, network, training."""
+    config = summary["protocol"]
+    if not config:
         return "The protocol was not kept."
-    days = [_length(block) for block in told["blocks"]]
-    blocks = "; ".join(f"{block['start']} to {block['end']}" for block in told["blocks"])
-    folds = "; ".join(f"`{name}` {', '.join(map(str, which))}" for name, which in told["splits"].items())
-    shape, training = told["network"], told["training"]
+    days = [_length(block) for block in config["blocks"]]
+    blocks = "; ".join(f"{block['start']} to {block['end']}" for block in config["blocks"])
+    folds = "; ".join(f"`{name}` {', '.join(map(str, which))}" for name, which in config["splits"].items())
+    shape, training = config["network"], config["training"]
     lstm = "/".join(map(str, shape["lstm"]))
     rows = [
         ["target days", f"{sum(days)} in {len(days)} blocks: {blocks}"],
-        ["window", f"{told['window_days']} days, the estimated day last"],
-        ["predictors", f"{len(told['features'])}: {', '.join(told['features'])}"],
+        ["window", f"{config['window_days']} days, the estimated day last"],
+        ["predictors", f"{len(config['features'])}: {', '.join(config['features'])}"],
         ["folds that were run", folds],
         ["networks", f"LSTM {lstm}, attention {shape['attention']}, dense {shape['dense']}"],
         ["training", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in training.items())],
-        ["seeds", f"{', '.join(map(str, told['seeds']))} of the networks, {told['split_seed']} of the splits"],
+        ["seeds", f"{', '.join(map(str, config['seeds']))} of the networks, {config['split_seed']} of the splits"],
     ]  # fmt: skip
-    return f"{' '.join(str(told['description']).split())}\n\n" + table(["what", "value"], rows)
+    return f"{' '.join(str(config['description']).split())}\n\n" + table(["what", "value"], rows)
 
 
 def _length(block: dict[str, Any]) -> int:
@@ -84,57 +84,62 @@ def _length(block: dict[str, Any]) -> int:
     return (end - start).days + 1
 
 
-def record(held: Summary) -> str:
-    """Tell where the numbers come from."""
-    told = held["record"]
-    versions = sorted({f"{name} {text}" for found in told["versions"] for name, text in found.items()})
+def record(summary: Summary) -> str:
+    """Describe where the numbers come from."""
+    provenance = summary["record"]
+    versions = sorted(
+        {f"{name} {text}" for packages in provenance["versions"] for name, text in packages.items()}
+    )
     rows = [
-        ["runs", f"{told['runs']}, {told['hours']} hours of them in all, {' to '.join(told['finished'])}"],
-        ["stations", f"{told['stations']}, {told['urban']} of them urban"],
+        [
+            "runs",
+            f"{provenance['runs']}, {provenance['hours']} hours of them in all, {' to '.join(provenance['finished'])}",
+        ],
+        ["stations", f"{provenance['stations']}, {provenance['urban']} of them urban"],
         [
             "device",
-            f"{', '.join(told.get('device', []))}; {', '.join(map(str, told['threads']))} threads a run",
+            f"{', '.join(provenance.get('device', []))}; {', '.join(map(str, provenance['threads']))} threads a run",
         ],
         ["versions", ", ".join(versions)],
-        ["data", ", ".join(f"`{one[:16]}`" for one in told.get("data_checksum", []))],
-        ["commit", ", ".join(f"`{one[:12]}`" for one in told.get("commit", []))],
+        ["data", ", ".join(f"`{one[:16]}`" for one in provenance.get("data_checksum", []))],
+        ["commit", ", ".join(f"`{one[:12]}`" for one in provenance.get("commit", []))],
     ]
     return table(["what", "value"], rows)
 
 
-def scores(held: Summary, group: str, name: str) -> str:
+def scores(summary: Summary, group: str, name: str) -> str:
     """Score every variant on the splits of a group: values with intervals, the best value of a split in bold."""
-    splits = [split for split in GROUPS[group] if split in held["splits"]]
+    splits = [split for split in GROUPS[group] if split in summary["splits"]]
     if not splits:
         return "None of these splits was run."
     digits = 3 if name.startswith("r2") else 2
     best = {}
     for split in splits:
-        whole = [v for v in held["variants"] if folds_of(held, split, v) == folds_of(held, split)]
-        there = [row[name][0] for v in whole if (row := row_of(held, split, v))]
+        whole = [v for v in summary["variants"] if folds_of(summary, split, v) == folds_of(summary, split)]
+        there = [row[name][0] for v in whole if (row := row_of(summary, split, v))]
         known = [value for value in there if value is not None]
         best[split] = (max(known) if name == "r2" else min(known)) if known else None
     rows = []
-    for variant in held["variants"]:
+    for variant in summary["variants"]:
         cells = []
         for split in splits:
-            row = row_of(held, split, variant)
+            row = row_of(summary, split, variant)
             text = NOT_RUN if row is None else with_interval(row[name], digits)
-            mine = folds_of(held, split, variant)
-            if row is not None and mine != folds_of(held, split):
+            mine = folds_of(summary, split, variant)
+            if row is not None and mine != folds_of(summary, split):
                 text += f", fold {', '.join(map(str, sorted(mine)))} only"
             cells.append(f"**{text}**" if row is not None and row[name][0] == best[split] else text)
         rows.append([f"`{variant}`", *cells])
     return table(["variant", *splits], rows)
 
 
-def parts(held: Summary, *splits: str) -> str:
-    """Part the error of every variant within and between stations."""
+def parts(summary: Summary, *splits: str) -> str:
+    """Divide the error of every variant into parts within and between stations."""
     names = ("rmse", "rmse_within", "rmse_between", "r2_within", "r2_between", "mae", "mbe")
     rows = []
     for split in splits:
-        for variant in held["variants"]:
-            row = row_of(held, split, variant)
+        for variant in summary["variants"]:
+            row = row_of(summary, split, variant)
             if row is not None:
                 values = [number(row[n][0], 3 if n.startswith("r2") else 2, signed=n == "mbe") for n in names]
                 rows.append([split, f"`{variant}`", f"{row['n']:,}", *values])
@@ -142,45 +147,45 @@ def parts(held: Summary, *splits: str) -> str:
     return table(["split", "variant", "targets", *head], rows)
 
 
-def strata(held: Summary, split: str, *variants: str) -> str:
+def strata(summary: Summary, split: str, *variants: str) -> str:
     """Score some variants in every stratum of a split, and give the gain of GeoCLIP against none."""
-    asked = [name for name in variants if row_of(held, split, name)]
-    if not asked:
+    chosen = [name for name in variants if row_of(summary, split, name)]
+    if not chosen:
         return f"`{split}` was not run."
     rows = []
-    for first in (row for row in held["scores"] if row["split"] == split and row["variant"] == asked[0]):
+    for first in (row for row in summary["scores"] if row["split"] == split and row["variant"] == chosen[0]):
         key = (first["kind"], first["stratum"])
-        found = [row_of(held, split, name, *key) for name in asked]
-        values = [number(row["rmse"][0]) if row else "-" for row in found]
-        bias = [number(row["mbe"][0], 2, signed=True) if row else "-" for row in found]
-        pair = pair_of(held, split, ENCODED, PLAIN, *key)
+        found_rows = [row_of(summary, split, name, *key) for name in chosen]
+        values = [number(row["rmse"][0]) if row else "-" for row in found_rows]
+        bias = [number(row["mbe"][0], 2, signed=True) if row else "-" for row in found_rows]
+        pair = pair_of(summary, split, ENCODED, PLAIN, *key)
         gain = f"{with_interval(pair['gain_percent'], 1, signed=True)}" if pair else "-"
         name = "all" if first["kind"] == ALL else f"{first['kind']}: {first['stratum']}"
         cells = [f"{value} ({away})" for value, away in zip(values, bias, strict=True)]
         rows.append([name, f"{first['n']:,}", str(first["stations"]), *cells, gain])
-    head = ["stratum", "targets", "stations", *(f"`{name}`" for name in asked), "gain of GeoCLIP, %"]
+    head = ["stratum", "targets", "stations", *(f"`{name}`" for name in chosen), "gain of GeoCLIP, %"]
     if all(row[-1] == "-" for row in rows):
         head, rows = head[:-1], [row[:-1] for row in rows]
     return table(head, rows)
 
 
-def distance(held: Summary) -> str:
-    """Give the gain of GeoCLIP against none by distance to the nearest training station, per cent of the RMSE."""
+def distance(summary: Summary) -> str:
+    """Return the gain of GeoCLIP against none by distance to the nearest training station, per cent of the RMSE."""
     rows = []
-    for split in held["splits"]:
+    for split in summary["splits"]:
         cells = []
         for words in distance_words():
-            pair = pair_of(held, split, ENCODED, PLAIN, "distance", words)
+            pair = pair_of(summary, split, ENCODED, PLAIN, "distance", words)
             cells.append(with_interval(pair["gain_percent"], 1, signed=True) if pair else "-")
         if set(cells) != {"-"}:
             rows.append([split, *cells])
     return table(["split", *distance_words()], rows) if rows else "Not run."
 
 
-def pairs(held: Summary, other: str, *variants: str) -> str:
+def pairs(summary: Summary, other: str, *variants: str) -> str:
     """Compare variants (all where none is named) with another one on every split."""
     rows = []
-    for row in held["paired"]:
+    for row in summary["paired"]:
         if row["kind"] == ALL and row["other"] == other and (not variants or row["variant"] in variants):
             rows.append(
                 [
@@ -199,13 +204,13 @@ def _p(value: float | None) -> str:
     return "-" if value is None else ("< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
-def published(held: Summary) -> str:
+def published(summary: Summary) -> str:
     """Set the published figures beside ours, line by line."""
-    folds = {(row["split"], row["variant"]): row for row in held["folds"]}
+    folds = {(row["split"], row["variant"]): row for row in summary["folds"]}
     rows = []
     for line in PUBLISHED:
         theirs = number(line.value) + (f" ± {line.spread:.3f}" if line.spread is not None else "")
-        row, whole = folds.get((line.split, line.variant)), row_of(held, line.split, line.variant)
+        row, whole = folds.get((line.split, line.variant)), row_of(summary, line.split, line.variant)
         if row is None or whole is None or (line.fold is not None and line.fold not in row["folds"]):
             ours, interval = NOT_RUN, "-"
         elif line.fold is not None:
@@ -220,13 +225,13 @@ def published(held: Summary) -> str:
     return table(head, rows)
 
 
-def published_gains(held: Summary) -> str:
+def published_gains(summary: Summary) -> str:
     """Set the published gain of GeoCLIP in R2 beside ours."""
     rows = []
     for what, split, plain, encoded in GAINS:
-        mine, other = row_of(held, split, ENCODED), row_of(held, split, PLAIN)
-        pair = pair_of(held, split, ENCODED, PLAIN)
-        if mine is None or other is None or pair is None or not same_folds(held, split, ENCODED, PLAIN):
+        mine, other = row_of(summary, split, ENCODED), row_of(summary, split, PLAIN)
+        pair = pair_of(summary, split, ENCODED, PLAIN)
+        if mine is None or other is None or pair is None or not same_folds(summary, split, ENCODED, PLAIN):
             rows.append([what, number(encoded - plain, 3, signed=True), NOT_RUN, "-", "-"])
             continue
         ours = mine["r2"][0] - other["r2"][0]
@@ -238,16 +243,16 @@ def published_gains(held: Summary) -> str:
     return table(["line", "published gain in R2", "ours", "share", "our gain in RMSE, %"], rows)
 
 
-def not_run(held: Summary) -> str:
+def not_run(summary: Summary) -> str:
     """List what was not run, and why."""
-    rows = [[f"`{row['variant']}`", ", ".join(row["splits"]), row["reason"]] for row in held["not_run"]]
+    rows = [[f"`{row['variant']}`", ", ".join(row["splits"]), row["reason"]] for row in summary["not_run"]]
     return table(["variant", "splits", "why"], rows) if rows else "Every run of the matrix was made."
 
 
-def runs(held: Summary) -> str:
+def runs(summary: Summary) -> str:
     """List every run: its fold, size, scores and time."""
     rows = []
-    for row in held["runs"]:
+    for row in summary["runs"]:
         time = number(row.get("seconds"), 0)
         values = [
             number(row["r2"], 3),
@@ -261,28 +266,28 @@ def runs(held: Summary) -> str:
     return table(head, rows)
 
 
-def audit(held: Summary) -> str:
-    """Tell what the audit found, planted and as the pipeline is."""
-    told = held.get("audit")
-    if told is None:
+def audit(summary: Summary) -> str:
+    """List the leaks that the audit found, planted and in the pipeline as it is."""
+    leaks = summary.get("audit")
+    if leaks is None:
         return "The audit was not run on this machine."
-    names = list(told["findings"][0]["evidence"])
+    names = list(leaks["findings"][0]["evidence"])
     rows = [
         [
             row["leak"],
             row["planted"] or "**missed**",
             *(row["evidence"][name] or "not found" for name in names),
         ]
-        for row in told["findings"]
+        for row in leaks["findings"]
     ]
-    words = f"{told['stations']} stations, {told['days'][0]} to {told['days'][1]}:\n\n"
+    words = f"{leaks['stations']} stations, {leaks['days'][0]} to {leaks['days'][1]}:\n\n"
     return words + table(["leak", "planted, it is found by", *(f"as it is: {name}" for name in names)], rows)
 
 
-def importance(held: Summary, most: str = "8") -> str:
+def importance(summary: Summary, most: str = "8") -> str:
     """List the predictors whose permutation costs most."""
     rows = []
-    for row in held["importance"]:
+    for row in summary["importance"]:
         top = list(row["rmse_increase"].items())[: int(most)]
         rows.append(
             [row["split"], f"`{row['variant']}`", ", ".join(f"{name} {number(v)}" for name, v in top)]
@@ -294,10 +299,10 @@ def importance(held: Summary, most: str = "8") -> str:
     )
 
 
-def attention(held: Summary) -> str:
-    """Say how the attention lies over the window."""
+def attention(summary: Summary) -> str:
+    """Describe how the attention is distributed over the window."""
     rows = []
-    for row in held["attention"]:
+    for row in summary["attention"]:
         weight = row["weight"]
         shares = [weight[0], sum(weight[1:4]), sum(weight[4:7]), sum(weight[7:])]
         rows.append([row["split"], f"`{row['variant']}`", *(f"{100 * share:.0f} %" for share in shares)])

@@ -1,4 +1,4 @@
-"""What is compared: ways to tell a network its place, and the baselines that a user would pick instead."""
+"""The variants that are compared: inputs of the place, and the baselines that a user would choose instead."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class Variant:
     Attributes:
         name: of the variant.
         network: of a network; None for a baseline.
-        field: of a baseline that is a field of the neighbours source, worked out from the fold's training stations.
+        field: of a baseline that is a field of the neighbours source, computed from the fold's training stations.
     """
 
     name: str
@@ -46,7 +46,7 @@ VARIANTS: dict[str, Variant] = {
         Variant("sincos", NetworkVariant("sincos")),
         Variant("geoclip-hadamard", NetworkVariant("geoclip")),
         Variant("geoclip-concat", NetworkVariant("geoclip", "concatenation")),
-        # Capsules are counted from 1 in names of encoders: this one lacks the third, sigma 256.
+        # Capsules are counted from 1 in names of encoders: this one is without the third, sigma 256.
         Variant("geoclip-without-capsule-2", NetworkVariant("geoclip-capsules-1-2")),
         Variant("places-open-hadamard", NetworkVariant("places-open")),
         Variant("satclip-hadamard", NetworkVariant(SATCLIP)),
@@ -61,7 +61,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def variant_of(geolocation: Geolocation) -> str:
-    """Name the variant that tells a network its place as a model is told it.
+    """Return the variant whose network has the same input of the place as a model.
 
     Raises:
         BadStudy: there is none.

@@ -54,7 +54,7 @@ def _outline(shape: BaseGeometry) -> MultiPolygon:
 
 
 def _cut_at_180(rings: list[npt.NDArray[np.float64]]) -> BaseGeometry:
-    """Make a polygon of rings of longitude and latitude; what lies beyond 180 degrees comes back on the other side."""
+    """Build a polygon from rings of longitude and latitude; parts beyond 180 degrees continue on the other side."""
     shape: BaseGeometry = Polygon()
     for ring in rings:
         if len(ring) < 4:

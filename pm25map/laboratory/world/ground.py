@@ -21,7 +21,7 @@ Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 def on_map(lat: Degrees, lon: Degrees) -> Points:
-    """Give places on the map: x, y in metres (place,)."""
+    """Return places on the map: x, y in metres (place,)."""
     return _to_map().transform(lon, lat)
 
 

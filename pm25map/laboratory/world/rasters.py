@@ -35,14 +35,14 @@ class WorldRaster:
     sha256: str
 
     def at(self, lat: Degrees, lon: Degrees) -> npt.NDArray[Any]:
-        """Give the value at each place, any shape; longitudes wrap around."""
+        """Return the value at each place, any shape; longitudes wrap around."""
         rows, cols = self.values.shape
         row = np.clip(np.floor((self.north - lat) / self.step_lat).astype(np.int32), 0, rows - 1)
         col = np.floor((lon - self.west) / self.step_lon).astype(np.int32) % cols
         return np.asarray(self.values[row, col])
 
     def is_missing(self, values: npt.NDArray[Any], also: tuple[int, ...] = ()) -> npt.NDArray[np.bool_]:
-        """Tell which values mean no value."""
+        """Return which values mark a missing value."""
         gone = np.isin(values, also) if also else np.zeros(values.shape, bool)
         if values.dtype.kind == "f":
             gone |= ~np.isfinite(values)

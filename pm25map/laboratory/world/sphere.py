@@ -17,7 +17,7 @@ KM_A_DEGREE = 111.195
 
 
 def distance_km(lat: float, lon: float, other_lat: float, other_lon: float) -> float:
-    """Give the way along the sphere between two places, km."""
+    """Return the great-circle distance between two places, km."""
     apart = float(np.linalg.norm(on_sphere(lat, lon) - on_sphere(other_lat, other_lon)))
     return 2 * EARTH_KM * math.asin(min(apart / 2, 1.0))
 
@@ -38,7 +38,7 @@ class Blocks:
     """
 
     def __init__(self, side_deg: float) -> None:
-        """Take the side of a block, degrees of latitude."""
+        """Divide the sphere into blocks of a side, degrees of latitude."""
         bands = max(1, round(180 / side_deg))
         self._height = 180 / bands
         middle = -90 + self._height * (np.arange(bands) + 0.5)
@@ -47,7 +47,7 @@ class Blocks:
         self.count = int(self._first[-1])
 
     def of(self, lat: Degrees, lon: Degrees) -> npt.NDArray[np.int64]:
-        """Give the number of the block of each place (place,)."""
+        """Return the number of the block of each place (place,)."""
         band = np.clip(((lat + 90) / self._height).astype(int), 0, len(self._across) - 1)
         across = self._across[band]
         along = np.minimum(((lon + 180) / 360 * across).astype(int), across - 1)

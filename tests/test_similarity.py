@@ -13,8 +13,8 @@ from pm25map.base.errors import BadGrid, BadOutput, BadRaster, UnknownName
 from pm25map.cli.main import cli
 from pm25map.grid import Grid
 from pm25map.laboratory.probes.targets import land_places
-from pm25map.laboratory.similarity.draw import draw_likeness, look_at, write_likeness
-from pm25map.laboratory.similarity.similarity import PLACES, as_colours, likeness, read_place, world_grid
+from pm25map.laboratory.similarity.draw import draw_similarity, look_at, write_similarity
+from pm25map.laboratory.similarity.similarity import PLACES, as_colours, read_place, similarity_to, world_grid
 from pm25map.laboratory.world.countries import COUNTRIES, read_countries
 from pm25map.places.catalogue import encoder
 
@@ -28,7 +28,7 @@ def toy_grid() -> Grid:
 def test_a_place_is_most_like_itself_and_least_like_its_other_side() -> None:
     sphere = encoder("harmonics-1")
     lat, lon = np.array([10.0, -10.0, 60.0]), np.array([20.0, -160.0, 20.0])
-    found = likeness(sphere, sphere.encode(lat, lon), read_place("10, 20"))
+    found = similarity_to(sphere, sphere.encode(lat, lon), read_place("10, 20"))
     # One constant and three of the length sqrt(3) times it: (1 + 3 cos angle) / 4.
     np.testing.assert_allclose(found, [1, -0.5, (1 + 3 * np.cos(np.deg2rad(50))) / 4], atol=1e-6)
 
@@ -55,11 +55,11 @@ def test_colours_follow_the_greatest_differences_and_are_the_same_for_mirrored_v
 def test_a_picture_and_two_cogs_are_written_and_not_over_another(tmp_path: Path) -> None:
     grid, places = toy_grid(), [read_place("phoenix"), read_place("manhattan")]
     looks = [look_at(encoder(name), grid, places) for name in ("sincos", "harmonics-2")]
-    draw_likeness(looks, grid, places, tmp_path / "a.png")
+    draw_similarity(looks, grid, places, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
     with pytest.raises(BadOutput, match="exists already"):
-        draw_likeness(looks, grid, places, tmp_path / "a.png")
-    colours, similarity = write_likeness(looks[1], grid, places, tmp_path)
+        draw_similarity(looks, grid, places, tmp_path / "a.png")
+    colours, similarity = write_similarity(looks[1], grid, places, tmp_path)
     with rasterio.open(similarity) as source:
         assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert source.descriptions == ("like_phoenix", "like_manhattan")
@@ -72,7 +72,7 @@ def test_a_picture_and_two_cogs_are_written_and_not_over_another(tmp_path: Path)
         assert (source.count, source.dtypes[0], source.nodata) == (3, "uint8", 0)
         assert (source.read(1) == 0).sum() == (~grid.land).sum()
     with pytest.raises(BadOutput, match="exists already"):
-        write_likeness(looks[1], grid, places, tmp_path)
+        write_similarity(looks[1], grid, places, tmp_path)
 
 
 def test_the_land_of_the_world_is_cut_into_cells_of_one_area(shared_data: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the runs of a study are made of: stations and days, and the neighbours' fields of every fold.
+"""The data of a study: stations and days, and the neighbours' fields of every fold.
 
 A fold's fields come from the stations that it trains on, never from the one they are for, and are kept in a
 folder: all variants of a fold read the same.
@@ -41,7 +41,7 @@ MAP_POINTS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class StudyData:
     """Stations and days of a study.
 
     Attributes:
@@ -52,7 +52,7 @@ class Material:
         is_target: bool (day,): days that may be learned or judged.
         elevation: m (station,).
         urban_share: of the station's cell (station,); NaN where the protocol does not use landcover_urban.
-        held_out: bool (station,): stations that conus-open was never shown.
+        held_out: bool (station,): stations that the training of conus-open held out.
         map_lat, map_lon: degrees (point,) of cells of the map.
         without_observation: how many stations of the grid were left out because they measured nothing.
         checksum: of monitors and predictors.
@@ -72,88 +72,90 @@ class Material:
 
     @property
     def world(self) -> World:
-        """What splits are made of."""
+        """Return the stations, days and map cells that splits depend on."""
         one = self.samples
         return World(one.site_ids, one.lat, one.lon, one.days, self.map_lat, self.map_lon)
 
 
-def read_material(config: StudyConfig, monitors: Monitors, predictors: Predictors) -> Material:
+def read_study_data(config: StudyConfig, monitors: Monitors, predictors: Predictors) -> StudyData:
     """Gather stations and days, the fields of neighbours left open.
 
     Raises:
         BadMonitors: no station of the grid measured anything on these days.
-        BadStudy: a feature is made of monitors, and not of those of a fold alone.
-        BadPredictors, MissingDays: the store lacks a feature or a day.
+        BadStudy: a feature is computed from all monitors, and not from those of a fold alone.
+        BadPredictors, MissingDays: a feature or a day is missing in the store.
     """
     leaky = sorted(set(config.features) & set(KNNIDW_FIELDS))
     if leaky:
         raise BadStudy(
-            f"{leaky[0]} is made of all monitors, those that a fold judges among them: leave it out of the "
+            f"{leaky[0]} is computed from all monitors, those that a fold judges among them: leave it out of the "
             "features, and name fields of the neighbours source instead"
         )
     stored = [name for name in config.features if name not in FIELDS]
-    asked = tuple(dict.fromkeys([*stored, "elevation"]))
-    nobody = np.zeros(len(monitors.sites), dtype=np.bool_)
+    features = tuple(dict.fromkeys([*stored, "elevation"]))
+    none_held_out = np.zeros(len(monitors.sites), dtype=np.bool_)
     before = dt.timedelta(days=config.window_days - 1 + MEMORY_DAYS)
     parts = [
-        station_samples(monitors, predictors, asked, block.start - before, block.end, nobody)
+        station_samples(monitors, predictors, features, block.start - before, block.end, none_held_out)
         for block in config.blocks
     ]
     first = parts[0]
     days = [day for part in parts for day in part.days]
     truth = np.concatenate([part.truth for part in parts], axis=1)
-    seen = np.isfinite(truth).any(axis=1)
-    if not seen.any():
+    measured = np.isfinite(truth).any(axis=1)
+    if not measured.any():
         raise BadMonitors(f"no station measured anything between {config.start} and {config.end}")
-    values = np.full((int(seen.sum()), len(days), len(config.features)), np.nan, dtype=np.float32)
-    held = np.concatenate([part.values for part in parts], axis=1)[seen]
+    values = np.full((int(measured.sum()), len(days), len(config.features)), np.nan, dtype=np.float32)
+    values_read = np.concatenate([part.values for part in parts], axis=1)[measured]
     for name in stored:
-        values[:, :, config.features.index(name)] = held[:, :, asked.index(name)]
-    inside = np.isin(monitors.sites["site_id"].to_numpy(dtype=str), np.array(first.site_ids)[seen])
-    nothing = np.full(int(seen.sum()), np.nan, dtype=np.float32)
+        values[:, :, config.features.index(name)] = values_read[:, :, features.index(name)]
+    inside = np.isin(monitors.sites["site_id"].to_numpy(dtype=str), np.array(first.site_ids)[measured])
+    nothing = np.full(int(measured.sum()), np.nan, dtype=np.float32)
     every_lat, every_lon = (monitors.sites[name].to_numpy() for name in ("latitude", "longitude"))
     stops = np.cumsum([len(part.days) for part in parts])
     lon, lat = predictors.grid.lonlat()
     step = max(1, len(lon) // MAP_POINTS)
-    return Material(
+    return StudyData(
         samples=StationSamples(
-            site_ids=tuple(np.array(first.site_ids)[seen].tolist()),
-            lat=first.lat[seen],
-            lon=first.lon[seen],
+            site_ids=tuple(np.array(first.site_ids)[measured].tolist()),
+            lat=first.lat[measured],
+            lon=first.lon[measured],
             days=days,
             features=config.features,
             values=values,
-            truth=truth[seen],
+            truth=truth[measured],
         ),
         codes=np.concatenate([monitors.codes(part.days)[:, inside] for part in parts]),
         blocks=tuple(
             slice(int(stop) - len(part.days), int(stop)) for part, stop in zip(parts, stops, strict=True)
         ),
         is_target=np.array([any(b.start <= day <= b.end for b in config.blocks) for day in days]),
-        elevation=held[:, 0, asked.index("elevation")].astype(np.float64),
-        urban_share=(held[:, 0, asked.index("landcover_urban")] if "landcover_urban" in asked else nothing),
+        elevation=values_read[:, 0, features.index("elevation")].astype(np.float64),
+        urban_share=(
+            values_read[:, 0, features.index("landcover_urban")] if "landcover_urban" in features else nothing
+        ),
         held_out=hold_out_stations(every_lat, every_lon, *SHIPPED_HOLDOUT)[inside],
         map_lat=lat[::step],
         map_lon=lon[::step],
-        without_observation=int((~seen).sum()),
+        without_observation=int((~measured).sum()),
         checksum=sha256_of_bytes(monitors.checksum.encode(), predictors.checksum.encode()),
     )
 
 
-def fields_path(folder: Path, material: Material, fold: Fold) -> Path:
-    """Name the file of a fold's fields; folds that hide the same share it."""
-    one = material.samples
+def fields_path(folder: Path, data: StudyData, fold: Fold) -> Path:
+    """Return the file of a fold's fields; folds that hide the same station-days share it."""
+    one = data.samples
     hidden = np.packbits(fold.hidden_cells(len(one.days)))
     days = np.array(one.days, dtype="datetime64[D]").astype("<i8")
     key = sha256_of_bytes(
-        material.checksum.encode(), days.tobytes(), ",".join(one.site_ids).encode(), hidden.tobytes()
+        data.checksum.encode(), days.tobytes(), ",".join(one.site_ids).encode(), hidden.tobytes()
     )
     return folder / f"fields-{key[:16]}.npy"
 
 
 def prepare_fields(
     folder: Path,
-    material: Material,
+    data: StudyData,
     folds: Sequence[Fold],
     threads: int | None = None,
     progress: Progress | None = None,
@@ -162,29 +164,31 @@ def prepare_fields(
 
     Args:
         folder: of the files; each holds float32 (field, station, day).
-        material: of the study.
+        data: of the study.
         folds: whose fields are wanted.
         threads: at once; None: as many as there are cores.
         progress: called with the days done and the days in all.
     """
-    open_ones = {fields_path(folder, material, fold): fold for fold in folds}
+    open_ones = {fields_path(folder, data, fold): fold for fold in folds}
     open_ones = {path: fold for path, fold in open_ones.items() if not path.is_file()}
-    if not open_ones or not set(FIELDS) & set(material.samples.features):
+    if not open_ones or not set(FIELDS) & set(data.samples.features):
         return
-    one = material.samples
+    one = data.samples
     hidden = [np.ascontiguousarray(fold.hidden_cells(len(one.days)).T) for fold in open_ones.values()]
-    stations = Stations(one.lat, one.lon, material.elevation)
+    stations = Stations(one.lat, one.lon, data.elevation)
     values = one.truth.T
     spans = [
         slice(start, min(start + DAYS_AT_ONCE + MEMORY_DAYS, block.stop))
-        for block in material.blocks
+        for block in data.blocks
         for start in range(block.start, block.stop - MEMORY_DAYS, DAYS_AT_ONCE)
     ]
     out = np.full((len(hidden), len(FIELDS), *one.truth.shape), np.nan, dtype=np.float32)
 
     def fill(span: slice) -> slice:
-        found = fields_of_folds(values[span], material.codes[span], stations, [gone[span] for gone in hidden])
-        for number, fields in enumerate(found):
+        fields_of_each = fields_of_folds(
+            values[span], data.codes[span], stations, [gone[span] for gone in hidden]
+        )
+        for number, fields in enumerate(fields_of_each):
             for i, name in enumerate(FIELDS):
                 out[number, i, :, span.start + MEMORY_DAYS : span.stop] = fields[name].T
         return span
@@ -201,15 +205,15 @@ def prepare_fields(
 
 
 @dataclass(frozen=True, eq=False)
-class FoldMaterial:
-    """What the runs of one fold are made of.
+class FoldData:
+    """The data of the runs of one fold.
 
     Attributes:
         samples: with the fold's own fields.
         learned, validated: targets (target, 2) of station and day numbers, to learn from and to stop by.
         judged: targets (target, 2).
         known: bool (station, day): values that may be learned from, by whatever means.
-        fold: who learns and who judges.
+        fold: which stations learn and which judge.
     """
 
     samples: StationSamples
@@ -220,23 +224,23 @@ class FoldMaterial:
     fold: Fold
 
 
-def read_fold(folder: Path, material: Material, config: StudyConfig, fold: Fold, seed: int) -> FoldMaterial:
-    """Put a fold's fields into place and list its targets.
+def read_fold(folder: Path, data: StudyData, config: StudyConfig, fold: Fold, seed: int) -> FoldData:
+    """Join a fold's fields to the samples and list its targets.
 
     Args:
         seed: of a run; it draws the stations to stop by, as training does.
     """
-    one = material.samples
+    one = data.samples
     values = one.values.copy()
     if set(FIELDS) & set(config.features):
-        fields = np.load(fields_path(folder, material, fold), mmap_mode="r", allow_pickle=False)
+        fields = np.load(fields_path(folder, data, fold), mmap_mode="r", allow_pickle=False)
         for i, name in enumerate(FIELDS):
             if name in config.features:
                 values[:, :, config.features.index(name)] = fields[i]
     samples = dataclasses.replace(one, values=values)
     everyone = np.ones(len(one.site_ids), dtype=np.bool_)
     targets = samples.targets(everyone, config.start, config.end, config.window_days)
-    targets = targets[material.is_target[targets[:, 1]]]
+    targets = targets[data.is_target[targets[:, 1]]]
     days = len(one.days)
     learns, judges = fold.learned_cells(days), fold.judged_cells(days)
     if fold.judged is not None and not fold.hides:
@@ -247,7 +251,7 @@ def read_fold(folder: Path, material: Material, config: StudyConfig, fold: Fold,
         chosen: Targets = targets[cells[targets[:, 0], targets[:, 1]]]
         return chosen
 
-    return FoldMaterial(
+    return FoldData(
         samples=samples,
         learned=those(learns & ~stop_by[:, None]),
         validated=those(learns & stop_by[:, None]),

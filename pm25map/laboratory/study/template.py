@@ -1,4 +1,4 @@
-"""The words of a report on runs of one's own: headings, definitions and tables of what was run, and no conclusion."""
+"""The template of a report on runs of one's own: headings, definitions and tables, without a conclusion."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,16 +19,16 @@ _CAPTIONS = {
 }
 
 
-def own_words(held: Summary, pictures: Iterable[Path], page: Path) -> str:
-    """Write the template of a report on whatever was run; `render` fills it.
+def report_template(summary: Summary, pictures: Iterable[Path], page: Path) -> str:
+    """Return the template of a report on the runs of a folder; `render` fills it.
 
     Args:
-        held: the summary of the runs.
+        summary: the summary of the runs.
         pictures: that stand beside the page.
         page: to write; links are relative to it.
     """
-    name = (held["protocol"] or {}).get("name", page.stem)
-    splits = [split for split in held["splits"] if any(row["split"] == split for row in held["scores"])]
+    name = (summary["protocol"] or {}).get("name", page.stem)
+    splits = [split for split in summary["splits"] if any(row["split"] == split for row in summary["scores"])]
     parts = [
         f"# Report of the study {name}",
         "Every figure here is of the runs of this study, and of no other. Splits differ in their stations and days: "
@@ -50,11 +50,11 @@ def own_words(held: Summary, pictures: Iterable[Path], page: Path) -> str:
         "RMSE with the mean bias in brackets, ug/m3.",
     ]
     for split in splits:
-        parts += [f"### {split}", f"{{{{strata {split} {' '.join(held['variants'])}}}}}"]
-    if PLAIN in held["variants"]:
+        parts += [f"### {split}", f"{{{{strata {split} {' '.join(summary['variants'])}}}}}"]
+    if PLAIN in summary["variants"]:
         parts += ["## Paired tests", f"Against `{PLAIN}`, on the same targets.", f"{{{{pairs {PLAIN}}}}}"]
     parts += ["## Predictors", "{{importance}}", "## Attention over the window", "{{attention}}"]
-    if held.get("audit") is not None:
+    if summary.get("audit") is not None:
         parts += ["## The audit", "{{audit}}"]
     parts += ["## Pictures"]
     parts += [

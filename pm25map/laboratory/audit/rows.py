@@ -1,8 +1,8 @@
-"""What an audit looks at: a pipeline that turns a world of stations into the rows of one fold.
+"""Input of an audit: a pipeline that turns a world of stations into the rows of one fold.
 
 A pipeline is any callable that, given stations with their truth and predictors, says what a network would be given:
 rows to learn from and rows to judge by, each with its window, its place and its label. An audit changes the world and
-watches what moves in the rows; it knows nothing of how they are made.
+watches what moves in the rows; it does not depend on how they are computed.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class AuditWorld:
-    """Stations and what is known of them before any split is made.
+    """Stations and their data before any split.
 
     Attributes:
         site_ids: (station,), sorted.
@@ -29,7 +29,7 @@ class AuditWorld:
         days: oldest first, without a hole; the first of them only feed the windows of the others.
         truth: float32 (station, day), ug m-3, NaN where not measured.
         codes: EPA parameter int32 (station, day), 0 where not measured.
-        predictors: float32 (station, day) by name: all features but those made of the monitors.
+        predictors: float32 (station, day) by name: all features but those computed from the monitors.
     """
 
     site_ids: tuple[str, ...]
@@ -41,7 +41,7 @@ class AuditWorld:
     predictors: dict[str, Floats]
 
     def altered(self, stations: Bools, days: Bools, *, predictors: bool) -> "AuditWorld":
-        """Change the truth, and the predictors if asked, of some stations on some days beyond any mistake."""
+        """Change the truth, and the predictors if requested, of some stations on some days beyond any mistake."""
         where = stations[:, None] & days[None, :]
         truth = np.where(where, 60 + 2 * self.truth, self.truth).astype(np.float32)
         changed = self.predictors
@@ -58,14 +58,14 @@ class AuditWorld:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of all there is."""
+        """Return the SHA-256 of all fields."""
         numbers = (self.lat, self.lon, self.truth, self.codes, *self.predictors.values())
         words = f"{self.site_ids} {self.days[0]} {len(self.days)} {tuple(self.predictors)}"
         return sha256_of_bytes(words.encode(), *(np.ascontiguousarray(a).tobytes() for a in numbers))
 
 
 @dataclass(frozen=True, eq=False)
-class AuditMaterial:
+class FoldRows:
     """The rows of one fold, before scaling; a row is a station and day that is learned from or judged.
 
     Attributes:
@@ -75,7 +75,7 @@ class AuditMaterial:
         is_test: bool (row,): judged; the others are learned from.
         windows: float32 (row, day, input), oldest day first, NaN where missing.
         inputs: names of the last axis.
-        place: float32 (row, d), or None for a network that is not told.
+        place: float32 (row, d), or None for a network without a place.
         labels: float32 (row,), ug m-3.
         scaler: float64 (k,): every number that was fitted to scale inputs and labels.
     """
@@ -91,8 +91,8 @@ class AuditMaterial:
     labels: Floats
     scaler: npt.NDArray[np.float64]
 
-    def rows(self, chosen: npt.NDArray[np.integer]) -> "AuditMaterial":
-        """Take some rows, in this order; a row may be taken twice."""
+    def rows(self, chosen: npt.NDArray[np.integer]) -> "FoldRows":
+        """Return some rows, in this order; a row may come twice."""
         return dataclasses.replace(
             self,
             site_ids=self.site_ids[chosen],
@@ -106,18 +106,18 @@ class AuditMaterial:
         )
 
 
-Pipeline = Callable[[AuditWorld], AuditMaterial]
-"""Makes the material of one fold; the same world gives the same material, rows in the same order."""
+Pipeline = Callable[[AuditWorld], FoldRows]
+"""Computes the rows of one fold; the same world gives the same rows, in the same order."""
 
 
-def remembered(pipeline: Pipeline) -> Pipeline:
-    """Make a pipeline that works once for each world: ten plantings look at the same few worlds."""
-    made: dict[str, AuditMaterial] = {}
+def cached(pipeline: Pipeline) -> Pipeline:
+    """Return a pipeline that runs once for each world: ten plantings use the same few worlds."""
+    by_world: dict[str, FoldRows] = {}
 
-    def recall(world: AuditWorld) -> AuditMaterial:
+    def run(world: AuditWorld) -> FoldRows:
         key = world.checksum
-        if key not in made:
-            made[key] = pipeline(world)
-        return made[key]
+        if key not in by_world:
+            by_world[key] = pipeline(world)
+        return by_world[key]
 
-    return recall
+    return run

@@ -1,4 +1,4 @@
-"""The frequency dial: what smoothing the place vectors costs in accuracy, and what it takes away of artifacts."""
+"""Scores by smoothing of the place vectors: the accuracy that it costs, and the artifacts that it removes."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ SETTINGS_KM = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0, 300.0)
 
 @dataclass(frozen=True)
 class Setting:
-    """One position of the dial.
+    """The scores of one smoothing length.
 
     Attributes:
         km: standard deviation of the smoothing; 0 is none.
         rmse, mae: ug m-3, on the stations that were held out.
-        excess: energy of the place's part below 200 km, as a share of what predictors justify.
+        excess: energy of the place's part below 200 km, relative to the energy at a neutral place.
         texture_ugm3: mean texture of the map.
         risk: mean artifact risk of the map.
     """
@@ -47,7 +47,7 @@ class Setting:
     risk: float
 
 
-def measure_dial(
+def score_smoothing(
     model_name: str, monitors: Path, predictors: Path, cache: Path, day: dt.date
 ) -> list[Setting]:
     """Measure a shipped model at SETTINGS_KM, at the stations that its training held out.
@@ -64,13 +64,13 @@ def measure_dial(
     static = open_predictors(predictors)
     table = read_monitors(monitors)
     make_folder(cache)
-    held = gather_held_out(card, table, static, (card.training.start, card.training.end), cache=cache)
-    thin = _thinned(held.samples, held.judged)
+    held_out = gather_held_out(card, table, static, (card.training.start, card.training.end), cache=cache)
+    thin = _thinned(held_out.samples, held_out.judged)
     everyone = np.ones(len(thin.site_ids), dtype=np.bool_)
-    return turn_dial(inputs, open_session(inputs.model), thin, everyone, day, SETTINGS_KM)
+    return score_settings(inputs, open_session(inputs.model), thin, everyone, day, SETTINGS_KM)
 
 
-def turn_dial(
+def score_settings(
     inputs: Inputs,
     session: Session,
     samples: StationSamples,
@@ -80,7 +80,7 @@ def turn_dial(
     *,
     workers: int = 2,
 ) -> list[Setting]:
-    """Score the dial's positions on stations held out, and diagnose one day's map at each.
+    """Score smoothing lengths on stations held out, and diagnose one day's map at each.
 
     Args:
         inputs: of the maps; the model takes a place.
@@ -88,32 +88,32 @@ def turn_dial(
         samples: with the model's features; the judged stations were held out when they were gathered.
         judged: bool (station,), those to score.
         day: of the map.
-        settings_km: positions; 0 is none.
+        settings_km: standard deviations of the smoothing; 0 is none.
         workers: blocks at the same time.
     """
     grid, places = inputs.grid, inputs.places
     if places is None:
-        raise ValueError("a model without a place has no dial")
+        raise ValueError("a model without a place has no place vectors to smooth")
     targets = samples.targets(judged, samples.days[0], samples.days[-1], session.card.window_days)
-    found = []
+    settings = []
     for km in settings_km:
         setting = replace(inputs, smoothing_km=km, bands=comparison_bands(inputs))
         spots = at_stations(setting.vectors or places, grid, samples.lat, samples.lon)
         model = estimates(session, samples, targets, place=spots)
-        made = predict_day(setting, day, options=Options(workers=workers))
-        seen = examine(made, grid, grid.land, inputs.model.card.place.encoder).scores
+        day_map = predict_day(setting, day, options=Options(workers=workers))
+        diagnostics = examine(day_map, grid, grid.land, inputs.model.card.place.encoder).scores
         ours = scores(samples.truth[targets[:, 0], targets[:, 1]], model)
-        found.append(
+        settings.append(
             Setting(
                 km=km,
                 rmse=ours["rmse"],
                 mae=ours["mae"],
-                excess=seen["spectral_excess"],
-                texture_ugm3=seen["texture_ugm3_mean"],
-                risk=seen["artifact_risk_mean"],
+                excess=diagnostics["spectral_excess"],
+                texture_ugm3=diagnostics["texture_ugm3_mean"],
+                risk=diagnostics["artifact_risk_mean"],
             )
         )
-    return found
+    return settings
 
 
 def at_stations(
@@ -122,7 +122,7 @@ def at_stations(
     lat: npt.NDArray[np.float64],
     lon: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float32]:
-    """Give the vectors of the cells that hold some stations, all of them on land: float32 (station, d)."""
+    """Return the vectors of the cells that hold some stations, all of them on land: float32 (station, d)."""
     row, col = grid.cells_at(lon, lat)
     return places.read(grid.land_index()[row, col])
 
