@@ -1,6 +1,7 @@
 """Tables over areas: weighted by km2 and by people, equal to exactextract's own answer, nobody lost."""
 
 import datetime as dt
+import json
 
 import geopandas as gpd
 import numpy as np
@@ -243,3 +244,11 @@ def test_python_gives_the_table_of_the_command_of_files_and_of_a_dataset(say, tm
     place = pd.DataFrame({"id": ["x"], "lat": [44.3], "lon": [-120.85]})
     (row,) = pm25map.extract(maps, points=place, mean=True).itertuples()
     assert row.pm25_ugm3 == np.nanmax(maps["pm25"])
+
+
+def test_a_bare_geometry_is_one_area_with_a_number(tmp_path, one):
+    shape = shapely.geometry.mapping(shapely.box(-97, 36, -96, 37))
+    path = tmp_path / "bare.geojson"
+    path.write_text(json.dumps(shape))
+    table = table_of(one, read_areas(str(path)))
+    assert table["area"].tolist() == ["1"]

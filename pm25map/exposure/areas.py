@@ -67,7 +67,8 @@ def read_areas(source: str, id_column: str | None = None) -> Areas:
     Args:
         source: "county" or "state", which come with the package (us-atlas, 1:10,000,000, with the people that the
             Census counts there), or a file of polygons that GDAL reads, or GeoParquet.
-        id_column: column of the file that names an area; where None, the first of GEOID, FIPS, id and name.
+        id_column: column of the file that names an area; where None, the first of GEOID, FIPS, id and name. Polygons
+            without any column are numbered from 1.
 
     Raises:
         BadAreas: the file cannot be read or does not say its CRS; a shape is no polygon, is empty or crosses itself;
@@ -80,6 +81,9 @@ def read_areas(source: str, id_column: str | None = None) -> Areas:
         raise BadAreas(
             f"{source} does not say where its polygons lie (no CRS): set one, for example with ogr2ogr -a_srs"
         )
+    if id_column is None and len(frame.columns) == 1:
+        # Polygons alone, such as a bare geometry: they are numbered.
+        frame = frame.assign(id=np.arange(1, len(frame) + 1))
     column = _id_column(frame, source, id_column)
     ids = frame[column].astype(str).tolist()
     twice = pd.Series(ids)[pd.Series(ids).duplicated()]
@@ -151,12 +155,12 @@ def _id_column(frame: "geopandas.GeoDataFrame", source: str, wanted: str | None)
             raise BadAreas(f"{source} has no column {wanted}: it has {', '.join(columns) or 'none'}")
         return wanted
     lower = {name.lower(): name for name in reversed(columns)}
-    found = next((lower[name] for name in _ID_NAMES if name in lower), None)
-    if found is None:
+    column = next((lower[name] for name in _ID_NAMES if name in lower), None)
+    if column is None:
         raise BadAreas(
             f"{source} has no column GEOID, FIPS, id or name: name one of {', '.join(columns)} with --id"
         )
-    return found
+    return column
 
 
 def _onto(shapes: npt.NDArray[np.object_], source: CRS, target: CRS) -> npt.NDArray[np.object_]:
