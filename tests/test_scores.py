@@ -11,6 +11,7 @@ import pytest
 from pm25map.base.errors import BadMonitors, BadPredictors
 from pm25map.cli import score_lines as printing
 from pm25map.monitors import Monitors
+from pm25map.monitors.table import Reading
 from pm25map.scores import compare as comparing
 from pm25map.scores import evaluate, held_out
 from pm25map.scores.held_out import HeldOut, check_grid, gather_held_out, with_baselines
@@ -78,7 +79,9 @@ def world(monkeypatch):
     sites = pd.DataFrame(
         {"site_id": samples().site_ids, "latitude": samples().lat, "longitude": samples().lon}
     )
-    return SimpleNamespace(sites=sites, checksum="m", matches=lambda checksum: checksum == "m")
+    return SimpleNamespace(
+        sites=sites, checksum="m", matches=lambda checksum: checksum == "m", reading=Reading()
+    )
 
 
 def values(errors):
