@@ -164,11 +164,11 @@ class _Screen:
         self._log.add(day=str(day), state="failed", reason=reason)
 
     def worker_died(self, what: str, deaths: int) -> None:
-        """Say what a worker died of."""
+        """Report what a worker died of."""
         self._say(f"a worker died while it worked on {what}: {deaths} so far")
 
     def no_workers(self, seconds: float) -> None:
-        """Say that nobody works."""
+        """Report that no worker is left."""
         self._say(f"all workers are gone: waiting up to {seconds:g} s for one")
 
     def _say(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""`pm25map compare`: what one model gains over another on stations that neither saw."""
+"""`pm25map compare`: the gain of one model over another at stations that both held out."""
 
 import dataclasses
 import datetime as dt

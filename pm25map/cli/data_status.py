@@ -27,7 +27,7 @@ from pm25map.cli.options import DAY, LOCATION
 def status(
     store: Any, start: dt.date | None, end: dt.date | None, sources: tuple[str, ...], as_json: bool
 ) -> None:
-    """Say which days are ready, and which monitors are here.
+    """Print which days are ready, and which monitors are here.
 
     Without --store: the days of each grid that the cache holds, of which network, final or preliminary where that is
     known, and the files of EPA's monitors that were fetched. With --store: the variables and days of a store, and which

@@ -137,7 +137,7 @@ def print_findings(
 
 
 def _summary(scores: dict[str, Any]) -> str:
-    """Say in one line what the whole map is like."""
+    """Describe the whole map in one line."""
     faults = {name.replace("_", " "): found["count"] for name, found in scores["faults"].items()}
     words = ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in faults.items() if count)
     text = f"Faults: {words or 'none'}"

@@ -1,4 +1,4 @@
-"""`pm25map evaluate`: scores on stations that a model never saw."""
+"""`pm25map evaluate`: scores at held-out stations."""
 
 import datetime as dt
 import json
@@ -66,7 +66,7 @@ def command(
     write_card: bool,
     as_json: bool,
 ) -> None:
-    """Score a model on stations that it never saw, beside interpolation and kriging from the same stations.
+    """Score a model at held-out stations, beside interpolation and kriging from the same stations.
 
     RMSE, MAE and bias (ug/m3) with 95 % intervals over stations: in all, by distance to the nearest monitor that
     feeds the estimate, level, season and region. Interpolation is inverse distance, 9 nearest stations with a value

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("cog", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(cog: Path, as_json: bool) -> None:
-    """Say what the map COG is, which model, data and code made it, and which command makes it again.
+    """Show what the map COG is, which model, data and code made it, and which command makes it again.
 
     Everything comes from the file itself. Values are in ug/m3.
 
@@ -94,6 +94,6 @@ def _statistics(found: "MapDescription") -> list[tuple[str, str]]:
 
 
 def _monitors(p: "Provenance") -> str:
-    """Say which monitors the map stands on, and how far away they are; empty where the map does not say."""
+    """Return which monitors the map stands on, and how far away they are; empty where the map does not say."""
     away = f"{p.monitor_distance_km} km from a cell (median)" if p.monitor_distance_km else ""
     return ", ".join(part for part in (p.monitors, away) if part)

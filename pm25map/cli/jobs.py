@@ -46,7 +46,7 @@ format_option = click.option(
 
 
 def part_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command what a job and its verification both ask for."""
+    """Add the options that a job and its verification share."""
     return map_options(intervals_option(band_option(format_option(function))))
 
 
@@ -87,7 +87,7 @@ _JOB_OPTIONS: tuple[Decorator, ...] = (
 
 
 def job_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a job."""
+    """Add the options of a job."""
     return with_options(function, _JOB_OPTIONS)
 
 
@@ -270,7 +270,7 @@ def print_forecast(told: dict[str, Any]) -> None:
 
 
 def _bytes(number: float) -> str:
-    """Say a number of bytes in the unit that reads best."""
+    """Write a number of bytes in the unit that reads best."""
     units = ("B", "kB", "MB", "GB", "TB")
     power = 0
     while number >= 1000 and power < len(units) - 1:

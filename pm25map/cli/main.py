@@ -15,10 +15,10 @@ from pm25map.cli.lazy import LazyGroup
 
 COMMANDS = {
     "predict": "Draw the PM2.5 map of one day.",
-    "plan": "Say what a backfill would do and cost.",
+    "plan": "Show what a backfill would do and cost.",
     "backfill": "Draw the maps of many days, resumable at any moment.",
     "verify": "Check a folder of maps against its checksums and its model.",
-    "info": "Say what a map is, and which command makes it again.",
+    "info": "Show what a map is, and which command makes it again.",
     "view": "Look at maps: one page that opens offline, figures, an animation.",
     "serve": "Serve maps as tiles, time series and statistics, with the same page.",
     "hotspots": "Find wildfire smoke and polluted cities in maps.",
@@ -27,9 +27,9 @@ COMMANDS = {
     "data": "Fill and inspect the store of daily predictors.",
     "train": "Train a model on monitors.",
     "export": "Turn a trained network into an ONNX model with its card.",
-    "evaluate": "Score a model on stations that it never saw.",
-    "compare": "Say what one model gains over another on stations that neither saw.",
-    "diagnose": "Say what to doubt in the map of one day.",
+    "evaluate": "Score a model at held-out stations.",
+    "compare": "Compare two models at stations that both held out.",
+    "diagnose": "Show what to doubt in the map of one day.",
     "validate": "Compare estimates with monitors that did not feed them.",
     "calibrate": "Write what a model needs to say where it can be trusted.",
     "doctor": "Check this installation.",
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def _end(reason: str) -> NoReturn:
-    """Say why in one line, and end."""
+    """Print why in one line, and exit."""
     click.echo(f"Error: {' '.join(reason.split())}", err=True)
     sys.exit(1)
 

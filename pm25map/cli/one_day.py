@@ -58,7 +58,7 @@ class MapOptions:
 
 
 def one_day_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `map_options`, as one value: `asked`."""
+    """Add the options of `map_options`, passed on as one value: `asked`."""
     names = [field.name for field in dataclasses.fields(MapOptions)]
 
     @functools.wraps(function)

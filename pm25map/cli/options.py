@@ -51,7 +51,7 @@ class LocationType(click.ParamType):  # type: ignore[type-arg]  # as above
     name = "PATH|URL"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Location":
-        """Tell paths and URLs apart."""
+        """Return whether a text is a URL rather than a path."""
         from pm25map.base.storage import location
 
         return location(value) if isinstance(value, str) else value
@@ -208,14 +208,14 @@ _MAP_OPTIONS: tuple[Decorator, ...] = (
 
 
 def with_options(function: Callable[..., None], options: tuple[Decorator, ...]) -> Callable[..., None]:
-    """Give a command some options, in the order in which its help lists them."""
+    """Add some options, in the order in which the help lists them."""
     for option in reversed(options):
         function = option(function)
     return function
 
 
 def map_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say what maps are made of, and of which part of the grid."""
+    """Add the options that choose what maps are made of, and of which part of the grid."""
     return with_options(function, _MAP_OPTIONS)
 
 
@@ -239,7 +239,7 @@ def day_source(
     strict_window: bool,
     foreign_monitors: bool,
 ) -> "DaySource":
-    """Say where days come from, by the options of these names."""
+    """Return where days come from, by the options of these names."""
     from pm25map.raster.day_source import DaySource
 
     if predictors is not None and monitors:

@@ -12,7 +12,7 @@ from pm25map.cli.jobs import check_maps_folder, days_asked, job_options, make_jo
 @job_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, as_json: bool, **asked: Any) -> None:
-    """Say what `pm25map backfill` with the same options would do: days to do, done and impossible, and the cost.
+    """Show what `pm25map backfill` with the same options would do: days to do, done and impossible, and the cost.
 
     Bytes are exact; time and memory come from some seconds of real work on this machine. No map is written. Monitors
     are read, and fetched into the cache where none are named; their fields are left for the backfill to compute.

@@ -166,7 +166,7 @@ def _files(out: Path, preview: Path | None, *, netcdf: bool) -> dict[str, Any]:
 
 
 def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_json: bool) -> None:
-    """Say what was written, and what stands out in it."""
+    """Print what was written, and what stands out in it."""
     from pm25map.raster.map_files import TITLES
     from pm25map.view.headline import headline
 
@@ -192,7 +192,7 @@ def _report(maps: "xr.Dataset", files: dict[str, Any], inputs: "Inputs", *, as_j
 
 
 def _monitors_line(provenance: "Provenance") -> str:
-    """Say what monitors the map stands on; empty where nobody knows."""
+    """Describe the monitors that the map stands on; empty where they are not known."""
     if not provenance.monitors:
         return ""
     away = f"; a cell is {provenance.monitor_distance_km} km from the nearest (median)"

@@ -98,7 +98,7 @@ def _runs(config: "TrainConfig", out: Path, fold: int | None) -> "dict[Path, Tra
 
 
 def _tell(epoch: "Epoch") -> None:
-    """Say on stderr what an epoch reached."""
+    """Print on stderr what an epoch reached."""
     click.echo(
         f"epoch {epoch.number}: loss {epoch.loss:.4f}; validation stations: loss {epoch.validation_loss:.4f}, "
         f"RMSE {epoch.validation_rmse:.3f}, MAE {epoch.validation_mae:.3f} ug/m3",

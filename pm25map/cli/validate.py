@@ -128,7 +128,7 @@ def command(
 def _notes(
     frame: "pd.DataFrame", measured: "Monitors", feeding: "Monitors | None", first: dt.date, last: dt.date
 ) -> list[str]:
-    """Say of match-ups what fed their estimates, and which stations are scored."""
+    """Describe what fed the estimates of match-ups, and which stations are scored."""
     from pm25map.scores.validate import USED, feeding_words
 
     mutual = "--monitors themselves, each left out of its own (name others with --neighbours)"
@@ -190,7 +190,7 @@ def _left_out(
 
 
 def _inside(row: "StratumScore") -> str:
-    """Say how often the 90 % intervals hold the observation."""
+    """Describe how often the 90 % intervals contain the observation."""
     if row.coverage_percent is None or row.width_ugm3 is None:
         return ""
     return f"{row.coverage_percent:.1f} % inside the 90 % intervals, {row.width_ugm3:.1f} ug/m3 wide"

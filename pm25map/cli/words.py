@@ -95,6 +95,6 @@ def check_names(path: str) -> None:
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """Say which of some names a user may have meant, as the end of a sentence; empty where none is near."""
+    """Return which of some names a user may have meant, as the end of a sentence; empty where none is near."""
     near = difflib.get_close_matches(name, names, n=1)
     return f" Did you mean {near[0]}?" if near else ""

@@ -195,7 +195,7 @@ class Weights:
 
 
 def weigh(areas: Areas, place: Georeference) -> Weights:
-    """Work out what every cell of a map weighs in every area.
+    """Compute the weight of every cell of a map in every area.
 
     Raises:
         BadAreas: no area lies on the maps.

@@ -160,7 +160,7 @@ def _active(points: Points, day: dt.date) -> npt.NDArray[np.bool_]:
 def _status_codes(
     own: npt.NDArray[np.int64], known: npt.NDArray[np.bool_], otherwise: str
 ) -> npt.NDArray[np.int8]:
-    """Say what every value is, (line,), as numbers of the words in STATUS.
+    """Return what every value is, (line,), as numbers of the words in STATUS.
 
     Args:
         own: of `Gather`.
@@ -273,7 +273,7 @@ class _Sums:
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
-        """Tell which areas have a mean of either kind: one that is too small for an outline has people all the same."""
+        """Return which areas have a mean of either kind: one too small for an outline has people all the same."""
         return np.isfinite(self.by_area) | np.isfinite(self.by_people)
 
 
@@ -415,7 +415,7 @@ def _table(columns: list[Any], fields: list[pa.Field]) -> pa.Table:
 
 
 def _about(maps: DailyMaps, calendar: list[dt.date]) -> dict[str, Any]:
-    """Say where the values come from: what changes when they do."""
+    """Return where the values come from: what changes when they do."""
     place = maps.place
     return {
         "software": f"pm25map {__version__}",

@@ -26,7 +26,7 @@ class DailyMaps(Protocol):
 
     @property
     def place(self) -> Georeference:
-        """Say where the cells of all maps are."""
+        """Return where the cells of all maps are."""
 
     @property
     def key(self) -> str:
@@ -38,11 +38,11 @@ class DailyMaps(Protocol):
 
     @property
     def made_by(self) -> str:
-        """Say what made them, for provenance."""
+        """Return what made them, for provenance."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what a reader of the table must know of them."""
+        """Return what a reader of the table must know of them."""
 
     @property
     def days(self) -> list[dt.date]:
@@ -57,7 +57,7 @@ class DailyMaps(Protocol):
         """
 
     def identity(self) -> list[list[str | int]]:
-        """Say what changes when one of the maps does, as JSON takes it."""
+        """Return what changes when one of the maps does, as JSON takes it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class MapFiles:
         return found
 
     def identity(self) -> list[list[str | int]]:
-        """Say what changes when one of the maps does."""
+        """Return what changes when one of the maps does."""
         return [
             [str(day), path.name, path.stat().st_size, path.stat().st_mtime_ns, band]
             for day, (path, band) in sorted(self.files.items())

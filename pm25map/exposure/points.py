@@ -212,7 +212,7 @@ class Gather:
     weights: Floats | None
 
     def __call__(self, values: Floats) -> Floats:
-        """Give every place its value, (line,), of values (cell,); NaN where its own cell has none."""
+        """Return the value of every place, (line,), of values (cell,); NaN where its own cell has none."""
         with_none = np.append(values, np.nan)
         own = with_none[np.maximum(self.own, -1)]
         if self.around is None or self.weights is None:

@@ -124,7 +124,7 @@ class Maps:
         return str(self._maps.attrs[key])
 
     def provenance(self, day: dt.date, file_name: str) -> Provenance:
-        """Say where the map of a day comes from, with the command that makes the very file again.
+        """Return where the map of a day comes from, with the command that makes the very file again.
 
         Raises:
             BadMap: the dataset does not say.
@@ -333,7 +333,7 @@ def _of_one_size(maps: xr.Dataset) -> xr.Dataset:
 
 
 def _encoding(band: Band, maps: xr.Dataset, *, packed: bool) -> dict[str, Any]:
-    """Say how a band is stored."""
+    """Return how a band is stored."""
     # A chunk of the file lies in one of the maps: else each of them would unpack and pack it again.
     most = tuple(map(max, maps[band.name].chunks or ((512,),) * 3))
     lengths = zip(maps[band.name].shape, (1, *most[1:]), strict=True)

@@ -96,7 +96,7 @@ def statistics_of(pm25: npt.NDArray[np.float32], asked: npt.NDArray[np.bool_]) -
 
 
 def dataset_tags(grid: Grid, provenance: Provenance, statistics: Statistics) -> dict[str, str]:
-    """Give the tags of the file: CF's global attributes, and where the map comes from."""
+    """Return the tags of the file: CF's global attributes, and where the map comes from."""
     p = provenance
     return {
         "Conventions": CONVENTIONS,
@@ -116,7 +116,7 @@ def dataset_tags(grid: Grid, provenance: Provenance, statistics: Statistics) -> 
 
 
 def band_tags(band: Band, values: npt.NDArray[np.float32], mapping: str) -> dict[str, str]:
-    """Give the tags of a band: CF's attributes of a variable, and GDAL's statistics."""
+    """Return the tags of a band: CF's attributes of a variable, and GDAL's statistics."""
     found = statistics_of(values, np.isfinite(values))
     tags = {**band.tags(), "grid_mapping": "spatial_ref", "grid_mapping_name": mapping}
     if not found.cell_count:
@@ -139,7 +139,7 @@ def lay_out(
     nodata: float = float("nan"),
     options: Mapping[str, str] = COG_OPTIONS,
 ) -> bytes:
-    """Give the content of a Cloud-Optimized GeoTIFF.
+    """Return the content of a Cloud-Optimized GeoTIFF.
 
     Args:
         layers: arrays (y, x) of one dtype, in the order of the bands.

@@ -172,7 +172,7 @@ def without_far_ones(monitors: Monitors, grid: Grid) -> Monitors:
 
 
 def _holds(sample: Path, features: tuple[str, ...], windows: list[list[dt.date]]) -> bool:
-    """Say whether the sample has every day of all windows."""
+    """Return whether the sample has every day of all windows."""
     store = open_predictors(sample)
     daily = tuple(name for name in features if name in store.daily)
     held = set(store.days_of(daily))

@@ -81,11 +81,11 @@ class MapDescription:
 
     @property
     def holds_estimate(self) -> bool:
-        """Say whether the file is a map, and not one of the files with further bands beside a map."""
+        """Return whether the file is a map, and not one of the files with further bands beside a map."""
         return self.bands[0].name == PM25.name
 
     def to_json(self) -> dict[str, Any]:
-        """Say everything in values that JSON can hold."""
+        """Return everything in values that JSON can hold."""
         found = dataclasses.asdict(self)
         found["path"] = self.path.name
         found["provenance"]["day"] = self.provenance.day.isoformat()

@@ -162,7 +162,7 @@ class Inputs:
         return None if self.source.label else self.predictors.path
 
     def support(self, day: dt.date, part: Part) -> Support:
-        """Say which monitors the map of a day stands on, and how many days of its window there were."""
+        """Return which monitors the map of a day stands on, and how many days of its window there were."""
         return support_of(self.predictors, day, self.window(day), part.asked(self.grid))
 
     def words(self, engine: str, part: Part) -> list[str]:
@@ -177,7 +177,7 @@ class Inputs:
         return words
 
     def provenance(self, day: dt.date, file_name: str, engine: str, part: Part) -> Provenance:
-        """Say where the map of a day comes from, with the command that makes the very file again."""
+        """Return where the map of a day comes from, with the command that makes the very file again."""
         card, tags = self.model.card, self.support(day, part).tags()
         words = ["pm25map", "predict", "--date", str(day), "--out", file_name, *self.words(engine, part)]
         smoothing = f"{self.smoothing_km:g}" if self.smoothing_km else ""
@@ -209,7 +209,7 @@ class Inputs:
 
 
 def band_words(makers: Iterable[BlockBands]) -> list[str]:
-    """Say what decides further bands, a line for each that works some out."""
+    """Return what decides further bands, a line for each that works some out."""
     return [" ".join([one.checksum, *(band.name for band in one.bands)]) for one in makers]
 
 

@@ -29,7 +29,7 @@ def item_text(item: dict[str, Any]) -> str:
 
 
 def is_as_written(item: dict[str, Any]) -> bool:
-    """Tell whether an item says what it said when it was written; one of an older version has no checksum."""
+    """Return whether an item says what it said when it was written; one of an older version has no checksum."""
     stated = item["properties"].get(ITEM_CHECKSUM)
     return stated is None or stated == _checksum(item)
 

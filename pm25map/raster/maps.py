@@ -166,7 +166,7 @@ def described(maps: xr.Dataset, estimator: Estimator, days: list[dt.date]) -> xr
 
 
 def _support(estimator: Estimator, days: list[dt.date]) -> dict[str, Any]:
-    """Say what every day stands on: monitors and days of the window now, distances when they are asked for."""
+    """Return what every day stands on: monitors and days of the window now, distances when they are asked for."""
     inputs = estimator.inputs
     known = [support_without_distances(inputs.predictors, day, inputs.window(day)) for day in days]
     shared = SharedEstimator(estimator)
@@ -215,7 +215,7 @@ _DAY = {
 
 
 def _grid_mapping(grid: Grid, maps: xr.Dataset) -> dict[str, Any]:
-    """Say where the cells are, in CF's words and in those of GDAL and rioxarray."""
+    """Return where the cells are, in CF's words and in those of GDAL and rioxarray."""
     crs = CRS.from_user_input(grid.crs)
     a, b, _, d, e, _ = grid.transform
     left, top = float(maps["x"][0]) - a / 2, float(maps["y"][0]) - e / 2
@@ -227,7 +227,7 @@ def _grid_mapping(grid: Grid, maps: xr.Dataset) -> dict[str, Any]:
 
 
 def _attributes(estimator: Estimator, days: list[dt.date], engine: str) -> dict[str, str]:
-    """Say what the maps are, where they come from and how to make them again."""
+    """Return what the maps are, where they come from and how to make them again."""
     inputs, part = estimator.inputs, estimator.part
     p: Provenance = inputs.provenance(days[0], "map.tif", engine, part)
     words = inputs.words(engine, part)

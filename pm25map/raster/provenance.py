@@ -115,7 +115,7 @@ class Provenance:
 
     @property
     def source(self) -> str:
-        """Say what made the map, in CF's words."""
+        """Return what made the map, in CF's words."""
         return f"model {self.model_name} {self.model_version} on predictors {self.predictors_name}"
 
     @property
@@ -125,7 +125,7 @@ class Provenance:
 
     @property
     def comment(self) -> str:
-        """Say which day is meant."""
+        """Describe which day is meant."""
         return f"The day is the {self.day_definition}. Estimates, not measurements."
 
     def to_tags(self) -> dict[str, str]:
@@ -158,7 +158,7 @@ class Provenance:
 
 
 def time_bounds(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
-    """Give the instants (UTC) between which a day of local standard time falls somewhere in CONUS.
+    """Return the instants (UTC) between which a day of local standard time falls somewhere in CONUS.
 
     It begins at midnight of Eastern Standard Time and ends at midnight of Pacific Standard Time.
     """
@@ -167,7 +167,7 @@ def time_bounds(day: dt.date) -> tuple[dt.datetime, dt.datetime]:
 
 
 def created_time() -> dt.datetime:
-    """Tell when a map is made: SOURCE_DATE_EPOCH where it is set, else the clock. For commands only.
+    """Return when a map is made: SOURCE_DATE_EPOCH where it is set, else the clock. For commands only.
 
     Raises:
         BadDate: SOURCE_DATE_EPOCH is no time. A command asks before its work, so that no map is left without item.

@@ -255,7 +255,7 @@ def _is_inside(path: Path, folder: Location) -> bool:
 
 
 def _relative(path: Location, folder: Location) -> str:
-    """Give the address of a file as seen from a folder; a full one where the two are not on one disk."""
+    """Return the address of a file as seen from a folder; a full one where the two are not on one disk."""
     if isinstance(path, Remote):
         return path.url
     if isinstance(folder, Remote):

@@ -48,7 +48,7 @@ class Support:
 
     @property
     def monitors_text(self) -> str:
-        """Say which monitors: 812 of AQS 88101 and 310 of AQS 88502, final; empty where nothing is known."""
+        """Return which monitors: 812 of AQS 88101 and 310 of AQS 88502, final; empty where nothing is known."""
         if not self.counts:
             return ""
         text = " and ".join(f"{number:,} of {name}" for name, number in self.counts.items())
@@ -56,7 +56,7 @@ class Support:
 
     @property
     def window_text(self) -> str:
-        """Say how many days of the window were there: 15 of 21."""
+        """Return how many days of the window were there: 15 of 21."""
         return f"{self.days_present} of {self.window_days}"
 
     def tags(self) -> dict[str, str]:
@@ -86,7 +86,7 @@ def warnings_of(count: int | None, far_share: float | None, present: int, window
 def support_of(
     predictors: Predictors, day: dt.date, window: list[dt.date], asked: npt.NDArray[np.bool_]
 ) -> Support:
-    """Say what the map of a day stands on.
+    """Return what the map of a day stands on.
 
     Args:
         predictors: that the map is made of.
@@ -102,7 +102,7 @@ def support_of(
 
 
 def support_without_distances(predictors: Predictors, day: dt.date, window: list[dt.date]) -> Support:
-    """Say what needs no field to be read; else as `support_of`."""
+    """Return what needs no field to be read; else as `support_of`."""
     facts = predictors.facts_of(day)
     return Support(
         counts_in(facts),

@@ -96,7 +96,7 @@ def _draw_place(axes: Axes, spot: HotSpot, shown: LookedAt) -> None:
 
 
 def _rim(spot: HotSpot, crs: str) -> list[npt.NDArray[np.float64]]:
-    """Give the rings of the region in units of the map."""
+    """Return the rings of the region in units of the map."""
     to_map = Transformer.from_crs(LONLAT, crs, always_xy=True)
     moved = shapely.transform(spot.outline, lambda xy: np.column_stack(to_map.transform(xy[:, 0], xy[:, 1])))
     return [shapely.get_coordinates(ring) for ring in shapely.get_rings(shapely.get_parts(moved))]

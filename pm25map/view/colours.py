@@ -40,7 +40,7 @@ _SAFE_GAP = 0.35
 def colours(
     categories: tuple[Category, ...] = CATEGORIES, palette: Palette = "epa"
 ) -> tuple[ListedColormap, BoundaryNorm]:
-    """Give the colours of the index: within each class they darken from its low end to its high end.
+    """Return the colours of the index: within each class they darken from its low end to its high end.
 
     The class of a value is exact: the ends of classes are ends of colours.
 
@@ -62,7 +62,7 @@ def colours(
 
 
 def shades_of(category: Category, palette: Palette = "epa") -> list[npt.NDArray[np.float64]]:
-    """Give the shades of a class, low end first: list of RGB, 0 to 1.
+    """Return the shades of a class, low end first: list of RGB, 0 to 1.
 
     EPA's colour is blended with white, then with black; of the safe palette each class takes its part.
     """
@@ -77,7 +77,7 @@ def shades_of(category: Category, palette: Palette = "epa") -> list[npt.NDArray[
 
 
 def ramp(signed: bool) -> list[str]:
-    """Give 64 colours for a layer that is no concentration, hexadecimal.
+    """Return 64 colours for a layer that is no concentration, hexadecimal.
 
     Args:
         signed: the layer has values on both sides of zero; the middle of the colours stands for zero.

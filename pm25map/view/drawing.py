@@ -179,7 +179,7 @@ def _outlines(crs: str, bounds: Bounds) -> "list[BaseGeometry]":
 
 
 def _holds(land: "BaseGeometry", picture: Picture) -> bool:
-    """Tell whether the states hold all estimates, so that cutting at the shore hides none but its cells."""
+    """Return whether the states hold all estimates, so that cutting at the shore hides none but its cells."""
     row, col = np.nonzero(np.isfinite(picture.values))
     a, _, c, _, e, f = picture.transform
     x, y = c + a * (col + 0.5), f + e * (row + 0.5)
@@ -195,7 +195,7 @@ def _rings(shape: "BaseGeometry") -> list[npt.NDArray[np.float64]]:
 
 
 def path_of(shape: "BaseGeometry") -> MplPath:
-    """Give an outline with its holes as a path to fill."""
+    """Return an outline with its holes as a path to fill."""
     rings = _rings(shape)
     codes = [[MplPath.MOVETO] + [MplPath.LINETO] * (len(ring) - 2) + [MplPath.CLOSEPOLY] for ring in rings]
     return MplPath(np.concatenate(rings), np.concatenate([np.array(c, np.uint8) for c in codes]))

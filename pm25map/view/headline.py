@@ -47,13 +47,13 @@ class Headline:
 
     @property
     def text(self) -> str:
-        """Say it as a newspaper would: Oregon median 312 ug/m3, Hazardous."""
+        """Write it as a newspaper would: Oregon median 312 ug/m3, Hazardous."""
         said = f"{self.state} median {concentration_text(self.median)} ug/m3, {category_of(self.median).name}"
         return f"{said}. {beware(self.warnings)}" if self.warnings else said
 
     @property
     def maximum_text(self) -> str:
-        """Say how high it gets, and where: Maximum 812 ug/m3 in Oregon (44.12 N, 122.30 W), Hazardous."""
+        """Write the maximum and where it is: Maximum 812 ug/m3 in Oregon (44.12 N, 122.30 W), Hazardous."""
         north = f"{abs(self.maximum_lat):.2f} {'N' if self.maximum_lat >= 0 else 'S'}"
         west = f"{abs(self.maximum_lon):.2f} {'W' if self.maximum_lon < 0 else 'E'}"
         what = f"{concentration_text(self.maximum)} ug/m3 in {self.maximum_state} ({north}, {west})"
@@ -61,7 +61,7 @@ class Headline:
 
     @property
     def people_text(self) -> str:
-        """Say whom it concerns: 47.6 million people above 35.4 ug/m3; empty where that is not known."""
+        """Write whom it concerns: 47.6 million people above 35.4 ug/m3; empty where that is not known."""
         if self.people_above is None:
             return ""
         return f"{in_words(self.people_above)} people above {UPPER_ENDS[MODERATE]} ug/m3"

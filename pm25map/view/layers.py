@@ -98,19 +98,19 @@ class LookedAt:
 
     @property
     def place(self) -> tuple[str, tuple[float, ...], tuple[int, int]]:
-        """Say where the cells are: equal for maps of one grid."""
+        """Return where the cells are: equal for maps of one grid."""
         return self.crs, self.transform, self.shape
 
     def layer(self, key: str) -> Layer | None:
-        """Give a layer by its key; None where the map lacks it."""
+        """Return a layer by its key; None where the map lacks it."""
         return next((layer for layer in self.layers if layer.key == key), None)
 
     def holds(self, path: Path) -> bool:
-        """Say whether a layer comes from a file."""
+        """Return whether a layer comes from a file."""
         return any(layer.path == path for layer in self.layers)
 
     def joins(self, other: "LookedAt") -> bool:
-        """Say whether this map and another are one: of a day, on a grid, made of the same, with bands to add.
+        """Return whether this map and another are one: of a day, on a grid, made of the same, with bands to add.
 
         A band that both have must be the same in both.
         """
@@ -274,7 +274,7 @@ def unit_of(raster: Raster, number: int) -> str:
 
 
 def is_ugm3(unit: str) -> bool:
-    """Tell whether a text stands for micrograms per cubic metre."""
+    """Return whether a text stands for micrograms per cubic metre."""
     return unit.lower() in _UNITS
 
 
@@ -290,7 +290,7 @@ def _key(number: int, description: str, tags: dict[str, str], unit: str, taken: 
 
 
 def _holds_estimate(tags: dict[str, str]) -> bool:
-    """Say whether a band is the estimate itself; the bounds of its interval have the same standard name."""
+    """Return whether a band is the estimate itself; the bounds of its interval have the same standard name."""
     return _is_pm25(tags) and tags.get("NAME", PM25) == PM25
 
 
@@ -299,7 +299,7 @@ def _is_pm25(tags: dict[str, str]) -> bool:
 
 
 def _is_level(tags: dict[str, str], unit: str, values: npt.NDArray[np.float32]) -> bool:
-    """Tell a concentration, which the index has a class for, from a spread or a difference of some."""
+    """Return whether values are concentrations, which the index has classes for, not a spread or a difference."""
     if unit.lower() not in _UNITS:
         return False
     if "NAME" in tags or "standard_name" in tags:

@@ -87,7 +87,7 @@ def deflate(codes: npt.NDArray[np.uint16]) -> bytes:
 
 
 def inflate(packed: Packed, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Give back the values of a packed layer, as the page does."""
+    """Return the values of a packed layer, as the page does."""
     planes = np.frombuffer(zlib.decompress(base64.b64decode(packed.data), -15), np.uint8)
     differences = np.ascontiguousarray(planes.reshape(2, -1).T).view("<u2").ravel()
     codes = np.cumsum(differences, dtype=np.uint16).reshape(shape)
@@ -131,7 +131,7 @@ def net_of(shown: LookedAt) -> Net:
 
 
 def mercator_box(shown: LookedAt) -> tuple[float, float, float, float]:
-    """Give what of the Mercator square a map reaches: west, north, east, south, 0 to 1, y growing south.
+    """Return what of the Mercator square a map reaches: west, north, east, south, 0 to 1, y growing south.
 
     Raises:
         BadMap: it lies nowhere on the earth.

@@ -155,7 +155,7 @@ def _map(one: LookedAt, grid: int, spots: list[HotSpot], links: dict[str, str] |
 
 
 def spot_data(spot: HotSpot) -> dict[str, Any]:
-    """Say of a hot spot what the page shows."""
+    """Return what the page shows of a hot spot."""
     west, south, east, north = spot.outline.bounds
     return {
         "name": spot.title,
@@ -210,7 +210,7 @@ def _scheme(categories: tuple[Category, ...], palette: Palette) -> dict[str, Any
 
 @functools.cache
 def _state_lines() -> str:
-    """Give the states as GeoJSON text; borders between two states stay common to both."""
+    """Return the states as GeoJSON text; borders between two states stay common to both."""
     frame = states()
     shapes = shapely.coverage_simplify(frame.geometry.to_numpy(), _BORDER_DEGREES)
     features = [

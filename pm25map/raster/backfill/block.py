@@ -41,7 +41,7 @@ class BlockReport:
     seconds: float = 0.0
 
     def fail(self, day: dt.date, error: Pm25mapError) -> None:
-        """Say why a day has no estimate."""
+        """Return why a day has no estimate."""
         self.failed[day] = " ".join(str(error).split())
 
 

@@ -68,7 +68,7 @@ class Identity:
 
 
 def identity_of(opened: OpenJob, day: dt.date) -> Identity:
-    """Say what the map of a day shall be made of."""
+    """Return what the map of a day shall be made of."""
     inputs = opened.inputs
     return Identity(
         card=inputs.model.card.checksum,

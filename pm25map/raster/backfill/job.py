@@ -53,7 +53,7 @@ class Job(BaseModel):
 
     @property
     def options(self) -> Options:
-        """Say how blocks are computed."""
+        """Return how blocks are computed."""
         return Options(self.device, self.engine, block_size=self.block_size)
 
 

@@ -82,7 +82,7 @@ class Plan:
         return [verdict for verdict in self.verdicts if verdict.state == state]
 
     def to_json(self) -> dict[str, Any]:
-        """Say everything in values that JSON can hold."""
+        """Return everything in values that JSON can hold."""
         names = ("estimates", "read_bytes", "chunk_reads", "chunks", "most_reads", "stage_bytes", "map_bytes")
         return {
             "days": {state: len(self.days_of(state)) for state in ("todo", "done", "impossible")},

@@ -51,14 +51,14 @@ class Replaced:
 
     @property
     def words(self) -> str:
-        """Say in one line what would be replaced by what."""
+        """Describe in one line what would be replaced by what."""
         when = str(self.days[0]) + (f" to {self.days[-1]}" if len(self.days) > 1 else "")
         maps = "1 finished map" if len(self.days) == 1 else f"{len(self.days)} finished maps"
         return f"{maps} ({when}): they are of {self.there}, and {self.asked} is asked for"
 
 
 def choice_of(model: Model, grid: Grid, part: Part, bands: Iterable[str], form: Format) -> Choice:
-    """Say what the options of a backfill choose.
+    """Return what the options of a backfill choose.
 
     Args:
         model, grid, part: opened.
@@ -109,7 +109,7 @@ def _differing(one: Choice, other: Choice) -> list[str]:
 
 
 def _tell(choice: Choice, names: list[str], other: Choice) -> str:
-    """Say a part of a choice in words; what reads the same in the other, with the beginning of its checksum."""
+    """Describe a part of a choice; what reads the same in the other, with the beginning of its checksum."""
     return ", ".join(
         f"{name} {words}" + (f" ({checksum[:8]})" if words == other[name][0] else "")
         for name, (words, checksum) in choice.items()

@@ -65,7 +65,7 @@ def verify_days(
 
 
 def _verify(opened: OpenJob, day: dt.date, cells: int) -> str:
-    """Say what is wrong with a map; nothing where all is well."""
+    """Return what is wrong with a map; nothing where all is well."""
     stored = find_map(opened.folder, day)
     if stored is None:
         name = map_name(day, opened.job.format)

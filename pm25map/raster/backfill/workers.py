@@ -91,7 +91,7 @@ class ClusterWorkers:
         self.killed: tuple[type[BaseException], ...] = (scheduler.KilledWorker, CancelledError)
 
     def look(self) -> list[Future[Any]]:
-        """Ask the scheduler who is there; return and cancel the pieces of work whose worker is gone."""
+        """Query the scheduler for its workers; return and cancel the pieces of work whose worker is gone."""
         try:
             # A client that lost its scheduler is not running until it has found it again.
             found = self._client.nthreads() if self._client.status == "running" else {}

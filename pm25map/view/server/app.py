@@ -64,7 +64,7 @@ def make_app(catalogue: Catalogue, *, rate: float = 200.0, hosts: tuple[str, ...
 
     @contextlib.asynccontextmanager
     async def prepared(_: FastAPI) -> AsyncIterator[None]:
-        """Work out what the first visitor would wait for: states, towns and the page take seconds."""
+        """Prepare what the first visitor would wait for: states, towns and the page take seconds."""
         newest = next(reversed(catalogue.entries))
         threading.Thread(target=_prepare, args=(page, spots, newest), daemon=True).start()
         yield
@@ -119,7 +119,7 @@ def _add_questions(app: FastAPI, catalogue: Catalogue, find: Callable[[str], Ent
         start: Annotated[dt.date | None, Query(description="first day")] = None,
         end: Annotated[dt.date | None, Query(description="last day")] = None,
     ) -> SeriesSaid:
-        """Give the values of the cell at a place, map by map, oldest first."""
+        """Return the values of the cell at a place, map by map, oldest first."""
         with slots.one():
             found = series(days_of(catalogue.entries, start, end), layer, lon, lat)
         units = [known.unit for entry, _ in found if (known := entry.layer(layer))]
@@ -182,7 +182,7 @@ def _spots_of(find: Callable[[str], Entry]) -> Spots:
 def _add_page(app: FastAPI, find: Callable[[str], Entry], slots: Slots, page: Page, spots: Spots) -> None:
     @app.get("/", response_class=HTMLResponse, responses=SAID)
     def shown() -> str:
-        """Give the page to look at the maps."""
+        """Return the page to look at the maps."""
         with slots.one():
             return page()
 
@@ -195,7 +195,7 @@ def _add_page(app: FastAPI, find: Callable[[str], Entry], slots: Slots, page: Pa
         },
     )
     def values(name: Name, key: Annotated[str, Path(max_length=100)], request: Request) -> Response:
-        """Give a layer as the page takes it: deflated codes of 16 bits."""
+        """Return a layer as the page takes it: deflated codes of 16 bits."""
         entry = find(name)
         if entry.layer(key) is None:
             raise HTTPException(404, "the map has no such layer: ask /maps which there are")
@@ -231,7 +231,7 @@ def _gone(folder: str, request: Request, error: Exception) -> JSONResponse:
 
 
 def _misasked(request: Request, error: Exception) -> JSONResponse:
-    """Say what is wrong with a question, without its own words: they may hold what JSON or UTF-8 cannot say."""
+    """Describe what is wrong with a request, without its own words: they may hold what JSON or UTF-8 cannot say."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     return JSONResponse(
         {"detail": [{name: one[name] for name in ("type", "loc", "msg")} for one in found]}, status_code=422

@@ -47,7 +47,7 @@ class Entry:
         return self.shown.day
 
     def layer(self, key: str) -> Layer | None:
-        """Give a layer, without its values, by its key."""
+        """Return a layer, without its values, by its key."""
         return self.shown.layer(key)
 
     @contextlib.contextmanager

@@ -141,7 +141,7 @@ def _network(client: str) -> str:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Give a body that was read already once more."""
+    """Return once more a body that was read already."""
     told = False
 
     async def once() -> MutableMapping[str, Any]:

@@ -59,7 +59,7 @@ class MapTiles(BaseFactory):
             ] = "2024",
             palette: Annotated[Palette, Query(description="EPA's colours, or colour-blind safe")] = "epa",
         ) -> Response:
-            """Give a tile in the colours of the Air Quality Index; each pixel has its cell's own value."""
+            """Return a tile in the colours of the Air Quality Index; each pixel has its cell's own value."""
             entry = self.find(name)
             found = entry.layer(layer)
             if found is None:
@@ -108,7 +108,7 @@ def _read(entry: Entry, layer: Layer, tile: morecantile.Tile) -> npt.NDArray[np.
 def _coloured(
     entry: Entry, key: str, edition: str, palette: Palette, values: npt.NDArray[np.floating]
 ) -> "np.ma.MaskedArray[Any, Any]":
-    """Give red, green and blue (3, y, x), uint8; masked where there is no value."""
+    """Return red, green and blue (3, y, x), uint8; masked where there is no value."""
     edges, shades = _table(entry, key, edition, palette)
     known = np.isfinite(values)
     step = np.digitize(np.where(known, values, 0), edges[1:-1])
