@@ -14,6 +14,7 @@ from pyproj import Transformer
 from rasterio.transform import Affine
 
 from pm25map.raster.bands import PM25_SPREAD
+from pm25map.raster.item_checks import item_text
 
 GRID = address_grid()
 LAND = address_map(GRID)
@@ -341,3 +342,12 @@ def test_the_files_beside_a_map_are_no_maps_of_their_own_and_their_bands_are_fou
         table = pd.read_csv("t.csv")
         value = next(table[name].iloc[0] for name in table if name.startswith("pm25"))
         assert value == pytest.approx(LAND[20, 30] * factor, rel=1e-5)
+
+
+def test_a_map_that_is_not_the_one_of_its_item_gives_no_table(say, tmp_path):
+    item = {"assets": {"map": {"href": "./m.tif", "file:checksum": "1220" + "0" * 64}}}
+    write_map(tmp_path / "m.tif", GRID, LAND, DAYS[0])
+    (tmp_path / "m.json").write_text(item_text({"properties": {}, **item}))
+    code, _, wrong = say("extract", "m.tif", "--areas", "state", "--out", "t.csv")
+    assert code == 1 and "its SHA-256 is not that of m.json beside it" in wrong
+    assert not (tmp_path / "t.csv").exists()

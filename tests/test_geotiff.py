@@ -15,10 +15,11 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
-from pm25map.base.errors import BadMap, BadRaster
+from pm25map.base.errors import BadMap, BadRaster, BadServer
 from pm25map.cli.hotspots import command as hotspots
 from pm25map.cli.info import command as info
 from pm25map.diagnostics.hotspots import find_hotspots
+from pm25map.exposure.maps import find_maps
 from pm25map.grid import Grid, load_grid
 from pm25map.grid.areas import areas_of, cell_areas
 from pm25map.grid.geotiff import open_raster
@@ -73,7 +74,7 @@ def test_every_reader_finds_the_values_that_the_stored_numbers_mean(stored):
     np.testing.assert_allclose(one.layer("pm25").values, LAND, atol=1e-4)
     np.testing.assert_allclose(picture_of(stored).values, LAND, atol=1e-4)
     np.testing.assert_allclose(
-        _cells(stored, np.asarray(lon), np.asarray(lat))["pm25_ugm3"], [LAND[20, 30], NAN], atol=1e-4
+        _cells([stored], np.asarray(lon), np.asarray(lat))["pm25_ugm3"], [LAND[20, 30], NAN], atol=1e-4
     )
     client = TestClient(make_app(read_catalogue(stored.parent)), base_url="http://127.0.0.1")
     said = client.get("/point", params={"lon": lon[0], "lat": lat[0]}).json()
@@ -94,6 +95,27 @@ def test_a_tile_of_a_scaled_map_has_the_colours_of_the_plain_one(stored, tmp_pat
     ]
     assert pictures[0].status_code == 200
     assert pictures[0].content == pictures[1].content
+
+
+@pytest.mark.parametrize("code", [-9999, -999, -99, 99999, 1e20])
+def test_a_code_for_no_value_that_the_file_does_not_declare_is_no_concentration(tmp_path, code):
+    plain = write_map(tmp_path / "plain.tif", GRID, LAND)
+    (tmp_path / "maps").mkdir()
+    path = stored_again(tmp_path / "maps" / "m.tif", plain, dtype="float32", nodata=code)
+    assert read_map(path).layer("pm25").values.shape == LAND.shape
+    with rasterio.open(path, "r+") as out:
+        out.nodata = None
+    lat, lon = np.array([44.0]), np.array([-121.0])
+    whole = np.arange(LAND.size)
+    for read in (
+        lambda: read_map(path),
+        lambda: _cells([path], lon, lat),
+        lambda: find_maps([path]).values(dt.date(2020, 9, 12), whole),
+        lambda: picture_of(path),
+        lambda: read_catalogue(path.parent),
+    ):
+        with pytest.raises((BadMap, BadServer), match=r"holds \S+ ug/m3, which no air has"):
+            read()
 
 
 def test_a_mask_within_the_file_counts(tmp_path):

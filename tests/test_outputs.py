@@ -71,6 +71,8 @@ def test_what_is_no_file_and_a_name_too_long_are_refused(tmp_path):
         (["--out", "m.tif", "--overwrite"], "it is an input"),
         (["--png", "m.tif", "--overwrite"], "it is an input"),
         (["--gif", "m.tif", "--overwrite"], "it is an input"),
+        (["--png", "m.json", "--overwrite"], "it is an input"),
+        (["--out", "m.qml", "--overwrite"], "it is an input"),
         (["--png", "a.png", "--pdf", "a.png"], "are one file"),
         (["--out", "a.html", "--png", "a.html"], "are one file"),
         (["--png", "pipe"], "no file"),
@@ -79,6 +81,8 @@ def test_what_is_no_file_and_a_name_too_long_are_refused(tmp_path):
 def test_view_keeps_its_maps_and_writes_nothing(tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     write_map(tmp_path / "m.tif", GRID, address_map(GRID))
+    for beside in ("m.json", "m.qml"):
+        (tmp_path / beside).write_text("{}")
     os.mkfifo(tmp_path / "pipe")
     before = bytes_of(tmp_path)
     done = CliRunner().invoke(view, ["m.tif", *words])
@@ -114,11 +118,13 @@ def test_a_store_is_not_packed_onto_itself(tmp_path):
         (["--out", "s.zarr.zip", "--predictors", "s.zarr.zip"], "it is an input"),
         (["--out", "a.tif", "--preview", "a.tif"], "are one file"),
         (["--out", "a.tif", "--preview", "a.json"], "are one file"),
+        (["--out", "a.tif", "--preview", "m/daily.csv", "--monitors", "m"], "it is an input"),
     ],
 )
 def test_predict_refuses_an_output_that_it_reads_or_writes_already(tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.csv", "s.zarr.zip"):
+    (tmp_path / "m").mkdir()
+    for name in ("a.csv", "s.zarr.zip", "m/daily.csv"):
         (tmp_path / name).write_bytes(b"held")
     before = bytes_of(tmp_path)
     answer = CliRunner().invoke(predict, ["--date", "2020-09-12", *words, "--overwrite"])
@@ -154,6 +160,7 @@ def test_predict_refuses_an_output_that_it_reads_or_writes_already(tmp_path, mon
         (["grid", "build", "g", *GRID_WORDS, "--boundary", "g/land.tif", "--overwrite"], "it is an input"),
         (["data", "ingest", *PERIOD, "--monitors", "p.zarr", "--store", "p.zarr"], "it is an input"),
         (["data", "ingest", *PERIOD, "--source", "hms", "--files", "m", "--store", "m"], "it is an input"),
+        (["data", "now", "--monitors", "m", "--out", "m/a.csv", "--overwrite"], "it is an input"),
         (["lab", "smoothing", *READ, "--cache", "c", "--out", "x.json"], "are one file"),
         (["data", "fetch", "--source", "hms", *PERIOD, "--out", "a.csv"], "in the way"),
         (["lab", "report", "--out", "study", "--page", "study/study.md"], "it is an input"),

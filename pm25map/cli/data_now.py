@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pm25map.cli.options import FILE, base_url_option, foreign_option
+from pm25map.cli.options import FILE, base_url_option, files_read, foreign_option
 
 
 class HourType(click.ParamType):  # type: ignore[type-arg]  # newer click only
@@ -65,7 +65,7 @@ def now(
     from pm25map.monitors.airnow_now import read_nowcast
     from pm25map.predictors.monitor_source import fetch_latest
 
-    check_outputs([out], monitors, overwrite=overwrite)
+    check_outputs([out], files_read(None, tuple(map(str, monitors))), overwrite=overwrite)
     files = list(monitors) or fetch_latest(
         at, dt.datetime.now(dt.UTC), base_url=base_url, announce=lambda line: click.echo(line, err=True)
     )

@@ -254,7 +254,7 @@ def day_source(
 
 def files_read(predictors: "Location | None", monitors: tuple[str, ...]) -> list[Path]:
     """List the files and folders on this machine that the options of these names have a command read."""
-    named = [Path(one) for one in monitors if Path(one).exists()]
+    named = [found for one in monitors for found in (Path(one), *Path(one).rglob("*")) if found.exists()]
     return [predictors, *named] if isinstance(predictors, Path) else named
 
 

@@ -69,6 +69,8 @@ def command(
 
     from pm25map.base.errors import BadMap
     from pm25map.base.files import check_outputs
+    from pm25map.raster.item_checks import item_path
+    from pm25map.raster.map_files import style_of
     from pm25map.view.animation import draw_animation
     from pm25map.view.layers import PM25, read_maps
     from pm25map.view.page_data import EDITIONS
@@ -96,7 +98,10 @@ def command(
         if target
         for pair in _figures(found, target, ending)
     ]
-    read = [*maps, *(layer.path for one in found for layer in one.layers)]
+    files = [
+        path for path in (*maps, *(layer.path for one in found for layer in one.layers)) if path.is_file()
+    ]
+    read = [*files, *map(item_path, files), *map(style_of, files)]
     outputs = [*filter(None, (out, gif, mp4)), *(figure for _, figure in figures)]
     check_outputs(outputs, read, overwrite=overwrite)
     made: list[Path] = []

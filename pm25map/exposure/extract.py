@@ -18,7 +18,8 @@ from pm25map.exposure.areas import Areas, Weights, weigh
 from pm25map.exposure.maps import DailyMaps, Floats
 from pm25map.exposure.points import NO_POSITION, OFF_GRID, Gather, Method, Points, locate
 from pm25map.exposure.table import Maker, Piece, Progress
-from pm25map.view.layers import PM25, is_ugm3
+from pm25map.grid.geotiff import is_ugm3
+from pm25map.view.layers import PM25
 
 ESTIMATED = "estimated"
 NO_ESTIMATE = "no estimate"

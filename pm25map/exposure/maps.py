@@ -11,8 +11,9 @@ import numpy.typing as npt
 from rasterio.windows import Window
 
 from pm25map.base.errors import BadMap
-from pm25map.grid.geotiff import Georeference, Raster, open_raster
-from pm25map.view.layers import PM25, day_of, is_ugm3, keys_of, list_maps, unit_of
+from pm25map.grid.geotiff import Georeference, Raster, is_ugm3, open_raster
+from pm25map.raster.item_checks import check_map
+from pm25map.view.layers import PM25, day_of, keys_of, list_maps, unit_of
 
 STRIP_CELLS = 4_000_000
 """Cells that are read at once, so that fine maps need little memory."""
@@ -122,8 +123,8 @@ def find_maps(paths: Iterable[Path], band: str | None = None) -> MapFiles:
         band: key of the band, as `pm25map view` names layers; PM2.5 where None.
 
     Raises:
-        BadMap: there is none, or none with that band and a day; a file cannot be read; two are of one day, of two
-            grids, of two units or of two models.
+        BadMap: there is none, or none with that band and a day; a file cannot be read, or is not the one that the
+            item beside it describes; two are of one day, of two grids, of two units or of two models.
     """
     files: dict[dt.date, tuple[Path, int]] = {}
     firsts: dict[str, tuple[Path, object]] = {}
@@ -132,6 +133,7 @@ def find_maps(paths: Iterable[Path], band: str | None = None) -> MapFiles:
     place = Georeference("", (0, 0, 0, 0, 0, 0), (0, 0))
     key, unit, made_by = "", "", ""
     for path in list_maps(paths):
+        check_map(path)
         with open_raster(path) as raster:
             tags = raster.source.tags()
             number = _band_of(raster, band, ours=bool(model_of(tags)))

@@ -46,6 +46,14 @@ _MEANINGS = re.compile(rb"<(Scale|Offset|NoDataValue|UnitType|MaskBand|SRS|GeoTr
 
 _MOST_AUX_BYTES = 1 << 20
 
+_UGM3 = {"ug m-3", "ug/m3", "µg/m³", "ug m^-3", "ugm-3", "microgram m-3", "ug.m-3"}
+
+_HIGHEST_UGM3 = 9000.0
+"""Above all of what was ever measured as the mean of a day, and below the codes for no value: 9999, 99999, 1e20."""
+
+_LOWEST_UGM3, _LOWEST_PM25_UGM3 = -900.0, -90.0
+"""Differences of two concentrations may be far below zero, an estimate may not; the codes are -999, -9999 and -99."""
+
 Refusal = type[BadMap] | type[BadRaster]
 
 
@@ -141,7 +149,8 @@ class Raster:
             float32 or float64 (y, x), scaled, NaN where the file holds no value, by nodata, mask or infinity.
 
         Raises:
-            BadMap or BadRaster: the band is scaled by a number that is none.
+            BadMap or BadRaster: the band is scaled by a number that is none, or holds a concentration that no air
+                has, such as a code for no value that the file does not declare.
         """
         read = self.source.read(number, window=window, out_shape=shape, resampling=resampling, masked=True)
         return self.meaning(number, read)
@@ -162,7 +171,19 @@ class Raster:
         else:
             values = np.ma.filled(stored.astype(np.float32 if small else np.float64), np.nan)
         values[~np.isfinite(values)] = np.nan
+        if is_ugm3(self.unit(number)):
+            self._check_concentrations(number, values)
         return values
+
+    def _check_concentrations(self, number: int, values: npt.NDArray[np.floating]) -> None:
+        lowest = _LOWEST_PM25_UGM3 if self.name(number).lower() == "pm25" else _LOWEST_UGM3
+        absurd = values[(values < lowest) | (values > _HIGHEST_UGM3)]
+        if absurd.size:
+            code = f"{absurd[0]:g}"
+            raise self._refusal(
+                f"band {number} of {self.path} holds {code} ug/m3, which no air has. If that stands for no value, say "
+                f"so in the file: rio edit-info --nodata {code} {self.path}"
+            )
 
 
 @contextlib.contextmanager
@@ -194,6 +215,11 @@ def open_raster(path: Path, refusal: Refusal = BadMap, *, what: str = "") -> Ite
             f"cannot read {file}: it is no GeoTIFF, or it was cut short or damaged ({words}). Copy it again, or "
             "make it again"
         ) from error
+
+
+def is_ugm3(unit: str) -> bool:
+    """Return whether a text stands for micrograms per cubic metre."""
+    return unit.lower() in _UGM3
 
 
 def rasters_in(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from pm25map.base.days import parse_day
 from pm25map.base.errors import BadDate, BadMap
 from pm25map.base.files import sha256_of_bytes
 from pm25map.grid import Grid
-from pm25map.grid.geotiff import Raster, open_raster, rasters_in
+from pm25map.grid.geotiff import Raster, is_ugm3, open_raster, rasters_in
 from pm25map.raster import bands
 from pm25map.raster.info import MapDescription, describe
 from pm25map.raster.item_checks import check_map
@@ -42,8 +42,6 @@ _MADE_OF = tuple(
         "REGION",
     )
 )
-
-_UNITS = {"ug m-3", "ug/m3", "µg/m³", "ug m^-3", "ugm-3", "microgram m-3", "ug.m-3"}
 
 
 @dataclass(frozen=True)
@@ -273,16 +271,11 @@ def unit_of(raster: Raster, number: int) -> str:
     return "" if raster.unit(number) == "1" else raster.unit(number)
 
 
-def is_ugm3(unit: str) -> bool:
-    """Return whether a text stands for micrograms per cubic metre."""
-    return unit.lower() in _UNITS
-
-
 def _key(number: int, description: str, tags: dict[str, str], unit: str, taken: set[str]) -> str:
     known = tags.get("NAME", "")
     if not known and _holds_estimate(tags) and description in ("", bands.PM25.long_name):
         known = PM25
-    if PM25 in (known, description.lower()) and unit.lower() not in _UNITS:
+    if PM25 in (known, description.lower()) and not is_ugm3(unit):
         # Every use of the key takes ug m-3: a band of another unit, or of none, keeps its number for a name.
         known, description = "", ""
     key = re.sub(r"\W+", "_", (known or description).lower()).strip("_") or f"band_{number}"
@@ -300,7 +293,7 @@ def _is_pm25(tags: dict[str, str]) -> bool:
 
 def _is_level(tags: dict[str, str], unit: str, values: npt.NDArray[np.float32]) -> bool:
     """Return whether values are concentrations, which the index has classes for, not a spread or a difference."""
-    if unit.lower() not in _UNITS:
+    if not is_ugm3(unit):
         return False
     if "NAME" in tags or "standard_name" in tags:
         return _is_pm25(tags)

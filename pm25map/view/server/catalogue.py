@@ -134,7 +134,8 @@ def read_catalogue(folder: Path, progress: Callable[[int, int], None] = lambda d
                 left_out[name] = str(error).replace(f"{root}/", "")
     if not maps:
         raise BadServer(
-            f"nothing to serve: none of the {len(files)} files in {folder} is a map that can be read"
+            f"nothing to serve: none of the {len(files)} files in {folder} is a map that can be read; "
+            f"the first: {next(iter(left_out.values()), 'none is a GeoTIFF')}"
         )
     entries: dict[str, Entry] = {}
     for one in join_days(maps):
