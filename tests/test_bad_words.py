@@ -86,6 +86,10 @@ def test_a_command_that_is_none_names_the_nearest(say):
     [
         (MemoryError(), "there is not enough memory for this. Ask for a part (--region"),
         (
+            ImportError("obstore.so: failed to map segment from shared object"),
+            "there is not enough memory for this. Ask for a part (--region",
+        ),
+        (
             PermissionError(13, "Permission denied", "maps/a.tif"),
             "maps/a.tif: Permission denied. Look at the path",
         ),
@@ -96,7 +100,7 @@ def test_what_the_system_refuses_is_one_line(say, monkeypatch, raised, said):
     def fail(*_args, **_more):
         raise raised
 
-    monkeypatch.setattr("pm25map.raster.info.describe", fail)
+    monkeypatch.setattr("pm25map.raster.info.describe_file", fail)
     code, out, err = say("info", "map.tif")
     assert (code, out) == (1, "")
     assert err.startswith(f"Error: {said}") and err.count("\n") == 1

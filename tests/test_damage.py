@@ -1,9 +1,11 @@
 """Damaged files of a store, a place store, a model and a map: the same values, or one line; never another value."""
 
+import errno
 import json
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -399,3 +401,24 @@ def test_a_damaged_header_of_the_stage_counts_as_absent_or_gives_the_same_rows(t
     rng = np.random.default_rng(7)
     found = [wrong(read, right, one) for one in damages(tmp_path / name, rng, 400)]
     assert [text for text in found if text] == []
+
+
+@pytest.mark.parametrize(
+    "shortage",
+    [
+        RuntimeError("can't start new thread"),
+        OSError(errno.EMFILE, "Too many open files"),
+        PermissionError(errno.EACCES, "no"),
+    ],
+)
+def test_a_machine_that_is_short_of_something_is_no_damage_to_a_store(own_store, monkeypatch, shortage):
+    def fails(*_):
+        raise shortage
+
+    store = open_predictors(own_store)
+    monkeypatch.setattr("pm25map.predictors.verify.np", SimpleNamespace(asarray=fails))
+    with pytest.raises((MemoryError, OSError)):
+        verify_store(store, DAYS)
+    monkeypatch.setattr("pm25map.predictors.opening._open_array", fails)
+    with pytest.raises((MemoryError, OSError)):
+        open_predictors(own_store)

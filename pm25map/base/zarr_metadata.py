@@ -5,6 +5,7 @@ to be read: by which scale, in which order of bytes, under which name.
 """
 
 import contextlib
+import errno
 import json
 import struct
 import zipfile
@@ -35,6 +36,9 @@ _DECIDES = (
 """Of zarr.json. The shape is left out: an axis of time grows, in a step that attributes cannot join."""
 
 
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.EPERM)
+
+
 def damage() -> tuple[type[Exception], ...]:
     """Return what opening or reading a damaged store may raise: Zarr and its codecs share no class for it."""
     known = (
@@ -53,6 +57,19 @@ def damage() -> tuple[type[Exception], ...]:
         zipfile.BadZipFile,
     )
     return known + remote_errors()
+
+
+def refuse_shortage(error: Exception) -> None:
+    """Raise again what says that the machine is short of something: the store that was read may be whole.
+
+    Raises:
+        MemoryError: no thread could be started, which takes memory.
+        OSError: there is no memory, or too many files are open, or there is no permission to read.
+    """
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        raise MemoryError(str(error)) from error
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        raise error
 
 
 def seal(node: Any, attributes: Mapping[str, Any] | None = None) -> None:

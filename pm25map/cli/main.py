@@ -36,6 +36,14 @@ COMMANDS = {
     "lab": "Study the models, and make and study location encoders.",
 }
 
+_NO_MEMORY = (
+    "there is not enough memory for this. Ask for a part (--region, --bbox) or for fewer --workers, close other "
+    "programs, or raise the limit (ulimit -v)"
+)
+
+_NO_ROOM_FOR_A_LIBRARY = ("failed to map segment", "annot allocate memory")
+"""What the loader says where a library does not fit into memory."""
+
 # By name alone: the product does not import the laboratory.
 FILES = {name: f"pm25map.cli.{name}" for name in COMMANDS} | {"lab": "pm25map.laboratory.cli.main"}
 
@@ -65,10 +73,11 @@ def main() -> None:
     except Pm25mapError as error:
         _end(str(error))
     except MemoryError:
-        _end(
-            "there is not enough memory for this. Ask for a part (--region, --bbox) or for fewer --workers, close "
-            "other programs, or raise the limit (ulimit -v)"
-        )
+        _end(_NO_MEMORY)
+    except ImportError as error:
+        if not any(words in str(error) for words in _NO_ROOM_FOR_A_LIBRARY):
+            raise
+        _end(_NO_MEMORY)
     except OSError as error:
         if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _drop_output()

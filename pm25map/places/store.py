@@ -21,7 +21,7 @@ from pm25map.base.cache import cache_folder
 from pm25map.base.errors import BadGrid, BadModel, BadOutput
 from pm25map.base.files import check_output, replacing
 from pm25map.base.object_store import first_line
-from pm25map.base.zarr_metadata import damage, open_files, read_metadata, seal
+from pm25map.base.zarr_metadata import damage, open_files, read_metadata, refuse_shortage, seal
 from pm25map.grid import Grid
 from pm25map.places.location_encoder import LocationEncoder, Vectors, stored_vectors
 
@@ -113,6 +113,7 @@ class PlaceStore:
                 self._array.oindex[cells] if self._held is None else self._kept(self._held, cells)
             )
         except damage() as error:
+            refuse_shortage(error)
             raise BadModel(_damaged(self.path, first_line(error))) from error
         good = np.isfinite(vectors)
         if not good.all():
@@ -188,6 +189,7 @@ def open_store(path: Path, grid: Grid | None = None, encoder: LocationEncoder | 
             raise ValueError(f"an array of shape {array.shape}")
         store = PlaceStore(path, array, attributes)
     except damage() as error:
+        refuse_shortage(error)
         raise BadModel(_damaged(path, f"{type(error).__name__}: {first_line(error)}")) from error
     if grid is not None and (store.grid_checksum, store.cell_count) != (grid.checksum, grid.cell_count):
         raise BadGrid(

@@ -11,7 +11,7 @@ from pm25map.base.errors import BadPredictors, Pm25mapError
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.object_store import first_line, remote_errors, unreachable
 from pm25map.base.storage import Location
-from pm25map.base.zarr_metadata import damage
+from pm25map.base.zarr_metadata import damage, refuse_shortage
 from pm25map.grid import Block, Grid
 from pm25map.predictors import layout
 from pm25map.predictors.cache import ArrayCache, ReadCount
@@ -89,6 +89,7 @@ class Arrays:
             try:
                 values = self._decoded(name, (slice(begin, end), *block.slices))
             except damage() as error:
+                refuse_shortage(error)
                 raise self._damaged(name, error, self._place_of_damage(name, absent, block)) from error
             if count is not None:
                 count.add(len(absent), values.size * self.itemsize(name))
@@ -118,6 +119,7 @@ class Arrays:
             try:
                 stored = np.asarray(self._arrays[name][..., *part.slices])
             except damage() as error:
+                refuse_shortage(error)
                 raise self._damaged(name, error, "" if small else f" in block {block.id}") from error
             known = layout.decode(stored, self._attributes[name])
             self._check_layer(name, stored, known, part)
@@ -177,6 +179,7 @@ class Arrays:
             try:
                 actual = layout.fingerprints(self._arrays[name], days)
             except damage() as error:
+                refuse_shortage(error)
                 raise self._damaged(name, error) from error
             expected = self._prints[name][days.start : days.stop]
             if np.any(expected[expected != 0] != actual[expected != 0]):
@@ -218,7 +221,8 @@ class Arrays:
             days = layout.chunk_days(number, self._length)
             try:
                 self._decoded(name, (slice(days.start, days.stop), *block.slices))
-            except damage():
+            except damage() as error:
+                refuse_shortage(error)
                 first, last = (self._day(slot) for slot in (days.start, days.stop - 1))
                 return f" on {first} to {last} in block {block.id}"
         return ""

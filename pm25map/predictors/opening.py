@@ -15,7 +15,7 @@ from pyproj.exceptions import CRSError
 from pm25map.base.errors import BadGrid, BadPredictors
 from pm25map.base.object_store import first_line, remote_errors, unreachable
 from pm25map.base.storage import Location, Remote
-from pm25map.base.zarr_metadata import Files, damage, open_files, read_metadata
+from pm25map.base.zarr_metadata import Files, damage, open_files, read_metadata, refuse_shortage
 from pm25map.grid import Grid
 from pm25map.predictors import layout
 from pm25map.predictors.checks import store_to_write
@@ -48,6 +48,7 @@ def open_checked(path: Location) -> tuple[layout.Group, Arrays]:
         group = layout.open_group(path, "r")
         attributes = dict(group.attrs)
     except damage() as error:
+        refuse_shortage(error)
         if isinstance(path, Remote):
             path.check()
         raise BadPredictors(
@@ -86,6 +87,7 @@ def refusing_damage(path: Location, name: str) -> Iterator[None]:
     except remote_errors() as error:
         raise unreachable(str(path), error) from error
     except damage() as error:
+        refuse_shortage(error)
         raise BadPredictors(
             f"{name} of {path} is damaged or was changed ({first_line(error)}). {_AGAIN}"
         ) from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.object_store import remote_errors, unreachable
-from pm25map.base.zarr_metadata import damage
+from pm25map.base.zarr_metadata import damage, refuse_shortage
 from pm25map.predictors import layout
 from pm25map.predictors.reader import Predictors
 from pm25map.predictors.store import forget
@@ -76,6 +76,7 @@ def _verify_days(store: Predictors, group: layout.Group, name: str, days: list[d
     except remote_errors() as error:
         raise unreachable(name, error) from error
     except damage() as error:
+        refuse_shortage(error)
         return [Damage(name, day, f"cannot be read ({type(error).__name__})") for day in days]
     prints = np.asarray(marker[first : last + 1, column])
     return [
@@ -92,6 +93,7 @@ def _verify_layer(group: layout.Group, name: str) -> list[Damage]:
     except remote_errors() as error:
         raise unreachable(name, error) from error
     except damage() as error:
+        refuse_shortage(error)
         return [Damage(name, None, f"cannot be read ({type(error).__name__})")]
     if sha256_of_bytes(stored.tobytes()) == array.attrs[layout.FINGERPRINT]:
         return []
