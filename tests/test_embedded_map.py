@@ -36,7 +36,13 @@ def test_it_is_a_valid_cog_with_an_item_and_a_picture(drawn):
     folder, _ = drawn
     valid, errors, warnings = cog_validate(folder / "cog.tif", strict=True)
     assert (valid, errors, warnings) == (True, [], [])
-    assert {path.name for path in folder.iterdir()} == {"cog.tif", "cog.json", "cog.png"}
+    assert {path.name for path in folder.iterdir()} == {
+        "cog.tif",
+        "cog.bands.tif",
+        "cog.json",
+        "cog.qml",
+        "cog.png",
+    }
 
 
 def test_every_land_cell_has_a_value_that_can_be(pm25):

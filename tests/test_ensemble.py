@@ -28,6 +28,7 @@ from pm25map.model.places import place_vectors  # noqa: E402
 from pm25map.model.run_folder import save_run  # noqa: E402
 from pm25map.model.runtime import open_session  # noqa: E402
 from pm25map.model.train import build_network, stops_by  # noqa: E402
+from pm25map.monitors.table import Reading  # noqa: E402
 from pm25map.windows.scaler import FeatureScale, Scaler  # noqa: E402
 
 UNITS = ("ug m-3", "ug m-3", "m")
@@ -248,7 +249,8 @@ def test_a_configuration_with_folds_trains_a_run_for_each_and_export_joins_them(
     grid = SimpleNamespace(name="small", checksum="0" * 64)
     monkeypatch.setattr(fit_module, "gather_samples", gather)
     monkeypatch.setattr(
-        "pm25map.monitors.read_monitors", lambda _: SimpleNamespace(sites=sites, checksum="1" * 64)
+        "pm25map.monitors.read_monitors",
+        lambda _: SimpleNamespace(sites=sites, checksum="1" * 64, reading=Reading()),
     )
     monkeypatch.setattr(
         "pm25map.predictors.reader.open_predictors", lambda _: SimpleNamespace(grid=grid, checksum="2" * 64)

@@ -179,7 +179,7 @@ def _a_deeper_one(content: dict) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (_without("model.nnet.layers.1.weight"), "lacks model.nnet.layers.1.weight"),
+        (_without("model.nnet.layers.1.weight"), "has no model.nnet.layers.1.weight"),
         (_set(capacity=9), r"has the shape \(8, 16\), not \(9, 16\)"),
         (_set(pe_type="fcnet"), "pe_type is 'fcnet'"),
         (_set(le_type="grid"), "le_type is 'grid'"),
@@ -189,7 +189,7 @@ def _a_deeper_one(content: dict) -> None:
         (_one_copy_differs, "differ"),
         (_a_deeper_one, "state_dict has model.nnet.layers.2.weight"),
         (lambda content: content.pop("state_dict"), "it has no state_dict"),
-        (lambda content: content["hyper_parameters"].pop("capacity"), "lacks capacity"),
+        (lambda content: content["hyper_parameters"].pop("capacity"), "has no capacity"),
     ],
 )
 def test_a_checkpoint_of_another_layout_is_refused_by_the_key_that_differs(

@@ -61,6 +61,8 @@ def in_box(box, lon, lat, slack):
 @example(crs="EPSG:32660", east=3.0, north=0.0, width=4e5, height=4e5)
 @example(crs=ALBERS, east=0.0, north=0.0, width=1.0, height=1.0)
 def test_outline_and_box_hold_every_point_of_the_rectangle_and_no_more(crs, east, north, width, height):
+    # A strip a metre wide and a thousand km long is no grid: its edges meet where degrees are rounded.
+    assume(min(width, height) * 1000 >= max(width, height))
     lon, lat = CENTRES[crs]
     bounds = bounds_at(crs, (lon + east + 180) % 360 - 180, lat + north, width, height)
     assume(np.isfinite(bounds).all())

@@ -73,4 +73,4 @@ def test_it_makes_a_map_outside_of_the_clone(wheel, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Oregon median" in done.stdout
-    assert {path.name for path in empty.iterdir()} == {"cog.tif", "cog.json"}
+    assert {path.name for path in empty.iterdir()} == {"cog.tif", "cog.bands.tif", "cog.json", "cog.qml"}

@@ -153,7 +153,7 @@ def open_workers(scheduler: str | None, workers: int) -> Iterator[Workers]:
     # Dask takes a second to load, and most backfills run on one machine.
     dask: Any = importlib.import_module("distributed")
     try:
-        client = dask.Client(scheduler, timeout=_CONNECT_SECONDS)
+        client = dask.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
         client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
         raise DeviceUnavailable(
