@@ -98,9 +98,9 @@ def command(
     from pm25map.base.files import check_outputs
     from pm25map.cli.diagnosis import check_files, diagnose, print_findings, write_files
     from pm25map.model.calibrate import resolve_engine
-    from pm25map.raster.accessor import check_netcdf
     from pm25map.raster.estimator import Options
     from pm25map.raster.maps import maps_of, maps_with
+    from pm25map.raster.accessor import check_netcdf
     from pm25map.raster.predict import compute
 
     netcdf = out.suffix == ".nc"
@@ -204,6 +204,7 @@ def _check_options(
 ) -> None:
     """Refuse options that do not go together, and a length that is none."""
     from pm25map.places.smooth import check_length
+    from pm25map.raster.inputs import specs_of
 
     if smoothing_km:
         check_length(smoothing_km)
@@ -211,7 +212,7 @@ def _check_options(
         raise click.UsageError("--preview and --diagnostics go with a GeoTIFF: name --out NAME.tif")
     if diagnostics and (engine != "onnxruntime" or smoothing_km > 0):
         raise click.UsageError("--diagnostics goes with the stock engine and without --place-smoothing")
-    if {"intervals", "exceedance"} & set(bands) and smoothing_km > 0:
+    if smoothing_km > 0 and any(spec.calibrated for spec in specs_of(bands)):
         raise click.UsageError("--intervals goes without --place-smoothing: plain places calibrated them")
 
 

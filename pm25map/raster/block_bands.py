@@ -1,7 +1,7 @@
 """Further bands of a block: the one place where something is added to what maps hold.
 
-A new band is one class, a BlockBands, with a BandSpec that opens it, and a line in `pm25map.raster.inputs.BANDS`, which
-gives it a name for users.
+A new band is one class, a BlockBands, with a NamedBands that opens it, and a line in `pm25map.raster.inputs.BANDS`,
+which gives it a name for users.
 """
 
 import datetime as dt
@@ -107,6 +107,21 @@ class BandSpec(Protocol):
     def open(self, inputs: "Inputs") -> BlockBands:
         """Make what works out the bands of maps of some inputs, whose model passed `check`."""
         ...
+
+
+class NamedBands(BandSpec, Protocol):
+    """Further bands that a user may ask for by a name: they are known before anything is opened.
+
+    Attributes:
+        bands: that it opens.
+        calibrated: whether they follow from the calibration of intervals, and so hold for plain places only.
+    """
+
+    @property
+    def bands(self) -> tuple[Band, ...]: ...  # noqa: D102 - see the class
+
+    @property
+    def calibrated(self) -> bool: ...  # noqa: D102 - see the class
 
 
 @dataclass(frozen=True)

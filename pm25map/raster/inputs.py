@@ -21,7 +21,7 @@ from pm25map.places.catalogue import encoder
 from pm25map.places.smooth import SmoothPlaces
 from pm25map.places.store import PlaceStore, default_store, open_store
 from pm25map.predictors.reader import Predictors, open_predictors
-from pm25map.raster.block_bands import BandSpec, BlockBands
+from pm25map.raster.block_bands import BandSpec, BlockBands, NamedBands
 from pm25map.raster.day_source import DaySource, sample_of
 from pm25map.raster.intervals import EXCEEDANCES, INTERVALS, Intervals
 from pm25map.raster.neutral import NeutralBand
@@ -29,7 +29,7 @@ from pm25map.raster.part import Part
 from pm25map.raster.provenance import MAP_LICENCE, Provenance
 from pm25map.raster.support import Support, support_of
 
-BANDS: Final[dict[str, BandSpec]] = {
+BANDS: Final[dict[str, NamedBands]] = {
     "intervals": INTERVALS,
     "exceedance": EXCEEDANCES,
     "neutral_place": NeutralBand(),
@@ -213,7 +213,7 @@ def band_words(makers: Iterable[BlockBands]) -> list[str]:
     return [" ".join([one.checksum, *(band.name for band in one.bands)]) for one in makers]
 
 
-def specs_of(names: Iterable[str]) -> tuple[BandSpec, ...]:
+def specs_of(names: Iterable[str]) -> tuple[NamedBands, ...]:
     """Look further bands up by name, in the order of BANDS.
 
     Raises:

@@ -30,6 +30,16 @@ class IntervalBands:
     bounds: bool = True
     levels: tuple[float, ...] = ()
 
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Return the bounds and probabilities that are asked for."""
+        return ((LOWER, UPPER) if self.bounds else ()) + tuple(EXCEEDANCE[level] for level in self.levels)
+
+    @property
+    def calibrated(self) -> bool:
+        """Return true: the calibration makes them."""
+        return True
+
     def check(self, model: Model) -> None:
         """Refuse a model without intervals.
 
@@ -41,8 +51,7 @@ class IntervalBands:
     def open(self, inputs: "Inputs") -> "Intervals":
         """Read the calibration of the model."""
         card = load_intervals(inputs.model)
-        bands = ((LOWER, UPPER) if self.bounds else ()) + tuple(EXCEEDANCE[level] for level in self.levels)
-        return Intervals(bounds_of(card), inputs.grid, bands, card.checksum)
+        return Intervals(bounds_of(card), inputs.grid, self.bands, card.checksum)
 
 
 INTERVALS = IntervalBands()

@@ -23,6 +23,16 @@ class NeutralBand:
 
     km: float = NEUTRAL_KM
 
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Return the one band."""
+        return (NEUTRAL,)
+
+    @property
+    def calibrated(self) -> bool:
+        """Return false: it is an estimate like the map's."""
+        return False
+
     def check(self, model: Model) -> None:
         """Refuse a model without a place.
 

@@ -12,18 +12,13 @@ from pm25map.model.card import Model
 from pm25map.model.intervals import load_intervals
 from pm25map.raster.backfill.day import format_of, item_name, read_item
 from pm25map.raster.backfill.job import Format
-from pm25map.raster.bands import EXCEEDANCE, LOWER, NEUTRAL, UPPER
+from pm25map.raster.inputs import BANDS, specs_of
 from pm25map.raster.part import Part
 
-OPTION_OF = {
-    LOWER.name: "intervals",
-    UPPER.name: "intervals",
-    **{band.name: "exceedance" for band in EXCEEDANCE.values()},
-    NEUTRAL.name: "neutral_place",
-}
-"""Which option asks for a further band (raster.inputs.BANDS), by the band's name."""
+OPTION_OF = {band.name: option for option, spec in BANDS.items() for band in spec.bands}
+"""Which option asks for a further band, by the band's name."""
 
-BANDS, CALIBRATION = "further bands", "calibration"
+FURTHER_BANDS, CALIBRATION = "further bands", "calibration"
 """Names of two choices."""
 
 _READERS = 8
@@ -69,13 +64,13 @@ def choice_of(model: Model, grid: Grid, part: Part, bands: Iterable[str], form: 
         BadModel: intervals are asked for, and the model has none.
     """
     card = model.card
-    with_intervals = bool({"intervals", "exceedance"} & set(bands))
+    calibrated = any(spec.calibrated for spec in specs_of(bands))
     return _choice(
         model=(f"{card.name} {card.version}", card.checksum + card.network_checksum),
         grid=(grid.name, grid.checksum),
         region=(part.words, part.words),
         bands=bands,
-        intervals=load_intervals(model).checksum if with_intervals else "",
+        intervals=load_intervals(model).checksum if calibrated else "",
         form=form,
     )
 
@@ -103,7 +98,7 @@ def find_replaced(folder: Folder, days: Iterable[dt.date], asked: Choice) -> Rep
 def _differing(one: Choice, other: Choice) -> list[str]:
     """Name what two choices differ in."""
     names = [name for name in one if one[name][1] != other[name][1]]
-    if BANDS in names and CALIBRATION in names:
+    if FURTHER_BANDS in names and CALIBRATION in names:
         names.remove(CALIBRATION)  # it follows from the bands
     return names
 
@@ -152,7 +147,7 @@ def _choice(
         "model": model,
         "grid": grid,
         "region": region,
-        BANDS: (named, named),
+        FURTHER_BANDS: (named, named),
         CALIBRATION: (intervals[:8], intervals),
         "format": (form, form),
     }
