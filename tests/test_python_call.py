@@ -20,7 +20,7 @@ from map_world import build_world, first_day
 import pm25map
 from pm25map.base.errors import BadDate, BadMap, BadOutput, DayOutsideStore, UnknownName
 from pm25map.cli.main import cli
-from pm25map.raster.accessor import STEP_UGM3
+from pm25map.raster.netcdf import STEP_UGM3
 
 DAYS = [first_day() + dt.timedelta(days=i) for i in range(4)]
 

@@ -100,7 +100,7 @@ def command(
     from pm25map.model.calibrate import resolve_engine
     from pm25map.raster.estimator import Options
     from pm25map.raster.maps import maps_of, maps_with
-    from pm25map.raster.accessor import check_netcdf
+    from pm25map.raster.netcdf import check_netcdf
     from pm25map.raster.predict import compute
 
     netcdf = out.suffix == ".nc"

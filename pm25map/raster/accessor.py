@@ -5,21 +5,21 @@ import functools
 import itertools
 import shlex
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from pm25map.base.errors import BadInstall, BadMap, BadOutput
-from pm25map.base.files import as_bad_output, check_output, make_folder, replacing
+from pm25map.base.errors import BadMap, BadOutput
+from pm25map.base.files import check_output, make_folder, replacing
 from pm25map.grid import Block, Grid
 from pm25map.raster.bands import ESTIMATES, PM25, Band
 from pm25map.raster.map_files import check_map_outputs, write_map
+from pm25map.raster.netcdf import check_netcdf, write_netcdf
 from pm25map.raster.provenance import Provenance
 from pm25map.raster.support import warnings_of
 
@@ -36,15 +36,6 @@ OF_A_DAY: Final = (
 
 OPTIONS: Final = "PM25MAP_OPTIONS"
 """Attribute with the options of the command line that make the maps again."""
-
-STEP_UGM3: Final = 0.001
-"""Step of packed concentrations, ug m-3: packing changes a value by half of it at most. Other bands stay float32."""
-
-_FILL, _LARGEST = -(2**31), 2**31 - 1
-_NETCDF = threading.Lock()
-"""The C library of netCDF serves one thread at a time, and xarray's lock does not cover all of a file's writing."""
-
-_DEFLATE: Final = {"zlib": True, "complevel": 4, "shuffle": True}
 
 
 @xr.register_dataset_accessor("pm25map")  # type: ignore[no-untyped-call]
@@ -235,24 +226,11 @@ class Maps:
             names = {days[0]: file for file, days in files.items()}
             for part in self._computed():
                 for day in part.days:
-                    part._write_netcdf(names[day], [day], packed=packed)
+                    write_netcdf(names[day], part._for_files([day]), part.bands, packed=packed)
         else:
             for file, days in files.items():
-                self._write_netcdf(file, days, packed=packed)
+                write_netcdf(file, self._for_files(days), self.bands, packed=packed)
         return list(files)
-
-    def _write_netcdf(self, path: Path, days: list[dt.date], *, packed: bool) -> None:
-        """Write the file of some days."""
-        maps = _of_one_size(self._plain(days))
-        encoding = {band.name: _encoding(band, maps, packed=packed) for band in self.bands}
-        maps = maps.assign(
-            {name: _that_fit(maps[name]) for name in encoding if "scale_factor" in encoding[name]}
-        )
-        with replacing(path) as part, _NETCDF:
-            try:
-                maps.to_netcdf(part, format="NETCDF4", engine="netcdf4", encoding=encoding)
-            except OSError as error:
-                raise as_bad_output(path, error) from error
 
     def to_zarr(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write a Zarr store (format 3), float32, a chunk of it for each chunk of the maps.
@@ -273,21 +251,21 @@ class Maps:
                 f"{target} exists already, and is no Zarr store that may be replaced: choose another name, "
                 "or say overwrite=True"
             )
-        maps = _of_one_size(self._plain(self.days))
+        maps = self._for_files(self.days)
         # Strings of any length: those of one length have no specification in Zarr 3.
         maps["predictors_sha256"] = maps["predictors_sha256"].astype(object)
         with replacing(target) as part:
             maps.to_zarr(part, mode="w", zarr_format=3, consolidated=False)
         return target
 
-    def _plain(self, days: list[dt.date]) -> xr.Dataset:
+    def _for_files(self, days: list[dt.date]) -> xr.Dataset:
         """Return some days as files hold them: bounds and checksums are variables, and chunks are encoded anew."""
         maps = self._maps.reset_coords(["day_bnds", "predictors_sha256"])
         maps = maps if "day" in maps.dims else maps.expand_dims("day")
         maps = maps.sel(day=np.array(days, dtype="datetime64[ns]"))
         for band in self.bands:
             maps[band.name].encoding = {"grid_mapping": "spatial_ref"}
-        return maps
+        return _of_one_size(maps)
 
     def _files(
         self, path: Path, groups: dict[str, list[dt.date]], suffix: str, overwrite: bool
@@ -313,58 +291,11 @@ def netcdf_content(maps: xr.Dataset) -> bytes:
         return path.read_bytes()
 
 
-def check_netcdf() -> None:
-    """Refuse to write NetCDF where the package for it is missing.
-
-    Raises:
-        BadInstall: it is.
-    """
-    try:
-        import netCDF4  # noqa: F401, PLC0415 - slow to load, and maps in other formats do without
-    except ImportError as error:
-        raise BadInstall("to write NetCDF, netCDF4 is needed: pip install netCDF4") from error
-
-
 def _of_one_size(maps: xr.Dataset) -> xr.Dataset:
     """Return maps whose chunks are of one size: files know no others, and none may be written by two tasks."""
     sizes = {axis: max(lengths) for axis, lengths in maps.chunks.items()}
     lazy = [name for name, values in maps.data_vars.items() if values.chunks is not None]
     return maps.assign({name: maps[name].chunk(sizes) for name in lazy})
-
-
-def _encoding(band: Band, maps: xr.Dataset, *, packed: bool) -> dict[str, Any]:
-    """Return how a band is stored."""
-    # A chunk of the file lies in one of the maps: else each of them would unpack and pack it again.
-    most = tuple(map(max, maps[band.name].chunks or ((512,),) * 3))
-    lengths = zip(maps[band.name].shape, (1, *most[1:]), strict=True)
-    stored: dict[str, Any] = {
-        **_DEFLATE,
-        "chunksizes": tuple(min(pair) for pair in lengths),
-        "grid_mapping": "spatial_ref",
-    }
-    if not packed or band.units != PM25.units:
-        return stored | {"_FillValue": np.float32(np.nan)}
-    return stored | {"dtype": "int32", "scale_factor": STEP_UGM3, "_FillValue": np.int32(_FILL)}
-
-
-def _that_fit(values: xr.DataArray) -> xr.DataArray:
-    """Return values of which none is too large to be packed: where one is, computing them fails."""
-    if values.chunks is None:
-        return values.copy(data=_refuse_large(values.values))
-    fit = values.data.map_blocks(_refuse_large, meta=np.empty((0,) * values.ndim, np.float64))
-    return values.copy(data=fit)
-
-
-def _refuse_large(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return values in double precision, in which the division by the step adds no error of its own.
-
-    Raises:
-        BadOutput: one is too large to be packed.
-    """
-    largest = float(np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)))
-    if largest > _LARGEST * STEP_UGM3:
-        raise BadOutput(f"a value of {largest:g} ug m-3 is too large to be packed: write with packed=False")
-    return values.astype(np.float64)
 
 
 def _support_tags(of_day: xr.Dataset) -> tuple[str, str, str, str]:

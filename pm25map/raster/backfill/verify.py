@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import netCDF4
 import numpy as np
 import numpy.typing as npt
 from rasterio.io import MemoryFile
@@ -14,15 +13,18 @@ from rasterio.io import MemoryFile
 from pm25map.base.errors import BadPredictors, DayOutsideStore, MissingDays
 from pm25map.base.storage import Folder
 from pm25map.predictors.cache import ReadCount
-from pm25map.raster.accessor import STEP_UGM3
 from pm25map.raster.backfill.day import StoredMap, find_map, identity_of, item_name, map_name
 from pm25map.raster.backfill.job import OpenJob
 from pm25map.raster.bands import PM25
 from pm25map.raster.cog import GDAL_ERRORS
+from pm25map.raster.netcdf import PACKED_WITHIN_UGM3, read_netcdf
 from pm25map.raster.stream import estimate_days
 
 OTHER_ENGINE_UGM3 = 0.1
 """How far another engine than the map's may be from it, ug m-3; the same engine must give the same bits."""
+
+Layers = dict[str, npt.NDArray[np.float32]]
+"""Bands of a map by name, (y, x)."""
 
 _NAME = re.compile(r"^\d{4}/pm25_(\d{4}-\d{2}-\d{2})\.(tif|nc|json)$")
 
@@ -99,7 +101,7 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, stored: StoredMap)
     except BadPredictors:
         return f"its predictors cannot be read in block {block.id}"
     form = opened.job.format
-    values = _read(opened, stored) if form == "cog" else _read_netcdf(opened, day)
+    values = _read(opened, day, stored)
     if isinstance(values, str):
         return values
     whole = np.full((len(again), *estimator.asked.shape), np.nan, dtype=np.float32)
@@ -112,7 +114,7 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, stored: StoredMap)
         # Bounds may lie further apart than the estimates that they follow from.
         apart = apart[: len(mine.bands)]
     worst = float(apart.max())
-    packed = STEP_UGM3 / 2 * 1.001 if form == "netcdf" else 0.0
+    packed = PACKED_WITHIN_UGM3 if form == "netcdf" else 0.0
     same = worst <= packed + (0 if engine == mine.engine else OTHER_ENGINE_UGM3)
     if same:
         return ""
@@ -122,24 +124,30 @@ def _compare_cells(opened: OpenJob, day: dt.date, cells: int, stored: StoredMap)
     )
 
 
-def _read_netcdf(opened: OpenJob, day: dt.date) -> npt.NDArray[np.float32] | str:
-    """Read all bands of a NetCDF map: float32 (band, y, x), or what is wrong."""
-    name, view = map_name(day, "netcdf"), opened.view
+def _read(opened: OpenJob, day: dt.date, stored: StoredMap) -> npt.NDArray[np.float32] | str:
+    """Read all bands of a map by name: float32 (band, y, x), or what is wrong."""
+    wanted = [band.name for band in opened.estimator.bands]
+    form = opened.job.format
+    layers = _read_cog(opened, stored, wanted) if form == "cog" else _read_netcdf(opened, day, wanted)
+    if isinstance(layers, str):
+        return layers
+    size = (opened.view.height, opened.view.width)
+    wrong = next((layers[name].shape for name in wanted if layers[name].shape != size), None)
+    if wrong:
+        return f"{map_name(day, form)} has {wrong} cells, and {size[0]} x {size[1]} were asked for"
+    return np.stack([layers[name] for name in wanted]).astype(np.float32)
+
+
+def _read_netcdf(opened: OpenJob, day: dt.date, wanted: list[str]) -> Layers | str:
+    name = map_name(day, "netcdf")
     try:
-        with netCDF4.Dataset("map", memory=opened.folder.read(name) or b"") as source:
-            layers = [np.ma.filled(source[band.name][0], np.nan) for band in opened.estimator.bands]
+        return read_netcdf(opened.folder.read(name) or b"", wanted)
     except (OSError, IndexError, KeyError) as error:
         return f"{name} cannot be read ({error}): run the same backfill again"
-    values = np.stack(layers).astype(np.float32)
-    if values.shape[1:] != (view.height, view.width):
-        return f"{name} has {values.shape[1:]} cells, and {view.height} x {view.width} were asked for"
-    return values
 
 
-def _read(opened: OpenJob, stored: StoredMap) -> npt.NDArray[np.float32] | str:
-    """Read all bands of a map from its files, by name: float32 (band, y, x), or what is wrong."""
-    view = opened.view
-    layers: dict[str, npt.NDArray[np.float32]] = {}
+def _read_cog(opened: OpenJob, stored: StoredMap, wanted: list[str]) -> Layers | str:
+    layers: Layers = {}
     for name in stored.names.values():
         try:
             with MemoryFile(opened.folder.read(name) or b"") as memory, memory.open() as source:
@@ -149,13 +157,5 @@ def _read(opened: OpenJob, stored: StoredMap) -> npt.NDArray[np.float32] | str:
     if PM25.name in layers:
         known = np.isfinite(layers[PM25.name])
         layers |= {name: np.where(known, np.float32(v), np.nan) for name, v in stored.constant.items()}
-    wanted = [band.name for band in opened.estimator.bands]
     absent = [name for name in wanted if name not in layers]
-    if absent:
-        return f"it lacks the band {absent[0]}: run the same backfill again"
-    wrong = next(
-        (layers[name].shape for name in wanted if layers[name].shape != (view.height, view.width)), None
-    )
-    if wrong:
-        return f"it has {wrong} cells, and {view.height} x {view.width} were asked for"
-    return np.stack([layers[name] for name in wanted]).astype(np.float32)
+    return f"it lacks the band {absent[0]}: run the same backfill again" if absent else layers
