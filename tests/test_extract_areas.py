@@ -19,7 +19,7 @@ from test_people import CENSUS
 from test_preview import conus
 
 from pm25map.exposure.areas import Areas, read_areas, weigh
-from pm25map.exposure.extract import extract_areas
+from pm25map.exposure.extract_areas import extract_areas
 from pm25map.exposure.maps import find_maps
 from pm25map.grid.areas import areas_of
 

@@ -57,7 +57,8 @@ def command(
     Try: pm25map extract maps --areas county --out counties.csv
     """  # noqa: D301 - click reads \b
     from pm25map.exposure.areas import SHIPPED, read_areas
-    from pm25map.exposure.extract import extract_areas, extract_points
+    from pm25map.exposure.extract_areas import extract_areas
+    from pm25map.exposure.extract_points import extract_points
     from pm25map.exposure.maps import find_maps
     from pm25map.exposure.points import read_points
     from pm25map.exposure.table import check_table, write_table

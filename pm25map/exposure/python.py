@@ -12,7 +12,9 @@ import xarray as xr
 
 from pm25map.base.errors import BadMap, BadPoints
 from pm25map.exposure.areas import read_areas
-from pm25map.exposure.extract import Extraction, extract_areas, extract_points
+from pm25map.exposure.columns import Extraction
+from pm25map.exposure.extract_areas import extract_areas
+from pm25map.exposure.extract_points import extract_points
 from pm25map.exposure.maps import Cells, DailyMaps, Floats, find_maps, model_of
 from pm25map.exposure.points import Method, points_of, read_points
 from pm25map.grid.geotiff import Georeference
