@@ -125,9 +125,10 @@ def command(
         options = Options(asked.device, engine, workers, progress=progress)
         if diagnostics:
             found = diagnose(inputs, day, part, options)
-            maps = maps_with(found.day_map, inputs, day, part, options)
+            lazy = maps_with(found.day_map, inputs, day, part, options)
         else:
-            maps = compute(maps_of(inputs, [day], part, options), workers)
+            lazy = maps_of(inputs, [day], part, options)
+        maps = compute(lazy, workers)
     if netcdf:
         maps.pm25map.to_netcdf(out, overwrite=overwrite)
     else:
