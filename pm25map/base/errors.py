@@ -1,5 +1,10 @@
 """Every error a user can meet. Each message states what, where, and what to do next, in one line."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class Pm25mapError(Exception):
     """Base of all errors that a user can mend; the porch prints it in one line and exits with 1."""
@@ -119,3 +124,10 @@ class BadRequest(Pm25mapError):
 
 class BadServer(Pm25mapError):
     """The tile server cannot start: its port is taken, or its folder holds no map."""
+
+
+def first_fault(error: "ValidationError") -> str:
+    """Describe the first fault that pydantic finds in the fields of a file: where it is, and what."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    return f"{where}: {first['msg']}"

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pm25map.base.errors import BadConfig
+from pm25map.base.errors import BadConfig, first_fault
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -54,6 +54,4 @@ def read_yaml(path: Path, kind: type[Kind]) -> Kind:
     try:
         return kind.model_validate(load_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadConfig(f"{path}: {where}: {first['msg']}") from error
+        raise BadConfig(f"{path}: {first_fault(error)}") from error

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from pm25map.base.card_file import card_text, parse_card
-from pm25map.base.errors import BadModel
+from pm25map.base.errors import BadModel, first_fault
 from pm25map.base.files import replacing, sha256_of_bytes, sha256_of_file
 from pm25map.base.shipped import find_folder
 from pm25map.windows.scaler import Scaler
@@ -234,9 +234,7 @@ def read_card(path: Path) -> ModelCard:
         fields = parse_card(path.read_bytes())
         return ModelCard.model_validate_json(json.dumps(fields))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadModel(f"{path} is no model card: {where}: {first['msg']}. Export the model again") from error
+        raise BadModel(f"{path} is no model card: {first_fault(error)}. Export the model again") from error
     except ValueError as error:
         raise BadModel(
             f"{path} is damaged or was changed: {error}. Export or fetch the model again"

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pm25map.base.card_file import card_text, parse_card
-from pm25map.base.errors import BadModel
+from pm25map.base.errors import BadModel, first_fault
 from pm25map.base.files import sha256_of_bytes
 from pm25map.base.shipped import shipped_folder
 from pm25map.places.patches import Patches, Rasters
@@ -203,10 +203,8 @@ def read_card(folder: Path) -> EncoderCard:
             f"there is no encoder in {folder}: {error.strerror}. Give a folder that export wrote"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BadModel(
-            f"the card {folder / CARD} is damaged: {where}: {first['msg']}. Export the encoder again"
+            f"the card {folder / CARD} is damaged: {first_fault(error)}. Export the encoder again"
         ) from error
     except ValueError as error:
         raise BadModel(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pm25map.base.errors import BadInstall, UnknownName
+from pm25map.base.errors import BadInstall, UnknownName, first_fault
 
 GROUP = "pm25map.sources"
 
@@ -171,11 +171,7 @@ def _read(file: Traversable) -> Source:
             f"the entry of a source, {file}, cannot be read: {error}. Install its package again"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadInstall(
-            f"the entry of a source, {file}: {where}: {first['msg']}. Mend its package"
-        ) from error
+        raise BadInstall(f"the entry of a source, {file}: {first_fault(error)}. Mend its package") from error
 
 
 def file_sources() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import pm25map
 from pm25map.base.card_file import card_text, parse_card
-from pm25map.base.errors import BadModel
+from pm25map.base.errors import BadModel, first_fault
 from pm25map.base.files import sha256_of_file
 from pm25map.predictors.imputation.inputs import input_names
 from pm25map.predictors.imputation.trees import Algorithm, Trees
@@ -150,9 +150,7 @@ def load_imputation(path: Path, threads: int = 1) -> Imputation:
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadModel(f"{path / RECIPE_FILE}: {where}: {first['msg']}. {again}") from error
+        raise BadModel(f"{path / RECIPE_FILE}: {first_fault(error)}. {again}") from error
     for name in (*map(graph_file, PARTS), CLIMATOLOGY_FILE):
         file = path / name
         if not file.is_file() or sha256_of_file(file) != recipe.files.get(name):
