@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, check_cache, monitors_and_store, progress_bar
+from pm25map.cli.opening import check_cache, monitors_and_store
+from pm25map.cli.options import DAY, FILE, progress_bar
 from pm25map.cli.score_lines import score_lines
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from pm25map.cli.data_now import now
 from pm25map.cli.data_status import status
 from pm25map.cli.fetch import fetch
 from pm25map.cli.impute import impute
-from pm25map.cli.options import DAY, FILE, LOCATION, SourceType, progress_bar, read_and_tell
+from pm25map.cli.opening import read_and_tell
+from pm25map.cli.options import DAY, FILE, LOCATION, SourceType, progress_bar
 
 if TYPE_CHECKING:
     from pm25map.grid import Grid

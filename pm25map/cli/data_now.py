@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from pm25map.cli.options import FILE, base_url_option, files_read, foreign_option
+from pm25map.cli.opening import files_read
+from pm25map.cli.options import FILE, base_url_option, foreign_option
 
 
 class HourType(click.ParamType):  # type: ignore[type-arg]  # newer click only

@@ -7,12 +7,7 @@ from pathlib import Path
 import click
 
 from pm25map.cli.one_day import MapOptions, one_day_options
-from pm25map.cli.options import (
-    FILE,
-    MAP_DAY,
-    progress_bar,
-    workers_option,
-)
+from pm25map.cli.options import FILE, MAP_DAY, progress_bar, workers_option
 from pm25map.cli.words import Count
 
 

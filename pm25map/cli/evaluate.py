@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, monitors_and_store, progress_bar, read_and_tell
+from pm25map.cli.opening import monitors_and_store, read_and_tell
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar
 from pm25map.cli.score_lines import score_lines
 from pm25map.cli.words import Count
 

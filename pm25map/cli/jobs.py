@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pm25map.cli.opening import day_source, files_read, open_for_maps, ready_days
 from pm25map.cli.options import (
     LOCATION,
     MAP_DAY,
     Decorator,
     band_option,
     bands_asked,
-    day_source,
     engine_option,
-    files_read,
     intervals_option,
     map_options,
-    open_for_maps,
     progress_bar,
-    ready_days,
     with_options,
     workers_option,
 )

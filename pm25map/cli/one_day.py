@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pm25map.cli.options import day_source, files_read, map_options, open_for_maps, ready_days
+from pm25map.cli.opening import day_source, files_read, open_for_maps, ready_days
+from pm25map.cli.options import map_options
 
 if TYPE_CHECKING:
     from pm25map.base.storage import Location

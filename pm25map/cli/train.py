@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, check_cache, monitors_and_store, progress_bar
+from pm25map.cli.opening import check_cache, monitors_and_store
+from pm25map.cli.options import FILE, progress_bar
 from pm25map.cli.words import Count
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import DAY, FILE, model_option, progress_bar, read_and_tell
+from pm25map.cli.opening import read_and_tell
+from pm25map.cli.options import DAY, FILE, model_option, progress_bar
 from pm25map.cli.score_lines import score_lines
 from pm25map.cli.words import Count
 

@@ -23,12 +23,14 @@ STAGES = (
 )  # fmt: skip
 WATCHED = {
     "pm25map.cli.options": {"open_for_maps": "opening", "open_day": "opening"},
+    "pm25map.cli.opening": {"open_for_maps": "opening"},
     "pm25map.places.store": {"PlaceStore.read": "place vectors", "PlaceStore.verify": "place vectors"},
     "pm25map.predictors.reader": {"Predictors.read": "predictors"},
     "pm25map.windows.scaler": {"Scaler.apply": "predictors"},
     "pm25map.base.onnx": {"open_network": "opening"},
     "pm25map.model.engines.onnx": {"OnnxSession._infer": "network", "EnsembleSession._infer": "network"},
     "pm25map.raster.cog": {"write_cog": "writing"},
+    "pm25map.raster.map_files": {"write_map": "writing"},
     "pm25map.raster.stac": {"write_stac_item": "writing"},
     "pm25map.view.headline": {"headline": "headline"},
 }

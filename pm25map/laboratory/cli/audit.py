@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pm25map.cli.options import FILE, model_option, monitors_and_store, progress_bar
+from pm25map.cli.opening import monitors_and_store
+from pm25map.cli.options import FILE, model_option, progress_bar
 from pm25map.cli.words import Count
 
 if TYPE_CHECKING:
